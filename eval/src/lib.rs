@@ -1,0 +1,1 @@
+//! Manifests and submissions to reports: pure, synchronous, seeded

@@ -1,0 +1,87 @@
+//! Where things are kept.
+
+use std::path::{Path, PathBuf};
+
+use crate::{DatasetVersion, Digest, Name};
+
+/// The data folder of an installation.
+///
+/// ```text
+/// <root>/
+///   store/ab/cd/<sha256>              media bytes, by content
+///   thumbnails/ab/cd/<sha256>.jpg     made once from them
+///   manifests/<dataset>/<version>/    releases: public columns only
+///     part-00000.parquet ...          accepted rows
+///     excluded.parquet                all other rows, same columns
+///     croissant.json  card.html  ATTRIBUTION.csv  ATTRIBUTION.html
+///     recall.json  summary.json  SHA256SUMS
+///   restricted/<dataset>/<version>/   restricted.parquet: never served
+///   receipts/<dataset>/               consent receipts (JSON-LD): never served
+///   journal/<dataset>.sqlite          what a running ingest has done so far
+///   reports/<name>/                   report.html, report.json, groups.parquet, item_results.parquet
+/// ```
+#[derive(Debug, Clone)]
+pub struct Layout {
+    root: PathBuf,
+}
+
+impl Layout {
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub fn store(&self) -> PathBuf {
+        self.root.join("store")
+    }
+
+    /// Where the bytes with this digest stand.
+    pub fn media(&self, digest: &Digest) -> PathBuf {
+        by_digest(self.store(), digest, "")
+    }
+
+    pub fn thumbnail(&self, digest: &Digest) -> PathBuf {
+        by_digest(self.root.join("thumbnails"), digest, ".jpg")
+    }
+
+    pub fn manifests(&self) -> PathBuf {
+        self.root.join("manifests")
+    }
+
+    pub fn dataset(&self, dataset: &Name) -> PathBuf {
+        self.manifests().join(dataset.as_str())
+    }
+
+    pub fn release(&self, dataset: &Name, version: DatasetVersion) -> PathBuf {
+        self.dataset(dataset).join(version.to_string())
+    }
+
+    pub fn restricted(&self, dataset: &Name, version: DatasetVersion) -> PathBuf {
+        self.root
+            .join("restricted")
+            .join(dataset.as_str())
+            .join(version.to_string())
+    }
+
+    pub fn receipts(&self, dataset: &Name) -> PathBuf {
+        self.root.join("receipts").join(dataset.as_str())
+    }
+
+    pub fn journal(&self, dataset: &Name) -> PathBuf {
+        self.root.join("journal").join(format!("{dataset}.sqlite"))
+    }
+
+    pub fn reports(&self) -> PathBuf {
+        self.root.join("reports")
+    }
+}
+
+fn by_digest(base: PathBuf, digest: &Digest, suffix: &str) -> PathBuf {
+    let hex = digest.to_string();
+    base.join(&hex[..2])
+        .join(&hex[2..4])
+        .join(format!("{hex}{suffix}"))
+}

@@ -1,0 +1,22 @@
+//! What is written down, and nothing else: columns, ids, digests, licence,
+//! consent, sources, versions, reports. The leaf crate of the workspace.
+
+pub mod column;
+pub mod id;
+pub mod layout;
+pub mod licence;
+pub mod reason;
+pub mod sample;
+pub mod source;
+pub mod version;
+
+pub use column::{Column, Visibility};
+pub use id::{Digest, SampleId};
+pub use layout::Layout;
+pub use reason::Reason;
+pub use sample::{
+    CapturedPrecision, ConsentState, Label, Manipulation, MediaType, PlaceOrigin, Purpose, Sample,
+    Split, Status, SubjectAttribute, Timestamp,
+};
+pub use source::{Name, SourceToml};
+pub use version::{DatasetVersion, SchemaVersion};

@@ -1,0 +1,276 @@
+//! One sample: a row of the manifest.
+
+use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Digest, Reason, SampleId};
+
+/// Timestamps are UTC with microseconds, as in the manifest.
+pub type Timestamp = DateTime<Utc>;
+
+macro_rules! text_enum {
+    ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $text:literal,)* }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+        pub enum $name { $($(#[$vmeta])* #[serde(rename = $text)] $variant,)* }
+
+        impl $name {
+            pub const ALL: &'static [$name] = &[$($name::$variant,)*];
+
+            pub fn as_str(self) -> &'static str {
+                match self { $($name::$variant => $text,)* }
+            }
+        }
+
+        impl ::std::fmt::Display for $name {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result { f.write_str(self.as_str()) }
+        }
+
+        impl ::std::str::FromStr for $name {
+            type Err = $crate::sample::UnknownWord;
+            fn from_str(text: &str) -> Result<Self, $crate::sample::UnknownWord> {
+                $name::ALL.iter().copied().find(|v| v.as_str() == text).ok_or_else(|| $crate::sample::UnknownWord {
+                    word: text.to_owned(),
+                    known: $name::ALL.iter().map(|v| v.as_str()).collect::<Vec<_>>().join("`, `"),
+                })
+            }
+        }
+    };
+}
+pub(crate) use text_enum;
+
+/// A word outside a closed list.
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
+#[error("`{word}` is not one of `{known}`")]
+pub struct UnknownWord {
+    pub word: String,
+    pub known: String,
+}
+
+text_enum! {
+    /// What a sample's bytes are.
+    MediaType { Image = "image", Video = "video", Frame = "frame", Clip = "clip", }
+}
+text_enum! {
+    /// Where a sample stands. Order is gravity: the gravest reason decides.
+    Status {
+        Accepted = "accepted",
+        Quarantined = "quarantined",
+        Failed = "failed",
+        Rejected = "rejected",
+        Withdrawn = "withdrawn",
+    }
+}
+text_enum! {
+    /// The part of a dataset a sample is used in.
+    Split { Train = "train", Validation = "validation", Test = "test", }
+}
+text_enum! {
+    /// Which statement the place was taken from.
+    PlaceOrigin {
+        Exif = "exif",
+        Extmetadata = "extmetadata",
+        StructuredData = "structured-data",
+        Category = "category",
+        Declared = "declared",
+    }
+}
+text_enum! {
+    /// How exact `captured_at` is.
+    CapturedPrecision { Second = "second", Day = "day", Month = "month", Year = "year", }
+}
+text_enum! {
+    /// State of a consent, in terms of the W3C Data Privacy Vocabulary.
+    ConsentState {
+        Given = "ConsentGiven",
+        Withdrawn = "ConsentWithdrawn",
+        Expired = "ConsentExpired",
+        Refused = "ConsentRefused",
+        Requested = "ConsentRequested",
+        Unknown = "ConsentUnknown",
+        Invalidated = "ConsentInvalidated",
+    }
+}
+text_enum! {
+    /// What a person agreed to.
+    Purpose {
+        Collect = "collect",
+        Redistribute = "redistribute",
+        Train = "train",
+        Evaluate = "evaluate",
+        Manipulate = "manipulate",
+    }
+}
+
+/// A label as the source gives it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Label {
+    /// `/m/...`, a Q-id, or text.
+    pub label: String,
+    /// 0 to 1; absent where the source states none.
+    pub confidence: Option<f64>,
+    /// Who says so: `human`, `category`, `structured-data`, a model's name, ...
+    pub origin: String,
+}
+
+/// A self-reported attribute of a subject, e.g. Monk tone or age band.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct SubjectAttribute {
+    pub subject_id: String,
+    pub name: String,
+    pub value: String,
+    /// `self-reported` is the only origin accepted at ingest.
+    pub origin: String,
+}
+
+/// How a fake was made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Manipulation {
+    pub method: String,
+    pub target_sample: SampleId,
+    pub source_sample: SampleId,
+    pub mask_sha256: Option<Digest>,
+    pub compression: Option<String>,
+    /// JSON text: every argument that shaped the result.
+    pub parameters: Option<String>,
+}
+
+/// One row of the manifest, in the column order of [`crate::Column`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    pub sample_id: SampleId,
+    pub media_type: MediaType,
+    pub media_sha256: Option<Digest>,
+    pub bytes: Option<i64>,
+    /// Pixels after EXIF orientation (video: after rotation and pixel aspect).
+    pub width: Option<i32>,
+    pub height: Option<i32>,
+    pub mime: Option<String>,
+    pub duration_s: Option<f64>,
+    pub frame_rate: Option<f64>,
+    pub video_codec: Option<String>,
+    pub perceptual_hash: Option<u64>,
+    pub source: String,
+    pub source_key: String,
+    pub source_url: Option<String>,
+    pub landing_url: Option<String>,
+    pub upstream_sha1: Option<String>,
+    pub upstream_revision_at: Option<Timestamp>,
+    pub retrieved_at: Option<Timestamp>,
+    pub title: Option<String>,
+    pub creator: Option<String>,
+    pub creator_url: Option<String>,
+    pub credit: Option<String>,
+    pub licence: Option<String>,
+    pub licence_url: Option<String>,
+    /// The upstream words, verbatim, as JSON text.
+    pub licence_evidence: Option<String>,
+    pub attribution_required: Option<bool>,
+    pub restrictions: Vec<String>,
+    pub opt_out: Vec<String>,
+    pub consent_id: Option<String>,
+    pub consent_state: Option<ConsentState>,
+    pub consent_purposes: Vec<Purpose>,
+    pub subject_ids: Vec<String>,
+    pub subject_attributes: Vec<SubjectAttribute>,
+    pub latitude: Option<f64>,
+    pub longitude: Option<f64>,
+    pub place_precision_m: Option<f64>,
+    pub place_origin: Option<PlaceOrigin>,
+    pub country: Option<String>,
+    pub subregion: Option<String>,
+    pub region: Option<String>,
+    pub captured_at: Option<Timestamp>,
+    pub captured_precision: Option<CapturedPrecision>,
+    pub labels: Vec<Label>,
+    pub split: Option<Split>,
+    pub split_group: Option<String>,
+    pub status: Status,
+    pub reasons: Vec<Reason>,
+    pub derived_from: Vec<SampleId>,
+    pub manipulation: Option<Manipulation>,
+}
+
+impl Sample {
+    /// A sample of which nothing is known but where it came from.
+    pub fn new(source: &str, source_key: &str, media_type: MediaType) -> Self {
+        Self {
+            sample_id: SampleId::new(source, source_key),
+            media_type,
+            media_sha256: None,
+            bytes: None,
+            width: None,
+            height: None,
+            mime: None,
+            duration_s: None,
+            frame_rate: None,
+            video_codec: None,
+            perceptual_hash: None,
+            source: source.to_owned(),
+            source_key: source_key.to_owned(),
+            source_url: None,
+            landing_url: None,
+            upstream_sha1: None,
+            upstream_revision_at: None,
+            retrieved_at: None,
+            title: None,
+            creator: None,
+            creator_url: None,
+            credit: None,
+            licence: None,
+            licence_url: None,
+            licence_evidence: None,
+            attribution_required: None,
+            restrictions: Vec::new(),
+            opt_out: Vec::new(),
+            consent_id: None,
+            consent_state: None,
+            consent_purposes: Vec::new(),
+            subject_ids: Vec::new(),
+            subject_attributes: Vec::new(),
+            latitude: None,
+            longitude: None,
+            place_precision_m: None,
+            place_origin: None,
+            country: None,
+            subregion: None,
+            region: None,
+            captured_at: None,
+            captured_precision: None,
+            labels: Vec::new(),
+            split: None,
+            split_group: None,
+            status: Status::Accepted,
+            reasons: Vec::new(),
+            derived_from: Vec::new(),
+            manipulation: None,
+        }
+    }
+
+    /// Adds a reason (once, kept sorted) and lets the status follow: the
+    /// gravest reason decides, and a status never becomes milder.
+    pub fn add_reason(&mut self, reason: Reason) {
+        if let Err(at) = self.reasons.binary_search(&reason) {
+            self.reasons.insert(at, reason);
+        }
+        self.status = self.status.max(reason.status());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gravest_reason_decides_the_status() {
+        let mut sample = Sample::new("s", "k", MediaType::Image);
+        sample.add_reason(Reason::DuplicateNear);
+        assert_eq!(sample.status, Status::Accepted);
+        sample.add_reason(Reason::ConsentWithdrawn);
+        sample.add_reason(Reason::LicenceUnknown);
+        sample.add_reason(Reason::LicenceUnknown);
+        assert_eq!(sample.status, Status::Withdrawn);
+        assert_eq!(sample.reasons.len(), 3);
+    }
+}

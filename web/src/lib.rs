@@ -1,0 +1,1 @@
+//! Pages, API, downloads: shows, never computes a metric

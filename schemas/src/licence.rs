@@ -15,7 +15,10 @@ pub fn parse(text: &str) -> Result<spdx::Expression, LicenceError> {
         why,
     };
     // The parser lets an empty reference pass.
-    if text.split([' ', '(', ')']).any(|word| word == "LicenseRef-") {
+    if text
+        .split([' ', '(', ')'])
+        .any(|word| word == "LicenseRef-")
+    {
         return Err(error("a `LicenseRef-` needs a name".to_owned()));
     }
     spdx::Expression::parse(text).map_err(|e| error(e.reason.to_string()))

@@ -63,6 +63,7 @@ reasons! {
     // upstream
     UpstreamMissing "upstream-missing" Rejected "the page or file does not exist upstream";
     UpstreamDeleted "upstream-deleted" Withdrawn "the file was there before and has been deleted upstream";
+    UpstreamUnlisted "upstream-unlisted" Rejected "the source no longer lists this sample";
     UpstreamHidden "upstream-hidden" Rejected "the file's revision is hidden upstream";
     UpstreamRedirect "upstream-redirect" Rejected "the title is a redirect; its target stands as a sample of its own";
     UpstreamRenamed "upstream-renamed" Accepted "the file was renamed upstream; the sample keeps its identity";

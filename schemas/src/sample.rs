@@ -136,59 +136,104 @@ pub struct Manipulation {
     pub parameters: Option<String>,
 }
 
-/// One row of the manifest, in the column order of [`crate::Column`].
+/// One row of the manifest, in the column order of [`crate::Column`]. As JSON
+/// (in the journal) absent values are left out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
     pub sample_id: SampleId,
     pub media_type: MediaType,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_sha256: Option<Digest>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<i64>,
     /// Pixels after EXIF orientation (video: after rotation and pixel aspect).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub width: Option<i32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub height: Option<i32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mime: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_s: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frame_rate: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub video_codec: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub perceptual_hash: Option<u64>,
     pub source: String,
     pub source_key: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_url: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub landing_url: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream_sha1: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream_revision_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retrieved_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub creator: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub creator_url: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credit: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub licence: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub licence_url: Option<String>,
     /// The upstream words, verbatim, as JSON text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub licence_evidence: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attribution_required: Option<bool>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub restrictions: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub opt_out: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consent_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consent_state: Option<ConsentState>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub consent_purposes: Vec<Purpose>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub subject_ids: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub subject_attributes: Vec<SubjectAttribute>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latitude: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub longitude: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place_precision_m: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place_origin: Option<PlaceOrigin>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub country: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subregion: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub captured_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub captured_precision: Option<CapturedPrecision>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<Label>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split: Option<Split>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split_group: Option<String>,
     pub status: Status,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<Reason>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub derived_from: Vec<SampleId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manipulation: Option<Manipulation>,
 }
 

@@ -253,7 +253,7 @@ pub struct SplitRule {
     pub train: f64,
     pub validation: f64,
     pub test: f64,
-    /// Keep everything of one uploader together.
+    /// Keep everything of one uploader together, where the source names one.
     pub by_creator: bool,
 }
 
@@ -264,7 +264,7 @@ impl Default for SplitRule {
             train: 0.8,
             validation: 0.1,
             test: 0.1,
-            by_creator: false,
+            by_creator: true,
         }
     }
 }

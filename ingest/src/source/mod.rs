@@ -33,9 +33,15 @@ pub enum MediaRef {
     None,
     Url(String),
     /// A file below the drop's root; opened without following links out of it.
-    File { root: PathBuf, path: PathBuf },
+    File {
+        root: PathBuf,
+        path: PathBuf,
+    },
     /// A member of a zip or tar drop.
-    Member { archive: PathBuf, name: String },
+    Member {
+        archive: PathBuf,
+        name: String,
+    },
 }
 
 /// What the source says the bytes will be; checked after fetching.
@@ -70,9 +76,16 @@ pub enum SourceError {
         remedy: String,
     },
     #[error("{url}: {problem}; {remedy}")]
-    Api { url: String, problem: String, remedy: String },
+    Api {
+        url: String,
+        problem: String,
+        remedy: String,
+    },
     #[error("{}: {error}", path.display())]
-    Io { path: PathBuf, error: std::io::Error },
+    Io {
+        path: PathBuf,
+        error: std::io::Error,
+    },
 }
 
 /// A source that can be listed.

@@ -6,6 +6,8 @@ pub mod id;
 pub mod layout;
 pub mod licence;
 pub mod reason;
+pub mod recall;
+pub mod release;
 pub mod sample;
 pub mod source;
 pub mod version;
@@ -14,6 +16,8 @@ pub use column::{Column, Visibility};
 pub use id::{Digest, SampleId};
 pub use layout::Layout;
 pub use reason::Reason;
+pub use recall::{RecallEntry, RecallList};
+pub use release::{ReleaseFile, SampleCounts, Summary};
 pub use sample::{
     CapturedPrecision, ConsentState, Label, Manipulation, MediaType, PlaceOrigin, Purpose, Sample,
     Split, Status, SubjectAttribute, Timestamp,

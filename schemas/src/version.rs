@@ -146,6 +146,19 @@ macro_rules! version_serde {
 }
 version_serde!(DatasetVersion);
 
+impl JsonSchema for DatasetVersion {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "DatasetVersion".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "pattern": r"^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)$",
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

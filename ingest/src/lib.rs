@@ -6,4 +6,6 @@
 //!
 //! The only crate with network and ffmpeg.
 
+pub mod dedupe;
+pub mod place;
 pub mod source;

@@ -116,12 +116,14 @@ struct Block {
 }
 
 impl Block {
-    fn of(&self, hash: u64) -> usize {
-        ((hash >> self.shift) & ((1u64 << self.width) - 1)) as usize
+    #[inline(always)]
+    fn mask(&self) -> u64 {
+        ((1u64 << self.width) - 1) << self.shift
     }
 
-    fn finds(&self, difference: u64) -> bool {
-        self.of(difference).count_ones() <= self.threshold
+    #[inline(always)]
+    fn of(&self, hash: u64) -> usize {
+        ((hash & self.mask()) >> self.shift) as usize
     }
 }
 
@@ -283,7 +285,10 @@ fn for_each_bucket_pair<S: Send>(
         .into_par_iter()
         .fold(&init, |mut state, (b, buckets)| {
             let index = &indexes[b];
-            let earlier = &blocks[..b];
+            let earlier: Vec<(u64, u32)> = blocks[..b]
+                .iter()
+                .map(|block| (block.mask(), block.threshold))
+                .collect();
             for k in buckets {
                 let a = index.range(k);
                 if a.is_empty() {
@@ -308,7 +313,10 @@ fn for_each_bucket_pair<S: Send>(
                     let (from_a, from_c) = (&index.hashes[a.clone()], &index.hashes[c]);
                     kernel.scan(from_a, from_c, max_distance, probe == 0, |i, j, d| {
                         let difference = from_a[i] ^ from_c[j];
-                        if !earlier.iter().any(|block| block.finds(difference)) {
+                        let found = earlier
+                            .iter()
+                            .any(|&(mask, t)| (difference & mask).count_ones() <= t);
+                        if !found {
                             let (x, y) = (ids_a[i], ids_c[j]);
                             visit(&mut state, x.min(y), x.max(y), d);
                         }
@@ -409,24 +417,24 @@ fn scan_avx512(
         _mm512_set1_epi64, _mm512_xor_si512,
     };
     let bound = _mm512_set1_epi64(i64::from(limit));
-    for (i, &x) in a.iter().enumerate() {
-        let x8 = _mm512_set1_epi64(x as i64);
-        let mut j = if same { i + 1 } else { 0 };
-        while j < b.len() {
-            let lanes: u8 = match b.len() - j {
-                left @ 1..=7 => (1u8 << left) - 1,
-                _ => 0xff,
-            };
-            // SAFETY: only the lanes of the mask are read, and they lie inside `b`.
-            let y8 = unsafe { _mm512_maskz_loadu_epi64(lanes, b.as_ptr().add(j).cast()) };
-            let distance = _mm512_popcnt_epi64(_mm512_xor_si512(x8, y8));
+    // Eight of `b` at a time stay in a register while all of `a` pass by.
+    for (chunk, eight) in b.chunks(8).enumerate() {
+        let at = chunk * 8;
+        let lanes = 0xffu8 >> (8 - eight.len());
+        // SAFETY: only the lanes of the mask are read, and they lie inside `eight`.
+        let y8 = unsafe { _mm512_maskz_loadu_epi64(lanes, eight.as_ptr().cast()) };
+        let rows = if same { &a[..at + eight.len()] } else { a };
+        for (i, &x) in rows.iter().enumerate() {
+            let distance = _mm512_popcnt_epi64(_mm512_xor_si512(_mm512_set1_epi64(x as i64), y8));
             let mut near = _mm512_mask_cmple_epu64_mask(lanes, distance, bound);
-            while near != 0 {
-                let at = j + near.trailing_zeros() as usize;
-                near &= near - 1;
-                hit(i, at, (x ^ b[at]).count_ones());
+            if same && i >= at {
+                near &= 0xfeu8 << (i - at);
             }
-            j += 8;
+            while near != 0 {
+                let lane = near.trailing_zeros() as usize;
+                near &= near.wrapping_sub(1);
+                hit(i, at + lane, (x ^ eight[lane]).count_ones());
+            }
         }
     }
 }

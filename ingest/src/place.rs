@@ -243,20 +243,28 @@ impl Gazetteer {
     /// The country at WGS84 degrees. `None` at sea, and for coordinates that
     /// are not finite or lie outside -90..=90 and -180..=180. Territories with
     /// a code of their own answer for themselves (Guadeloupe is `GP`). Where
-    /// boundaries overlap, the smallest area wins.
+    /// areas overlap, the smallest decides, by its ISO 3166 code: Crimea is
+    /// `UA-43`, hence `UA`. Everything south of 60° S is `AQ`, sea included.
     pub fn at(&self, latitude: f64, longitude: f64) -> Option<&Country> {
         if !(-90.0..=90.0).contains(&latitude) || !(-180.0..=180.0).contains(&longitude) {
             return None;
         }
-        // The pole itself lies on the rim of the raster, where areas end.
-        let position = LatLon::new(latitude.clamp(-89.99, 89.99), longitude).ok()?;
-        self.boundaries.ids(position).into_iter().find_map(|id| {
-            let code = DUAL_CODED
+        let position = LatLon::new(latitude, longitude).ok()?;
+        let found = self.boundaries.ids(position).into_iter().find_map(|id| {
+            let dual = DUAL_CODED
                 .iter()
-                .find(|(subdivision, _)| *subdivision == id)
-                .map_or(id, |(_, code)| code);
-            self.by_code(code)
-        })
+                .find(|(subdivision, _)| *subdivision == id);
+            match (dual, id.split_once('-')) {
+                (Some((_, code)), _) => self.by_code(code),
+                (None, Some((code, _))) => self.by_code(code),
+                (None, None) => self.by_code(id),
+            }
+        });
+        match found {
+            // ISO 3166-1: `AQ` is all that lies south of 60° S; the boundaries leave it out.
+            None if latitude <= -60.0 => self.by_code("AQ"),
+            found => found,
+        }
     }
 
     /// By ISO 3166-1 alpha-2 (any case), or `XK`.
@@ -385,6 +393,10 @@ mod tests {
             (64.1814, -51.6941, "GL"),
             (78.2232, 15.6267, "SJ"),
             (12.1443, -68.2655, "BQ"),
+            (44.95, 34.1, "UA"),
+            (34.08, 74.8, "IN"),
+            (31.9, 35.2, "PS"),
+            (-77.85, 166.67, "AQ"),
         ] {
             assert_eq!(code(lat, lon), Some(want), "{lat}, {lon}");
         }

@@ -7,5 +7,6 @@
 //! The only crate with network and ffmpeg.
 
 pub mod dedupe;
+pub mod manifest;
 pub mod place;
 pub mod source;

@@ -490,6 +490,11 @@ impl SourceToml {
         Ok(parsed)
     }
 
+    /// The JSON Schema of `source.toml`.
+    pub fn json_schema() -> serde_json::Value {
+        schemars::schema_for!(SourceToml).to_value()
+    }
+
     fn check(&self) -> Result<(), SourceTomlError> {
         let kinds = [
             self.wikimedia.is_some(),

@@ -1,0 +1,14 @@
+//! The manifest: the Parquet files of a release.
+
+mod parquet_io;
+mod read;
+mod rows;
+mod write;
+
+pub use parquet_io::{ColumnKind, ParallelWriter, read_parallel};
+pub use read::{ManifestError, ReleaseReader};
+pub use rows::{batch, samples};
+pub use write::{EXCLUDED, ManifestWriter, Stamp};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,205 @@
+//! Reading a release: every file checked for its format before a row is used.
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+};
+
+use arrow_array::RecordBatch;
+use fairframe_schemas::{Column, Sample, SchemaVersion, column::release_schema};
+use parquet::arrow::{ProjectionMask, arrow_reader::ParquetRecordBatchReaderBuilder};
+
+use super::{EXCLUDED, rows};
+
+/// What can be wrong with a manifest.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    #[error("`{}` holds no `part-*.parquet`; name the folder of a release", .0.display())]
+    NoParts(PathBuf),
+    #[error("{}: {error}", path.display())]
+    Io {
+        path: PathBuf,
+        error: std::io::Error,
+    },
+    #[error("{}: {error}", path.display())]
+    Parquet {
+        path: PathBuf,
+        error: parquet::errors::ParquetError,
+    },
+    #[error("{}: {error}", path.display())]
+    Version {
+        path: PathBuf,
+        error: fairframe_schemas::version::VersionError,
+    },
+    #[error("{}: the file does not state `fairframe.schema_version`; it is no Fairframe manifest", .0.display())]
+    NotOurs(PathBuf),
+    #[error("column `{column}` is missing; the file was not written by this format")]
+    ColumnMissing { column: &'static str },
+    #[error("column `{column}` is {found}, not {expected}")]
+    ColumnType {
+        column: &'static str,
+        found: String,
+        expected: String,
+    },
+    #[error("column `{column}`, row {row} of the batch: {problem}")]
+    Value {
+        column: &'static str,
+        row: u64,
+        problem: String,
+    },
+    #[error("{}: {error}", path.display())]
+    In {
+        path: PathBuf,
+        error: Box<ManifestError>,
+    },
+}
+
+/// A release folder opened for reading.
+#[derive(Debug, Clone)]
+pub struct ReleaseReader {
+    folder: PathBuf,
+    parts: Vec<PathBuf>,
+}
+
+impl ReleaseReader {
+    pub fn open(folder: &Path) -> Result<Self, ManifestError> {
+        let entries = std::fs::read_dir(folder).map_err(|error| ManifestError::Io {
+            path: folder.to_owned(),
+            error,
+        })?;
+        let mut parts: Vec<PathBuf> = entries
+            .filter_map(|e| Some(e.ok()?.path()))
+            .filter(|p| {
+                let name = p.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+                name.starts_with("part-") && name.ends_with(".parquet")
+            })
+            .collect();
+        parts.sort();
+        if parts.is_empty() {
+            return Err(ManifestError::NoParts(folder.to_owned()));
+        }
+        Ok(Self {
+            folder: folder.to_owned(),
+            parts,
+        })
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub fn parts(&self) -> &[PathBuf] {
+        &self.parts
+    }
+
+    /// All accepted samples, in manifest order, batch by batch.
+    pub fn accepted(&self) -> impl Iterator<Item = Result<Vec<Sample>, ManifestError>> {
+        self.parts.clone().into_iter().flat_map(read_samples)
+    }
+
+    /// The rows that were not accepted.
+    pub fn excluded(&self) -> impl Iterator<Item = Result<Vec<Sample>, ManifestError>> {
+        let path = self.folder.join(EXCLUDED);
+        path.exists()
+            .then_some(path)
+            .into_iter()
+            .flat_map(read_samples)
+    }
+
+    /// Record batches of some columns of the accepted rows.
+    pub fn columns(
+        &self,
+        columns: &[Column],
+    ) -> impl Iterator<Item = Result<RecordBatch, ManifestError>> {
+        let columns = columns.to_vec();
+        self.parts
+            .clone()
+            .into_iter()
+            .flat_map(move |path| read_batches(path, Some(&columns)))
+    }
+}
+
+type Batches = Box<dyn Iterator<Item = Result<RecordBatch, ManifestError>>>;
+
+fn failed<T: 'static>(error: ManifestError) -> Box<dyn Iterator<Item = Result<T, ManifestError>>> {
+    Box::new(std::iter::once(Err(error)))
+}
+
+fn read_samples(path: PathBuf) -> Box<dyn Iterator<Item = Result<Vec<Sample>, ManifestError>>> {
+    let batches = read_batches(path.clone(), None);
+    Box::new(batches.map(move |batch| {
+        rows::samples(&batch?).map_err(|error| ManifestError::In {
+            path: path.clone(),
+            error: Box::new(error),
+        })
+    }))
+}
+
+fn read_batches(path: PathBuf, columns: Option<&[Column]>) -> Batches {
+    let file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) => return failed(ManifestError::Io { path, error }),
+    };
+    let builder = match ParquetRecordBatchReaderBuilder::try_new(file) {
+        Ok(builder) => builder,
+        Err(error) => return failed(ManifestError::Parquet { path, error }),
+    };
+    if let Err(error) = check_format(&path, &builder) {
+        return failed(error);
+    }
+    let mask = match columns {
+        None => ProjectionMask::all(),
+        Some(columns) => {
+            let names = columns.iter().map(|c| c.name());
+            ProjectionMask::columns(builder.parquet_schema(), names)
+        }
+    };
+    match builder
+        .with_projection(mask)
+        .with_batch_size(8 * 1024)
+        .build()
+    {
+        Err(error) => failed(ManifestError::Parquet { path, error }),
+        Ok(reader) => Box::new(reader.map(move |batch| {
+            batch.map_err(|e| ManifestError::Parquet {
+                path: path.clone(),
+                error: e.into(),
+            })
+        })),
+    }
+}
+
+fn check_format(
+    path: &Path,
+    builder: &ParquetRecordBatchReaderBuilder<File>,
+) -> Result<(), ManifestError> {
+    let pairs = builder.metadata().file_metadata().key_value_metadata();
+    let version = pairs
+        .into_iter()
+        .flatten()
+        .find(|kv| kv.key == "fairframe.schema_version")
+        .and_then(|kv| kv.value.as_deref())
+        .ok_or_else(|| ManifestError::NotOurs(path.to_owned()))?;
+    SchemaVersion::check(version).map_err(|error| ManifestError::Version {
+        path: path.to_owned(),
+        error,
+    })?;
+    let schema = release_schema();
+    for field in schema.fields() {
+        let name = Column::by_name(field.name()).map_or("", Column::name);
+        let error = match builder.schema().field_with_name(name) {
+            Err(_) => ManifestError::ColumnMissing { column: name },
+            Ok(found) if found.data_type() != field.data_type() => ManifestError::ColumnType {
+                column: name,
+                found: found.data_type().to_string(),
+                expected: field.data_type().to_string(),
+            },
+            Ok(_) => continue,
+        };
+        return Err(ManifestError::In {
+            path: path.to_owned(),
+            error: Box::new(error),
+        });
+    }
+    Ok(())
+}

@@ -9,9 +9,9 @@ packages:
 	@dpkg -s $(PACKAGES) >/dev/null 2>&1 || { $(SUDO) apt-get update -qq && \
 	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PACKAGES); }
 
-# Lists the bundled sources and places them; see README for what is not there yet.
+# Checks the bundled sources; README says what is not there yet.
 demo: packages
-	cargo run --release --quiet -- demo
+	cargo run --release --quiet
 
 test: packages lint
 	cargo test --release --workspace

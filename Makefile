@@ -11,7 +11,7 @@ packages:
 
 # Checks the bundled sources; README says what is not there yet.
 demo: packages
-	cargo run --release --quiet
+	cargo run --release --quiet -- demo
 
 test: packages lint
 	cargo test --release --workspace

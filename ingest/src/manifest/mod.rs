@@ -9,3 +9,6 @@ pub use parquet_io::{ColumnKind, ParallelWriter, read_parallel};
 pub use read::{ManifestError, ReleaseReader};
 pub use rows::{batch, samples};
 pub use write::{EXCLUDED, ManifestWriter, Stamp};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,109 @@
+use std::path::Path;
+
+use fairframe_schemas::{
+    DatasetVersion, Digest, Label, MediaType, Name, PlaceOrigin, Reason, Sample, Status,
+    SubjectAttribute,
+};
+
+use super::{EXCLUDED, ManifestWriter, ReleaseReader, Stamp};
+
+fn stamp() -> Stamp {
+    Stamp {
+        dataset: Name::new("demo").unwrap(),
+        version: DatasetVersion::FIRST,
+        recall_version: 0,
+    }
+}
+
+fn full(key: &str) -> Sample {
+    let mut s = Sample::new("drop", key, MediaType::Image);
+    s.media_sha256 = Some(Digest::of(key.as_bytes()));
+    s.bytes = Some(7);
+    s.width = Some(640);
+    s.perceptual_hash = Some(u64::MAX);
+    s.title = Some("=HYPERLINK(\"x\")".into());
+    s.licence = Some("CC-BY-SA-4.0".into());
+    s.restrictions = vec!["personality".into(), "trademarked".into()];
+    s.latitude = Some(43.467081);
+    s.longitude = Some(11.884533);
+    s.place_origin = Some(PlaceOrigin::Exif);
+    s.captured_at = Some("2008-10-22T16:28:39Z".parse().unwrap());
+    s.labels = vec![Label {
+        label: "/m/07j7r".into(),
+        confidence: None,
+        origin: "human".into(),
+    }];
+    s
+}
+
+fn write(folder: &Path, restricted: &Path, samples: &[Sample]) {
+    let mut writer = ManifestWriter::create(folder, restricted, stamp()).unwrap();
+    for sample in samples {
+        writer.add(sample.clone()).unwrap();
+    }
+    writer.finish().unwrap();
+}
+
+#[test]
+fn rows_come_back_as_they_were_written_and_bytes_repeat() {
+    let accepted = [full("a"), Sample::new("drop", "b", MediaType::Video)];
+    let mut refused = full("c");
+    refused.add_reason(Reason::LicenceUnknown);
+    let all = [accepted[0].clone(), accepted[1].clone(), refused.clone()];
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let kept = tempfile::tempdir().unwrap();
+    for folder in [&one, &two] {
+        write(folder.path(), &kept.path().join("restricted.parquet"), &all);
+    }
+    let reader = ReleaseReader::open(one.path()).unwrap();
+    let rows: Vec<Sample> = reader.accepted().flat_map(Result::unwrap).collect();
+    assert_eq!(rows, accepted);
+    let rows: Vec<Sample> = reader.excluded().flat_map(Result::unwrap).collect();
+    assert_eq!(rows, [refused]);
+    for name in ["part-00000.parquet", EXCLUDED] {
+        let bytes = |d: &tempfile::TempDir| std::fs::read(d.path().join(name)).unwrap();
+        assert_eq!(bytes(&one), bytes(&two), "{name}");
+    }
+}
+
+#[test]
+fn an_empty_release_still_opens() {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = tempfile::tempdir().unwrap();
+    write(folder.path(), &kept.path().join("r.parquet"), &[]);
+    assert_eq!(
+        ReleaseReader::open(folder.path())
+            .unwrap()
+            .accepted()
+            .count(),
+        0
+    );
+    assert!(ReleaseReader::open(kept.path()).is_err());
+}
+
+#[test]
+fn people_are_placed_on_a_grid_and_consent_ids_stay_out_of_a_release() {
+    let mut sample = full("person");
+    sample.subject_ids = vec!["actor-a".into()];
+    sample.consent_id = Some("consent-secret".into());
+    sample.subject_attributes = vec![SubjectAttribute {
+        subject_id: "actor-a".into(),
+        name: "tone".into(),
+        value: "7".into(),
+        origin: "self-reported".into(),
+    }];
+    let folder = tempfile::tempdir().unwrap();
+    let kept = tempfile::tempdir().unwrap();
+    write(
+        folder.path(),
+        &kept.path().join("r.parquet"),
+        &[sample.clone()],
+    );
+    let reader = ReleaseReader::open(folder.path()).unwrap();
+    let row = reader.accepted().flat_map(Result::unwrap).next().unwrap();
+    assert_eq!((row.latitude, row.longitude), (Some(43.5), Some(11.9)));
+    assert_eq!(row.place_precision_m, Some(11_132.0));
+    assert_eq!(row.consent_id, None);
+    assert_eq!(row.subject_attributes, sample.subject_attributes);
+    assert_eq!(row.status, Status::Accepted);
+}

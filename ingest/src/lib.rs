@@ -7,6 +7,13 @@
 //! The only crate with network and ffmpeg.
 
 pub mod dedupe;
+pub mod http;
 pub mod manifest;
+pub mod opt_out;
 pub mod place;
 pub mod source;
+pub mod ssrf;
+pub mod store;
+
+#[cfg(test)]
+mod test_server;

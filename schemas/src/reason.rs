@@ -83,6 +83,7 @@ reasons! {
     FetchTruncated "fetch-truncated" Failed "fewer or more bytes came than were announced";
     FetchTooManyRedirects "fetch-too-many-redirects" Failed "the redirects do not end";
     FetchChanged "fetch-changed" Failed "the file changed while it was being fetched";
+    StoreFailed "store-failed" Failed "the bytes could not be written to the store";
     DigestMismatch "digest-mismatch" Failed "the bytes do not have the digest that the source states";
     FileMissing "file-missing" Failed "the file named by the source is not in the drop";
     FileRefused "file-refused" Rejected "the path leaves the drop, or is a link or special file";

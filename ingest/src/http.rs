@@ -1,0 +1,816 @@
+//! One polite client for API calls and files.
+//!
+//! What it sees to, so that nobody else has to:
+//!
+//! - **addresses**: every hop goes through [`crate::ssrf`]; redirects are
+//!   followed here, one at a time, never by the library;
+//! - **manners**: at most `per_host` requests to one host at a time (a request
+//!   lasts until its body is read or dropped), evenly spaced by
+//!   `per_host_rate`; `Retry-After` holds back *all* requests to that host;
+//! - **limits**: a stall between two chunks, a whole time per attempt, the size
+//!   of a JSON answer after decompression, the number of redirects;
+//! - **retries**: 429, 5xx (but 501 and 505) and failed connections, with
+//!   exponential backoff. The jitter comes from a generator seeded by user
+//!   agent, URL and attempt: repeatable, and different between installations.
+//!
+//! Proxies from the environment are not used: they would resolve names for us.
+
+use std::{
+    collections::HashMap,
+    error::Error,
+    io::Write,
+    sync::{Arc, Mutex},
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use fairframe_schemas::{Reason, source::FetchLimits};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use reqwest::{
+    Client, StatusCode,
+    header::{self, HeaderMap, HeaderValue},
+};
+use sha2::{Digest as _, Sha256};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, sleep, sleep_until, timeout_at},
+};
+use url::Url;
+
+use crate::ssrf::{
+    AddressRules, FilteredDns, Lookup, Reach, Refused, SystemLookup, refused_in, shown,
+};
+
+/// Longest wait that a `Retry-After` may ask for; more is waited no longer.
+pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(120);
+
+/// Longest backoff between two attempts.
+pub const MAX_BACKOFF: Duration = Duration::from_secs(30);
+
+/// Hosts whose pace is remembered at a time.
+const MAX_HOSTS: usize = 4096;
+
+/// How much of a wrong answer is quoted, in characters.
+const FIRST_WORDS: usize = 120;
+
+/// How much of a wrong answer is read to quote it, in bytes.
+const ERROR_BODY: u64 = 8 << 10;
+
+/// How to talk to servers.
+#[derive(Debug, Clone)]
+pub struct HttpConfig {
+    pub user_agent: String,
+    /// Requests to one host at a time; at least 1.
+    pub per_host: u32,
+    /// Requests to one host a second; 0 is unlimited.
+    pub per_host_rate: f64,
+    /// Attempts after the first.
+    pub retries: u32,
+    pub max_redirects: u32,
+    /// Whole attempt, from the request to the last byte.
+    pub timeout: Duration,
+    /// Longest wait for a connection, for headers and between two chunks.
+    pub stall: Duration,
+    /// See [`AddressRules::new`].
+    pub allow_private: Vec<String>,
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self::from(&FetchLimits::default())
+    }
+}
+
+impl From<&FetchLimits> for HttpConfig {
+    fn from(limits: &FetchLimits) -> Self {
+        Self {
+            user_agent: limits
+                .user_agent
+                .clone()
+                .unwrap_or_else(|| concat!("fairframe/", env!("CARGO_PKG_VERSION")).to_owned()),
+            per_host: limits.per_host,
+            per_host_rate: limits.per_host_rate,
+            retries: limits.retries,
+            max_redirects: limits.max_redirects,
+            timeout: Duration::from_secs_f64(limits.timeout_s.clamp(0.0, 1e6)),
+            stall: Duration::from_secs_f64(limits.stall_s.clamp(0.0, 1e6)),
+            allow_private: limits.allow_private.clone(),
+        }
+    }
+}
+
+/// Why there is no answer. Every message names the URL.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum HttpError {
+    #[error("the http client cannot be set up: {0}")]
+    Setup(String),
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    #[error("`{url}` redirects more than {limit} times")]
+    TooManyRedirects { url: String, limit: u32 },
+    #[error("`{url}` redirects in a circle")]
+    RedirectLoop { url: String },
+    #[error("`{url}` redirects to `{location}`, which is no URL")]
+    BadRedirect { url: String, location: String },
+    #[error("`{url}` answered with status {status}{}", quoted(words))]
+    Status {
+        url: String,
+        status: u16,
+        /// The first words of the body.
+        words: String,
+    },
+    #[error("`{url}`: {problem}")]
+    Network { url: String, problem: String },
+    #[error("`{url}`: {problem}")]
+    Timeout { url: String, problem: String },
+    #[error("`{url}` answers with more than {limit} bytes")]
+    TooLarge { url: String, limit: u64 },
+    #[error(
+        "`{url}` answered with {kind} where JSON was expected{}",
+        quoted(words)
+    )]
+    NotJson {
+        url: String,
+        /// `HTML`, a content type, or `text`.
+        kind: String,
+        words: String,
+    },
+    #[error("`{url}`: {problem}")]
+    Encoding { url: String, problem: String },
+}
+
+fn quoted(words: &str) -> String {
+    if words.is_empty() {
+        String::new()
+    } else {
+        format!(": \"{words}\"")
+    }
+}
+
+impl HttpError {
+    /// The reason a sample gets whose bytes this error kept from us.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Refused(_) => Reason::FetchRefusedAddress,
+            Self::TooManyRedirects { .. } | Self::RedirectLoop { .. } => {
+                Reason::FetchTooManyRedirects
+            }
+            Self::Status {
+                status: 404 | 410, ..
+            } => Reason::FetchNotFound,
+            Self::Status { .. } | Self::BadRedirect { .. } | Self::NotJson { .. } => {
+                Reason::FetchHttpError
+            }
+            Self::Timeout { .. } => Reason::FetchTimeout,
+            Self::TooLarge { .. } => Reason::FetchTooLarge,
+            Self::Setup(_) | Self::Network { .. } | Self::Encoding { .. } => {
+                Reason::FetchNetworkError
+            }
+        }
+    }
+
+    /// Whether another attempt may end better.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Network { .. } | Self::Timeout { .. } => true,
+            Self::Status { status, .. } => is_transient(*status),
+            _ => false,
+        }
+    }
+}
+
+fn is_transient(status: u16) -> bool {
+    matches!(status, 408 | 425 | 429 | 500 | 502..=504 | 506..=599)
+}
+
+/// The client. Clones share connections, pace and limits.
+#[derive(Clone)]
+pub struct Http {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: HttpConfig,
+    rules: AddressRules,
+    public: Client,
+    /// Absent where the source declares no private hosts.
+    private: Option<Client>,
+    hosts: Mutex<HashMap<String, Arc<HostPace>>>,
+    backoff: Duration,
+}
+
+/// The pace of one host.
+struct HostPace {
+    slots: Arc<Semaphore>,
+    /// Earliest time of the next request.
+    next: Mutex<Instant>,
+}
+
+impl HostPace {
+    /// Takes the place at `now` and moves the next one by the rate, or says when to ask again.
+    fn claim(&self, now: Instant, rate: f64) -> Result<(), Instant> {
+        let mut next = lock(&self.next);
+        if *next > now {
+            return Err(*next);
+        }
+        if rate > 0.0 {
+            // Spaced from the last place and not from now: a late waker does
+            // not slow the pace. Idle time is not saved up.
+            let step = Duration::from_secs_f64((1.0 / rate).min(1e6));
+            let from = if now - *next < step { *next } else { now };
+            *next = from + step;
+        }
+        Ok(())
+    }
+
+    fn hold(&self, now: Instant, wait: Duration) {
+        let mut next = lock(&self.next);
+        *next = (now + wait.min(MAX_RETRY_AFTER)).max(*next);
+    }
+}
+
+impl Http {
+    pub fn new(config: HttpConfig) -> Result<Self, HttpError> {
+        Self::build(config, Arc::new(SystemLookup), Duration::from_millis(500))
+    }
+
+    /// As [`Http::new`], with other names and a shorter first backoff: for tests.
+    #[doc(hidden)]
+    pub fn build(
+        config: HttpConfig,
+        lookup: Arc<dyn Lookup>,
+        backoff: Duration,
+    ) -> Result<Self, HttpError> {
+        let rules = AddressRules::new(&config.allow_private)?;
+        let agent = HeaderValue::from_str(&config.user_agent).map_err(|_| {
+            HttpError::Setup(format!(
+                "the user agent `{}` holds characters that a header cannot",
+                config.user_agent
+            ))
+        })?;
+        let client = |reach| {
+            Client::builder()
+                .user_agent(agent.clone())
+                .no_proxy()
+                .redirect(reqwest::redirect::Policy::none())
+                .referer(false)
+                // Files are kept as they are; JSON is unpacked here, within its limit.
+                .gzip(false)
+                .connect_timeout(config.stall)
+                .dns_resolver(FilteredDns::new(reach, lookup.clone()))
+                .build()
+                .map_err(|e| HttpError::Setup(causes(&e)))
+        };
+        let public = client(Reach::Public)?;
+        let private = if config.allow_private.is_empty() {
+            None
+        } else {
+            Some(client(Reach::Private)?)
+        };
+        Ok(Self {
+            inner: Arc::new(Inner {
+                config,
+                rules,
+                public,
+                private,
+                hosts: Mutex::default(),
+                backoff,
+            }),
+        })
+    }
+
+    pub fn config(&self) -> &HttpConfig {
+        &self.inner.config
+    }
+
+    /// Asks for `url` and follows redirects. Statuses that another attempt may
+    /// change are retried and end as an error; every other status, also 4xx, is
+    /// a [`Response`]. The body is as sent, without decompression.
+    pub async fn get(&self, url: &Url, headers: HeaderMap) -> Result<Response, HttpError> {
+        let mut attempt = 0;
+        loop {
+            match self.try_get(url, &headers).await {
+                Err(error) if error.is_transient() && attempt < self.inner.config.retries => {}
+                end => return end,
+            }
+            sleep(self.backoff(url, attempt)).await;
+            attempt += 1;
+        }
+    }
+
+    /// One attempt: a status that another attempt may change is an error
+    /// already, and its `Retry-After` has been taken to heart.
+    pub(crate) async fn try_get(
+        &self,
+        url: &Url,
+        headers: &HeaderMap,
+    ) -> Result<Response, HttpError> {
+        let response = self.follow(url, headers).await?;
+        self.settle(response).await
+    }
+
+    /// Turns an answer that another attempt may change into an error.
+    pub(crate) async fn settle(&self, response: Response) -> Result<Response, HttpError> {
+        if !is_transient(response.status().as_u16()) {
+            return Ok(response);
+        }
+        if let Some(wait) = retry_after(response.headers()) {
+            self.hold(response.url(), wait);
+        }
+        Err(response.into_error().await)
+    }
+
+    /// Asks for JSON of at most `max_bytes` (after decompression). Besides what
+    /// [`Http::get`] retries, an `error` object that comes with `Retry-After`
+    /// (MediaWiki's `maxlag` and rate limits) is retried; the last one is
+    /// returned as it is.
+    pub async fn get_json(
+        &self,
+        url: &Url,
+        max_bytes: u64,
+    ) -> Result<(serde_json::Value, HeaderMap), HttpError> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        let mut attempt = 0;
+        loop {
+            let last = attempt >= self.inner.config.retries;
+            match self.try_json(url, &headers, max_bytes).await {
+                Ok((at, value, headers)) => {
+                    let wait = retry_after(&headers).filter(|_| value.get("error").is_some());
+                    match wait {
+                        Some(wait) if !last => self.hold(&at, wait),
+                        _ => return Ok((value, headers)),
+                    }
+                }
+                Err(error) if error.is_transient() && !last => {}
+                Err(error) => return Err(error),
+            }
+            sleep(self.backoff(url, attempt)).await;
+            attempt += 1;
+        }
+    }
+
+    async fn try_json(
+        &self,
+        url: &Url,
+        headers: &HeaderMap,
+        max_bytes: u64,
+    ) -> Result<(Url, serde_json::Value, HeaderMap), HttpError> {
+        let response = self.try_get(url, headers).await?;
+        let at = response.url().clone();
+        let (value, headers) = read_json(response, max_bytes).await?;
+        Ok((at, value, headers))
+    }
+
+    /// This URL and what it redirects to.
+    async fn follow(&self, first: &Url, headers: &HeaderMap) -> Result<Response, HttpError> {
+        let mut redirects = Redirects::new(first, self.inner.config.max_redirects);
+        loop {
+            let response = self.send(redirects.url(), headers).await?;
+            match redirects.next(response)? {
+                Some(response) => return Ok(response),
+                None => continue,
+            }
+        }
+    }
+
+    /// One request, in its turn.
+    pub(crate) async fn send(&self, url: &Url, headers: &HeaderMap) -> Result<Response, HttpError> {
+        let inner = &self.inner;
+        let client = match inner.rules.check_url(url)? {
+            Reach::Public => &inner.public,
+            Reach::Private => inner.private.as_ref().unwrap_or(&inner.public),
+        };
+        let permit = self.turn(url).await;
+        let start = Instant::now();
+        let deadline = start + inner.config.timeout;
+        let stall = inner.config.stall;
+        let sending = client.get(url.clone()).headers(headers.clone()).send();
+        let answer = timeout_at(deadline.min(start + stall), sending)
+            .await
+            .map_err(|_| HttpError::Timeout {
+                url: shown(url.as_str()),
+                problem: "no answer in time".to_owned(),
+            })?
+            .map_err(|e| network(url, &e))?;
+        Ok(Response {
+            url: url.clone(),
+            inner: answer,
+            deadline,
+            stall,
+            _permit: permit,
+        })
+    }
+
+    /// Waits for a free connection and for the pace of the URL's host.
+    async fn turn(&self, url: &Url) -> OwnedSemaphorePermit {
+        let pace = self.pace(url);
+        let permit = pace
+            .slots
+            .clone()
+            .acquire_owned()
+            .await
+            .expect("the semaphore is never closed");
+        // A `Retry-After` may arrive while we wait, so ask again afterwards.
+        while let Err(slot) = pace.claim(Instant::now(), self.inner.config.per_host_rate) {
+            sleep_until(slot).await;
+        }
+        permit
+    }
+
+    fn pace(&self, url: &Url) -> Arc<HostPace> {
+        let host = url.host_str().unwrap_or_default();
+        let mut hosts = lock(&self.inner.hosts);
+        if let Some(pace) = hosts.get(host) {
+            return pace.clone();
+        }
+        if hosts.len() >= MAX_HOSTS {
+            let now = Instant::now();
+            hosts.retain(|_, pace| Arc::strong_count(pace) > 1 || *lock(&pace.next) > now);
+        }
+        let pace = Arc::new(HostPace {
+            slots: Arc::new(Semaphore::new(self.inner.config.per_host.max(1) as usize)),
+            next: Mutex::new(Instant::now()),
+        });
+        hosts.insert(host.to_owned(), pace.clone());
+        pace
+    }
+
+    /// Lets nobody ask this URL's host for a while.
+    fn hold(&self, url: &Url, wait: Duration) {
+        self.pace(url).hold(Instant::now(), wait);
+    }
+
+    /// How long to wait after this attempt (from 0): half fixed, half drawn.
+    pub(crate) fn backoff(&self, url: &Url, attempt: u32) -> Duration {
+        let full = self
+            .inner
+            .backoff
+            .saturating_mul(1 << attempt.min(10))
+            .min(MAX_BACKOFF);
+        let mut hash = Sha256::new();
+        hash.update(self.inner.config.user_agent.as_bytes());
+        hash.update(b"\n");
+        hash.update(url.as_str().as_bytes());
+        hash.update(attempt.to_le_bytes());
+        let mut random = ChaCha8Rng::from_seed(hash.finalize().into());
+        full.mul_f64(0.5 + 0.5 * random.random::<f64>())
+    }
+}
+
+/// A panic elsewhere does not make a pace wrong.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|e| e.into_inner())
+}
+
+/// The way from a URL to where its redirects end.
+pub(crate) struct Redirects {
+    url: Url,
+    seen: Vec<Url>,
+    limit: u32,
+}
+
+impl Redirects {
+    pub(crate) fn new(first: &Url, limit: u32) -> Self {
+        let mut url = first.clone();
+        url.set_fragment(None);
+        Self {
+            url,
+            seen: Vec::new(),
+            limit,
+        }
+    }
+
+    /// Where to ask next.
+    pub(crate) fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The answer, if the way ends with it.
+    pub(crate) fn next(&mut self, response: Response) -> Result<Option<Response>, HttpError> {
+        let Some(location) = location(&response) else {
+            return Ok(Some(response));
+        };
+        let first = self.seen.first().unwrap_or(&self.url);
+        if self.seen.len() >= self.limit as usize {
+            return Err(HttpError::TooManyRedirects {
+                url: shown(first.as_str()),
+                limit: self.limit,
+            });
+        }
+        let mut next = self
+            .url
+            .join(&location)
+            .map_err(|_| HttpError::BadRedirect {
+                url: shown(self.url.as_str()),
+                location: first_words(location.as_bytes()),
+            })?;
+        next.set_fragment(None);
+        self.seen.push(std::mem::replace(&mut self.url, next));
+        if self.seen.contains(&self.url) {
+            return Err(HttpError::RedirectLoop {
+                url: shown(self.seen[0].as_str()),
+            });
+        }
+        Ok(None)
+    }
+}
+
+/// An answer whose body has not been read. Holds its place in the host's queue.
+pub struct Response {
+    url: Url,
+    inner: reqwest::Response,
+    deadline: Instant,
+    stall: Duration,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Response {
+    pub fn status(&self) -> StatusCode {
+        self.inner.status()
+    }
+
+    pub fn headers(&self) -> &HeaderMap {
+        self.inner.headers()
+    }
+
+    /// Where the redirects ended.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// What `Content-Length` says of the body as sent.
+    pub fn content_length(&self) -> Option<u64> {
+        self.inner.content_length()
+    }
+
+    /// The next bytes as they came; `None` at the end. A body that ends before
+    /// its `Content-Length` is a network error.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, HttpError> {
+        let now = Instant::now();
+        let until = self.deadline.min(now + self.stall);
+        match timeout_at(until, self.inner.chunk()).await {
+            Ok(Ok(chunk)) => Ok(chunk),
+            Ok(Err(e)) => Err(network(&self.url, &e)),
+            Err(_) => Err(HttpError::Timeout {
+                url: shown(self.url.as_str()),
+                problem: if self.deadline <= Instant::now() {
+                    "the whole transfer took too long".to_owned()
+                } else {
+                    format!("no byte came for {} s", self.stall.as_secs_f64())
+                },
+            }),
+        }
+    }
+
+    /// The body, which may be `limit` bytes long.
+    pub async fn bytes(mut self, limit: u64) -> Result<Vec<u8>, HttpError> {
+        let too_large = |url: &Url| HttpError::TooLarge {
+            url: shown(url.as_str()),
+            limit,
+        };
+        if self.content_length().is_some_and(|n| n > limit) {
+            return Err(too_large(&self.url));
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = self.chunk().await? {
+            if body.len() as u64 + chunk.len() as u64 > limit {
+                return Err(too_large(&self.url));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+
+    /// The body, or its first `limit` bytes.
+    pub async fn start(mut self, limit: u64) -> Result<Vec<u8>, HttpError> {
+        let mut body = Vec::new();
+        while let Some(chunk) = self.chunk().await? {
+            let room = limit.saturating_sub(body.len() as u64);
+            let take = usize::try_from(room).map_or(chunk.len(), |room| chunk.len().min(room));
+            body.extend_from_slice(&chunk[..take]);
+            if take < chunk.len() {
+                break;
+            }
+        }
+        Ok(body)
+    }
+
+    /// The body unpacked as `Content-Encoding` says (`gzip` or none).
+    pub async fn unpacked(mut self, limit: u64) -> Result<Vec<u8>, HttpError> {
+        let encoding = self.headers().get(header::CONTENT_ENCODING).map(|v| {
+            String::from_utf8_lossy(v.as_bytes())
+                .trim()
+                .to_ascii_lowercase()
+        });
+        match encoding.as_deref() {
+            None | Some("" | "identity") => return self.bytes(limit).await,
+            Some("gzip" | "x-gzip") => {}
+            Some(other) => {
+                return Err(HttpError::Encoding {
+                    url: shown(self.url.as_str()),
+                    problem: format!(
+                        "the content encoding `{}` is not one we asked for",
+                        first_words(other.as_bytes())
+                    ),
+                });
+            }
+        }
+        let url = shown(self.url.as_str());
+        let mut unpack = flate2::write::MultiGzDecoder::new(Capped {
+            body: Vec::new(),
+            limit,
+        });
+        let failed = |unpack: &flate2::write::MultiGzDecoder<Capped>, e: std::io::Error| {
+            if unpack.get_ref().is_full() {
+                HttpError::TooLarge {
+                    url: url.clone(),
+                    limit,
+                }
+            } else {
+                HttpError::Encoding {
+                    url: url.clone(),
+                    problem: format!("the gzip content is broken: {e}"),
+                }
+            }
+        };
+        while let Some(chunk) = self.chunk().await? {
+            if let Err(e) = unpack.write_all(&chunk) {
+                return Err(failed(&unpack, e));
+            }
+        }
+        if let Err(e) = unpack.try_finish() {
+            return Err(failed(&unpack, e));
+        }
+        match unpack.finish() {
+            Ok(capped) => Ok(capped.body),
+            Err(e) => Err(HttpError::Encoding {
+                url,
+                problem: format!("the gzip content is broken: {e}"),
+            }),
+        }
+    }
+
+    /// This answer as an error, with the first words of its body.
+    pub async fn into_error(self) -> HttpError {
+        let url = shown(self.url.as_str());
+        let status = self.status().as_u16();
+        let words = match self.unpacked(ERROR_BODY).await {
+            Ok(body) => first_words(&body),
+            Err(_) => String::new(),
+        };
+        HttpError::Status { url, status, words }
+    }
+}
+
+/// A buffer that refuses to grow over its limit.
+struct Capped {
+    body: Vec<u8>,
+    limit: u64,
+}
+
+impl Capped {
+    fn is_full(&self) -> bool {
+        self.body.len() as u64 >= self.limit
+    }
+}
+
+impl Write for Capped {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let room = self.limit.saturating_sub(self.body.len() as u64);
+        let take = bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX));
+        if take == 0 && !bytes.is_empty() {
+            return Err(std::io::Error::other("over the limit"));
+        }
+        self.body.extend_from_slice(&bytes[..take]);
+        Ok(take)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+async fn read_json(
+    response: Response,
+    max_bytes: u64,
+) -> Result<(serde_json::Value, HeaderMap), HttpError> {
+    if !response.status().is_success() {
+        return Err(response.into_error().await);
+    }
+    let url = shown(response.url().as_str());
+    let headers = response.headers().clone();
+    let body = response.unpacked(max_bytes).await?;
+    match serde_json::from_slice(&body) {
+        Ok(value) => Ok((value, headers)),
+        Err(e) => {
+            let start = body.trim_ascii_start();
+            let kind = if start.first() == Some(&b'<') {
+                "HTML".to_owned()
+            } else if matches!(start.first(), Some(b'{' | b'[')) {
+                format!("broken JSON ({e})")
+            } else {
+                headers
+                    .get(header::CONTENT_TYPE)
+                    .map(|v| first_words(v.as_bytes()))
+                    .filter(|t| !t.contains("json"))
+                    .unwrap_or_else(|| "text".to_owned())
+            };
+            Err(HttpError::NotJson {
+                url,
+                kind,
+                words: first_words(&body),
+            })
+        }
+    }
+}
+
+/// The beginning of a text on one line, without control characters.
+pub(crate) fn first_words(body: &[u8]) -> String {
+    let start = &body[..body.len().min(FIRST_WORDS * 8)];
+    let text = String::from_utf8_lossy(start);
+    let mut line = String::new();
+    for word in text.split(|c: char| c.is_whitespace() || c.is_control()) {
+        if word.is_empty() {
+            continue;
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    match line.char_indices().nth(FIRST_WORDS) {
+        Some((at, _)) => format!("{}…", &line[..at]),
+        None => line,
+    }
+}
+
+/// Where a redirect leads.
+fn location(response: &Response) -> Option<String> {
+    if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return None;
+    }
+    let value = response.headers().get(header::LOCATION)?;
+    Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
+}
+
+/// What `Retry-After` asks for, in seconds or as a date; at most [`MAX_RETRY_AFTER`].
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    parse_retry_after(text, SystemTime::now().into())
+}
+
+fn parse_retry_after(text: &str, now: DateTime<Utc>) -> Option<Duration> {
+    let wait = if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+        // More digits than fit mean "very long".
+        Duration::from_secs(text.parse().unwrap_or(u64::MAX))
+    } else {
+        let until = DateTime::parse_from_rfc2822(text).ok()?;
+        (until.with_timezone(&Utc) - now)
+            .to_std()
+            .unwrap_or_default()
+    };
+    Some(wait.min(MAX_RETRY_AFTER))
+}
+
+fn network(url: &Url, error: &reqwest::Error) -> HttpError {
+    if let Some(refused) = refused_in(error) {
+        return refused.into();
+    }
+    let url = shown(url.as_str());
+    let problem = causes(error);
+    if error.is_timeout() {
+        HttpError::Timeout { url, problem }
+    } else {
+        HttpError::Network { url, problem }
+    }
+}
+
+/// An error's causes in one line, without the URL.
+fn causes(error: &reqwest::Error) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    let mut at = error.source();
+    while let Some(e) = at {
+        let text = e.to_string();
+        // Wrappers often repeat what they wrap.
+        if parts.last().is_none_or(|last| !last.contains(&text)) {
+            parts.push(text);
+        }
+        at = e.source();
+    }
+    if parts.is_empty() {
+        let kind = if error.is_builder() {
+            "bad request"
+        } else {
+            "transfer failed"
+        };
+        parts.push(kind.to_owned());
+    }
+    parts.join(": ")
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 //! consent, sources, versions, reports. The leaf crate of the workspace.
 
 pub mod column;
+pub mod consent;
 pub mod id;
 pub mod layout;
 pub mod licence;
@@ -13,6 +14,7 @@ pub mod source;
 pub mod version;
 
 pub use column::{Column, Visibility};
+pub use consent::{ConsentError, ConsentRecord, Pseudonym};
 pub use id::{Digest, SampleId};
 pub use layout::Layout;
 pub use reason::Reason;

@@ -99,7 +99,8 @@ pub struct About {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Policy {
-    /// SPDX ids admitted; an expression is admitted when it can be satisfied from this list.
+    /// SPDX ids admitted, one an entry; an expression is admitted when it can be
+    /// satisfied from this list (`LicenseRef-PD` stands for every reason of public domain).
     pub licences: Vec<String>,
     /// Commons `Restrictions` that lead to rejection.
     pub refuse_restrictions: Vec<String>,
@@ -638,7 +639,8 @@ impl SourceToml {
             }
         }
         for licence in &self.policy.licences {
-            crate::licence::parse(licence).map_err(|e| SourceTomlError::Licence(e.to_string()))?;
+            crate::licence::parse_entry(licence)
+                .map_err(|e| SourceTomlError::Licence(e.to_string()))?;
         }
         Ok(())
     }

@@ -6,6 +6,8 @@
 //!
 //! The only crate with network and ffmpeg.
 
+pub mod attribution;
+pub mod croissant;
 pub mod dedupe;
 pub mod http;
 pub mod manifest;
@@ -14,6 +16,7 @@ pub mod place;
 pub mod source;
 pub mod ssrf;
 pub mod store;
+pub mod summary;
 
 #[cfg(test)]
 mod test_server;

@@ -11,6 +11,7 @@ pub mod recall;
 pub mod release;
 pub mod sample;
 pub mod source;
+pub mod text;
 pub mod version;
 
 pub use column::{Column, Visibility};

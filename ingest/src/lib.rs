@@ -7,6 +7,7 @@
 //! The only crate with network and ffmpeg.
 
 pub mod attribution;
+pub mod card;
 pub mod croissant;
 pub mod dedupe;
 pub mod http;

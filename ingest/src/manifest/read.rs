@@ -97,6 +97,45 @@ impl ReleaseReader {
         self.parts.clone().into_iter().flat_map(read_samples)
     }
 
+    /// At most `limit` accepted samples from row `offset` on, in manifest order; the pages before
+    /// them are not decoded.
+    pub fn slice(&self, offset: u64, limit: u64) -> Result<Vec<Sample>, ManifestError> {
+        let (mut skip, mut want) = (offset, limit);
+        let mut out = Vec::new();
+        for path in &self.parts {
+            if want == 0 {
+                break;
+            }
+            let in_parquet = |error| ManifestError::Parquet {
+                path: path.clone(),
+                error,
+            };
+            let file = File::open(path).map_err(|error| ManifestError::Io {
+                path: path.clone(),
+                error,
+            })?;
+            let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(in_parquet)?;
+            check_format(path, &builder)?;
+            let rows = builder.metadata().file_metadata().num_rows().max(0) as u64;
+            if skip >= rows {
+                skip -= rows;
+                continue;
+            }
+            let reader = builder
+                .with_offset(skip as usize)
+                .with_limit(want as usize)
+                .build()
+                .map_err(in_parquet)?;
+            skip = 0;
+            for batch in reader {
+                let samples = rows::samples(&batch.map_err(|e| in_parquet(e.into()))?)?;
+                want -= samples.len() as u64;
+                out.extend(samples);
+            }
+        }
+        Ok(out)
+    }
+
     /// The rows that were not accepted.
     pub fn excluded(&self) -> impl Iterator<Item = Result<Vec<Sample>, ManifestError>> {
         let path = self.folder.join(EXCLUDED);

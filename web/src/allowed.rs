@@ -1,0 +1,178 @@
+//! Which media may be served: those of accepted, redistributable samples of
+//! the latest release of a dataset. A digest on any latest recall list is
+//! refused, whoever else may hold the same bytes, and so is one that any
+//! sample does not allow to be handed on.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    fs,
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
+
+use arrow_array::{Array, ListArray, RecordBatch, StringArray};
+use fairframe_ingest::manifest::ReleaseReader;
+use fairframe_schemas::{Column, ConsentState, DatasetVersion, Digest, Layout, Name, Purpose};
+
+use crate::{
+    catalog::{self, SUMS},
+    error::AppError,
+};
+
+/// Media types shown as they are; others are handed out as plain bytes.
+const SHOWN: [&str; 14] = [
+    "image/jpeg",
+    "image/png",
+    "image/gif",
+    "image/webp",
+    "image/tiff",
+    "image/bmp",
+    "image/avif",
+    "video/mp4",
+    "video/webm",
+    "video/ogg",
+    "video/quicktime",
+    "video/x-matroska",
+    "video/x-msvideo",
+    "video/mpeg",
+];
+
+/// What is served where nothing better is known.
+const BYTES: &str = "application/octet-stream";
+
+/// The index of media, rebuilt when a release appears or goes.
+pub struct Media {
+    layout: Arc<Layout>,
+    index: Mutex<Arc<Index>>,
+}
+
+/// Media by digest, for one state of the data folder.
+#[derive(Default)]
+struct Index {
+    state: State,
+    media: HashMap<Digest, &'static str>,
+}
+
+/// The latest version of every dataset, and when its list of files was written.
+type State = BTreeMap<Name, (DatasetVersion, Option<SystemTime>)>;
+
+impl Media {
+    pub fn new(layout: Arc<Layout>) -> Self {
+        Self {
+            layout,
+            index: Mutex::default(),
+        }
+    }
+
+    /// The media type under which a digest may be served; none if it may not be. Reads the
+    /// folder names each time, and the parts when one has changed.
+    pub async fn allowed(
+        self: &Arc<Self>,
+        digest: Digest,
+    ) -> Result<Option<&'static str>, AppError> {
+        let this = self.clone();
+        let look = move || {
+            this.current()
+                .map(|index| index.media.get(&digest).copied())
+        };
+        tokio::task::spawn_blocking(look)
+            .await
+            .map_err(AppError::internal)?
+    }
+
+    fn current(&self) -> Result<Arc<Index>, AppError> {
+        let state = self.state()?;
+        let mut held = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.state != state {
+            *held = Arc::new(build(&self.layout, state)?);
+        }
+        Ok(held.clone())
+    }
+
+    fn state(&self) -> Result<State, AppError> {
+        let datasets = catalog::datasets(&self.layout).map_err(AppError::internal)?;
+        Ok(datasets
+            .into_iter()
+            .map(|dataset| {
+                let version = dataset.latest();
+                let sums = self.layout.release(&dataset.name, version).join(SUMS);
+                let written = fs::metadata(sums).and_then(|m| m.modified()).ok();
+                (dataset.name, (version, written))
+            })
+            .collect())
+    }
+}
+
+fn build(layout: &Layout, state: State) -> Result<Index, AppError> {
+    let mut media = HashMap::new();
+    let mut refused = HashSet::new();
+    for (name, (version, _)) in &state {
+        let release = catalog::release(layout, name.as_str(), &version.to_string())?;
+        let list = release.recalled()?;
+        refused.extend(list.entries.into_iter().filter_map(|e| e.media_sha256));
+        let reader = ReleaseReader::open(&release.folder).map_err(AppError::internal)?;
+        let columns = [
+            Column::MediaSha256,
+            Column::Mime,
+            Column::Licence,
+            Column::ConsentState,
+            Column::ConsentPurposes,
+            Column::SubjectIds,
+        ];
+        for batch in reader.columns(&columns) {
+            add(
+                &mut media,
+                &mut refused,
+                &batch.map_err(AppError::internal)?,
+            )?;
+        }
+    }
+    media.retain(|digest, _| !refused.contains(digest));
+    Ok(Index { state, media })
+}
+
+fn add(
+    media: &mut HashMap<Digest, &'static str>,
+    refused: &mut HashSet<Digest>,
+    batch: &RecordBatch,
+) -> Result<(), AppError> {
+    let digests: &StringArray = column(batch, Column::MediaSha256)?;
+    let mimes: &StringArray = column(batch, Column::Mime)?;
+    let licences: &StringArray = column(batch, Column::Licence)?;
+    let states: &StringArray = column(batch, Column::ConsentState)?;
+    let purposes: &ListArray = column(batch, Column::ConsentPurposes)?;
+    let subjects: &ListArray = column(batch, Column::SubjectIds)?;
+    for row in 0..batch.num_rows() {
+        let Some(digest) = text(digests, row).and_then(|d| d.parse().ok()) else {
+            continue;
+        };
+        let redistributable = text(licences, row).is_some_and(|l| !l.is_empty());
+        let people = subjects.value_length(row) > 0 || text(states, row).is_some();
+        let agreed = text(states, row) == Some(ConsentState::Given.as_str())
+            && holds(purposes, row, Purpose::Redistribute.as_str());
+        if redistributable && (!people || agreed) {
+            let mime = text(mimes, row).and_then(|m| SHOWN.iter().find(|s| **s == m));
+            media.insert(digest, mime.copied().unwrap_or(BYTES));
+        } else {
+            refused.insert(digest);
+        }
+    }
+    Ok(())
+}
+
+fn column<T: 'static>(batch: &RecordBatch, column: Column) -> Result<&T, AppError> {
+    batch
+        .column_by_name(column.name())
+        .and_then(|array| array.as_any().downcast_ref())
+        .ok_or_else(|| AppError::Internal(format!("column `{}` is not readable", column.name())))
+}
+
+fn text(array: &StringArray, row: usize) -> Option<&str> {
+    array.is_valid(row).then(|| array.value(row))
+}
+
+fn holds(array: &ListArray, row: usize, word: &str) -> bool {
+    let values = array.value(row);
+    let words = values.as_any().downcast_ref::<StringArray>();
+    words.is_some_and(|w| w.iter().flatten().any(|w| w == word))
+}

@@ -1,0 +1,227 @@
+//! What is in the data folder: datasets, their versions, and the files of a
+//! release. A name from a request becomes a path only after it was parsed, and
+//! a file only if the release's `SHA256SUMS` lists it.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use fairframe_schemas::{DatasetVersion, Digest, Layout, Name, RecallList, Summary};
+
+use crate::error::AppError;
+
+/// Largest `summary.json`, `recall.json`, `croissant.json` or `SHA256SUMS` read, in bytes.
+pub const MAX_TEXT: u64 = 64 << 20;
+
+/// The file with the digests of all others.
+pub const SUMS: &str = "SHA256SUMS";
+
+/// A dataset with at least one release.
+#[derive(Debug, Clone)]
+pub struct Dataset {
+    pub name: Name,
+    /// Newest first; never empty.
+    pub versions: Vec<DatasetVersion>,
+}
+
+impl Dataset {
+    pub fn latest(&self) -> DatasetVersion {
+        self.versions[0]
+    }
+}
+
+/// A release that exists.
+#[derive(Debug, Clone)]
+pub struct Release {
+    pub dataset: Name,
+    pub version: DatasetVersion,
+    pub folder: PathBuf,
+}
+
+/// A file as `SHA256SUMS` lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    pub name: String,
+    pub sha256: Digest,
+}
+
+/// All datasets, by name. A folder that is no release is passed over.
+pub fn datasets(layout: &Layout) -> io::Result<Vec<Dataset>> {
+    let mut out = Vec::new();
+    for entry in folders(&layout.manifests())? {
+        let Some(name) = entry.to_str().and_then(|n| Name::new(n).ok()) else {
+            continue;
+        };
+        if let Some(dataset) = dataset(layout, &name)? {
+            out.push(dataset);
+        }
+    }
+    out.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(out)
+}
+
+/// One dataset; none without a release.
+pub fn dataset(layout: &Layout, name: &Name) -> io::Result<Option<Dataset>> {
+    let mut versions: Vec<DatasetVersion> = folders(&layout.dataset(name))?
+        .into_iter()
+        .filter_map(|entry| entry.to_str()?.parse().ok())
+        .filter(|version| layout.release(name, *version).join(SUMS).is_file())
+        .collect();
+    versions.sort_unstable_by(|a, b| b.cmp(a));
+    Ok((!versions.is_empty()).then(|| Dataset {
+        name: name.clone(),
+        versions,
+    }))
+}
+
+/// The release that two words of a request name.
+pub fn release(layout: &Layout, name: &str, version: &str) -> Result<Release, AppError> {
+    let dataset = Name::new(name).map_err(|_| AppError::NotFound("dataset"))?;
+    let version = version.parse().map_err(|_| AppError::NotFound("version"))?;
+    let folder = layout.release(&dataset, version);
+    if !folder.join(SUMS).is_file() {
+        return Err(AppError::NotFound("version"));
+    }
+    Ok(Release {
+        dataset,
+        version,
+        folder,
+    })
+}
+
+/// Names of the folders in a folder; none where there is no such folder.
+fn folders(path: &Path) -> io::Result<Vec<std::ffi::OsString>> {
+    let entries = match fs::read_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other?,
+    };
+    let mut out = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            out.push(entry.file_name());
+        }
+    }
+    Ok(out)
+}
+
+impl Release {
+    /// The files of the release.
+    pub fn sums(&self) -> Result<Vec<Listed>, AppError> {
+        let text = read_text(&self.folder.join(SUMS))?;
+        parse_sums(&text).map_err(AppError::internal)
+    }
+
+    /// The listed file of that name, `SHA256SUMS` included.
+    pub fn file(&self, name: &str) -> Result<Listed, AppError> {
+        if name == SUMS {
+            let text = read_text(&self.folder.join(SUMS))?;
+            return Ok(Listed {
+                name: SUMS.to_owned(),
+                sha256: Digest::of(text.as_bytes()),
+            });
+        }
+        let mut files = self.sums()?.into_iter();
+        files
+            .find(|file| file.name == name)
+            .ok_or(AppError::NotFound("file"))
+    }
+
+    pub fn summary(&self) -> Result<Summary, AppError> {
+        let path = self.folder.join("summary.json");
+        serde_json::from_str(&read_text(&path)?)
+            .map_err(|e| AppError::Internal(format!("{}: {e}", path.display())))
+    }
+
+    /// What was withdrawn up to this release; an empty list where there is none.
+    pub fn recalled(&self) -> Result<RecallList, AppError> {
+        let path = self.folder.join("recall.json");
+        if !path.is_file() {
+            return Ok(RecallList::new(self.dataset.clone()));
+        }
+        serde_json::from_str(&read_text(&path)?)
+            .map_err(|e| AppError::Internal(format!("{}: {e}", path.display())))
+    }
+}
+
+/// Text of at most [`MAX_TEXT`] bytes.
+pub fn read_text(path: &Path) -> Result<String, AppError> {
+    let failed =
+        |error: &dyn std::fmt::Display| AppError::Internal(format!("{}: {error}", path.display()));
+    let size = fs::metadata(path).map_err(|e| failed(&e))?.len();
+    if size > MAX_TEXT {
+        return Err(failed(&format!("{size} bytes, more than {MAX_TEXT}")));
+    }
+    fs::read_to_string(path).map_err(|e| failed(&e))
+}
+
+/// Lines `digest  name`. A name that could leave the folder spoils the whole list.
+fn parse_sums(text: &str) -> Result<Vec<Listed>, String> {
+    text.lines()
+        .map(|line| {
+            let odd = || {
+                format!(
+                    "`{}` is no line of {SUMS}",
+                    line.chars().take(120).collect::<String>()
+                )
+            };
+            let (digest, name) = line.split_once("  ").ok_or_else(odd)?;
+            let sha256 = digest.parse().map_err(|_| odd())?;
+            let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
+            let fits = (1..=128).contains(&name.len())
+                && !name.starts_with('.')
+                && name.bytes().all(plain);
+            fits.then(|| Listed {
+                name: name.to_owned(),
+                sha256,
+            })
+            .ok_or_else(odd)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_with_names_that_leave_the_folder_are_refused() {
+        let digest = Digest::of(b"").to_string();
+        assert!(parse_sums(&format!("{digest}  part-00000.parquet\n")).is_ok());
+        for name in [
+            "../x",
+            "/etc/passwd",
+            "a/b",
+            ".hidden",
+            "",
+            "a\\b",
+            "a\u{0}",
+        ] {
+            assert!(
+                parse_sums(&format!("{digest}  {name}\n")).is_err(),
+                "{name}"
+            );
+        }
+        assert!(parse_sums("abc  x").is_err());
+    }
+
+    #[test]
+    fn odd_folders_are_passed_over_and_versions_stand_newest_first() {
+        let root = tempfile::tempdir().unwrap();
+        let layout = Layout::new(root.path());
+        assert!(datasets(&layout).unwrap().is_empty());
+        for version in ["1.2.0", "1.10.0", "nonsense", "2.0.0"] {
+            let folder = layout.manifests().join("demo").join(version);
+            fs::create_dir_all(&folder).unwrap();
+            if version != "2.0.0" {
+                fs::write(folder.join(SUMS), "").unwrap(); // 2.0.0 is not finished
+            }
+        }
+        fs::create_dir_all(layout.manifests().join("Not A Name")).unwrap();
+        let all = datasets(&layout).unwrap();
+        assert_eq!(all.len(), 1);
+        let versions: Vec<String> = all[0].versions.iter().map(|v| v.to_string()).collect();
+        assert_eq!(versions, ["1.10.0", "1.2.0"]);
+    }
+}

@@ -1,0 +1,191 @@
+//! Files: whole or in ranges, with strong validators.
+
+use std::path::Path as FilePath;
+
+use axum::{
+    body::Body,
+    extract::{Path, Request, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use fairframe_ingest::croissant;
+use fairframe_schemas::{Digest, Name};
+use tower::ServiceExt;
+use tower_http::services::ServeFile;
+
+use crate::{App, catalog, error::AppError, headers, reports};
+
+/// `/data/{name}/{version}/{file}`: a file that the release's `SHA256SUMS` lists.
+pub async fn release_file(
+    State(app): State<App>,
+    Path((name, version, file)): Path<(String, String, String)>,
+    request: Request,
+) -> Result<Response, AppError> {
+    let release = catalog::release(&app.layout, &name, &version)?;
+    let listed = release.file(&file)?;
+    let path = release.folder.join(&listed.name);
+    let mut response = serve(&path, &listed.sha256.to_string(), request).await?;
+    let headers = response.headers_mut();
+    set(headers, header::CONTENT_TYPE, content_type(&listed.name));
+    if listed.name.ends_with(".html") {
+        set(
+            headers,
+            header::CONTENT_SECURITY_POLICY,
+            headers::DOCUMENT_POLICY,
+        );
+    }
+    Ok(response)
+}
+
+/// `/media/{digest}`: the bytes of an accepted sample that may be handed on.
+pub async fn media(
+    State(app): State<App>,
+    Path(digest): Path<String>,
+    request: Request,
+) -> Result<Response, AppError> {
+    let (digest, mime) = allowed(&app, &digest).await?;
+    let path = app.layout.media(&digest);
+    let mut response = serve(&path, &digest.to_string(), request).await?;
+    let headers = response.headers_mut();
+    set(headers, header::CONTENT_TYPE, mime);
+    set(
+        headers,
+        header::CONTENT_SECURITY_POLICY,
+        headers::MEDIA_POLICY,
+    );
+    if mime == "application/octet-stream" {
+        set(headers, header::CONTENT_DISPOSITION, "attachment");
+    }
+    Ok(response)
+}
+
+/// `/thumbnails/{digest}`: the small picture of such a sample.
+pub async fn thumbnail(
+    State(app): State<App>,
+    Path(digest): Path<String>,
+    request: Request,
+) -> Result<Response, AppError> {
+    let (digest, _) = allowed(&app, &digest).await?;
+    let path = app.layout.thumbnail(&digest);
+    let mut response = serve(&path, &format!("t-{digest}"), request).await?;
+    let headers = response.headers_mut();
+    set(headers, header::CONTENT_TYPE, "image/jpeg");
+    set(
+        headers,
+        header::CONTENT_SECURITY_POLICY,
+        headers::MEDIA_POLICY,
+    );
+    Ok(response)
+}
+
+/// `/reports/{name}/{file}`: one of the files a report has.
+pub async fn report_file(
+    State(app): State<App>,
+    Path((name, file)): Path<(String, String)>,
+    request: Request,
+) -> Result<Response, AppError> {
+    let name = Name::new(&name).map_err(|_| AppError::NotFound("report"))?;
+    let file = reports::FILES.iter().find(|f| **f == file);
+    let file = file.ok_or(AppError::NotFound("file"))?;
+    let path = app.layout.reports().join(name.as_str()).join(file);
+    let tag = reports::tag(&path).ok_or(AppError::NotFound("file"))?;
+    let mut response = serve(&path, &tag, request).await?;
+    let headers = response.headers_mut();
+    set(headers, header::CONTENT_TYPE, content_type(file));
+    if file.ends_with(".html") {
+        set(
+            headers,
+            header::CONTENT_SECURITY_POLICY,
+            headers::DOCUMENT_POLICY,
+        );
+    }
+    Ok(response)
+}
+
+async fn allowed(app: &App, digest: &str) -> Result<(Digest, &'static str), AppError> {
+    let digest: Digest = digest
+        .parse()
+        .map_err(|_| AppError::NotFound("media file"))?;
+    let mime = app.media.allowed(digest).await?;
+    Ok((digest, mime.ok_or(AppError::NotFound("media file"))?))
+}
+
+fn content_type(name: &str) -> &'static str {
+    match name {
+        "croissant.json" => croissant::MEDIA_TYPE,
+        _ => match croissant::encoding_format(name) {
+            "application/x-parquet" => "application/vnd.apache.parquet",
+            "text/html" => "text/html; charset=utf-8",
+            "text/csv" => "text/csv; charset=utf-8; header=present",
+            "text/plain" => "text/plain; charset=utf-8",
+            other => other,
+        },
+    }
+}
+
+fn set(headers: &mut HeaderMap, name: header::HeaderName, value: &'static str) {
+    headers.insert(name, HeaderValue::from_static(value));
+}
+
+/// Answers with a regular file (never through a link). RFC 9110: `If-None-Match` comes before
+/// `If-Modified-Since`; a range is answered only where `If-Range` still holds.
+async fn serve(path: &FilePath, tag: &str, mut request: Request) -> Result<Response, AppError> {
+    let regular = tokio::fs::symlink_metadata(path)
+        .await
+        .is_ok_and(|m| m.is_file());
+    if !regular {
+        return Err(AppError::NotFound("file"));
+    }
+    let etag = format!("\"{tag}\"");
+    let headers = request.headers_mut();
+    if let Some(known) = headers.remove(header::IF_NONE_MATCH) {
+        headers.remove(header::IF_MODIFIED_SINCE);
+        if matches(&known, &etag) {
+            return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
+        }
+    }
+    if let Some(wanted) = headers.remove(header::IF_MATCH)
+        && !matches(&wanted, &etag)
+    {
+        return Ok((StatusCode::PRECONDITION_FAILED, [(header::ETAG, etag)]).into_response());
+    }
+    // A date is too coarse to promise the same bytes: only our tag keeps a range.
+    if let Some(condition) = headers.remove(header::IF_RANGE)
+        && condition.as_bytes() != etag.as_bytes()
+    {
+        headers.remove(header::RANGE);
+    }
+    let mut response = ServeFile::new(path)
+        .oneshot(request)
+        .await
+        .map_err(AppError::internal)?
+        .map(Body::new);
+    if let Ok(value) = HeaderValue::from_str(&etag) {
+        response.headers_mut().insert(header::ETAG, value);
+    }
+    Ok(response)
+}
+
+/// Whether a list of tags (`*`, `"a"`, `W/"a", "b"`) holds ours; weak comparison.
+fn matches(list: &HeaderValue, etag: &str) -> bool {
+    let Ok(list) = list.to_str() else {
+        return false;
+    };
+    list.split(',')
+        .map(str::trim)
+        .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_match_in_lists_weak_or_strong() {
+        let list = |text: &str| HeaderValue::from_str(text).unwrap();
+        assert!(matches(&list("\"a\", W/\"b\""), "\"b\""));
+        assert!(matches(&list("*"), "\"b\""));
+        assert!(!matches(&list("\"a\""), "\"b\""));
+        assert!(!matches(&list("b"), "\"b\""));
+    }
+}

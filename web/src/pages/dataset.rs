@@ -1,0 +1,298 @@
+//! `/datasets/{name}`: what it holds, how to get it, what changed.
+
+use askama::Template;
+use axum::{
+    extract::{Path, State},
+    http::{HeaderMap, header},
+    response::{Html, Redirect},
+};
+use fairframe_schemas::{
+    Name, Status, Summary,
+    release::UNKNOWN,
+    text::{count, counted, percent},
+    version::Change,
+};
+use serde_json::Value;
+
+use super::filters;
+use crate::{
+    App,
+    catalog::{self, Dataset, Release, SUMS},
+    error::{AppError, page},
+};
+
+#[derive(Template)]
+#[template(path = "dataset.html")]
+struct DatasetPage {
+    dataset: Dataset,
+    summary: Summary,
+    is_latest: bool,
+    countries: u64,
+    statuses: Vec<(Status, u64, String)>,
+    changes: Vec<String>,
+    files: Vec<FileRow>,
+    snippets: Vec<Snippet>,
+    json_ld: Option<String>,
+    base: String,
+}
+
+struct FileRow {
+    name: String,
+    bytes: u64,
+    sha256: String,
+    about: &'static str,
+}
+
+/// Lines to copy.
+struct Snippet {
+    tool: &'static str,
+    text: String,
+}
+
+pub async fn dataset(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Html<String>, AppError> {
+    let dataset = find(&app, &name)?;
+    let latest = dataset.latest().to_string();
+    let release = catalog::release(&app.layout, &name, &latest)?;
+    page(&show(&app, dataset, &release, &headers)?)
+}
+
+pub async fn version(
+    State(app): State<App>,
+    Path((name, version)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Html<String>, AppError> {
+    let dataset = find(&app, &name)?;
+    let release = catalog::release(&app.layout, &name, &version)?;
+    page(&show(&app, dataset, &release, &headers)?)
+}
+
+pub async fn without_slash(
+    State(app): State<App>,
+    Path(name): Path<String>,
+) -> Result<Redirect, AppError> {
+    let dataset = find(&app, &name)?;
+    Ok(Redirect::permanent(&format!("/datasets/{}", dataset.name)))
+}
+
+pub async fn with_slash(
+    State(app): State<App>,
+    Path((name, version)): Path<(String, String)>,
+) -> Result<Redirect, AppError> {
+    let release = catalog::release(&app.layout, &name, &version)?;
+    let (name, version) = (release.dataset, release.version);
+    Ok(Redirect::permanent(&format!("/datasets/{name}/{version}/")))
+}
+
+fn find(app: &App, name: &str) -> Result<Dataset, AppError> {
+    let name = Name::new(name).map_err(|_| AppError::NotFound("dataset"))?;
+    catalog::dataset(&app.layout, &name)
+        .map_err(AppError::internal)?
+        .ok_or(AppError::NotFound("dataset"))
+}
+
+fn show(
+    app: &App,
+    dataset: Dataset,
+    release: &Release,
+    headers: &HeaderMap,
+) -> Result<DatasetPage, AppError> {
+    let summary = release.summary()?;
+    let base = format!("/data/{}/{}", release.dataset, release.version);
+    let mut files = Vec::new();
+    for listed in release.sums()? {
+        let path = release.folder.join(&listed.name);
+        files.push(FileRow {
+            bytes: std::fs::metadata(path).map_err(AppError::internal)?.len(),
+            sha256: listed.sha256.to_string(),
+            about: about(&listed.name),
+            name: listed.name,
+        });
+    }
+    let parts: Vec<String> = files
+        .iter()
+        .filter(|f| f.name.starts_with("part-"))
+        .map(|f| format!("{}{base}/{}", origin(headers), f.name))
+        .collect();
+    let c = &summary.counts;
+    Ok(DatasetPage {
+        is_latest: dataset.latest() == release.version,
+        countries: c.countries.keys().filter(|k| *k != UNKNOWN).count() as u64,
+        statuses: Status::ALL
+            .iter()
+            .map(|s| (*s, c.of(*s), percent(c.of(*s), c.out())))
+            .filter(|(_, n, _)| *n > 0)
+            .collect(),
+        changes: changes(app, release, &summary)?,
+        snippets: snippets(&origin(headers), &base, &parts),
+        json_ld: json_ld(release, &base)?,
+        dataset,
+        summary,
+        files,
+        base,
+    })
+}
+
+/// What is different from the release before.
+fn changes(app: &App, release: &Release, summary: &Summary) -> Result<Vec<String>, AppError> {
+    let Some(previous) = summary.previous else {
+        return Ok(vec!["The first release.".to_owned()]);
+    };
+    let mut out = vec![match summary.change {
+        Change::None => format!("Nothing changed since {previous}."),
+        Change::Patch => format!("Same samples and media as {previous}; descriptions changed."),
+        Change::Minor => format!("Adds to {previous}; results on it still hold."),
+        Change::Major => {
+            format!("Samples of {previous} were changed or taken out: do not mix results.")
+        }
+    }];
+    let recalled = release.recalled()?.entries;
+    let taken = recalled
+        .iter()
+        .filter(|e| e.withdrawn_in == release.version);
+    match taken.count() as u64 {
+        0 => {}
+        n => out.push(format!(
+            "{} withdrawn in this version.",
+            counted(n, "sample")
+        )),
+    }
+    let name = release.dataset.as_str();
+    if let Ok(before) = catalog::release(&app.layout, name, &previous.to_string()) {
+        let (was, is) = (
+            before.summary()?.counts.accepted(),
+            summary.counts.accepted(),
+        );
+        out.push(format!(
+            "Accepted: {} before, {} now.",
+            count(was),
+            count(is)
+        ));
+    }
+    Ok(out)
+}
+
+/// What a file of a release is for.
+fn about(name: &str) -> &'static str {
+    match name {
+        "excluded.parquet" => "samples not accepted, with reasons",
+        "croissant.json" => "Croissant 1.1 with RAI",
+        "card.html" => "dataset card",
+        "ATTRIBUTION.csv" => "who made what, as a table",
+        "ATTRIBUTION.html" => "who made what, to read",
+        "recall.json" => "what was withdrawn",
+        "summary.json" => "the card's figures",
+        _ if name.starts_with("part-") => "accepted samples",
+        _ => "",
+    }
+}
+
+/// `http://host`, as the reader sees it; a host that is none is not repeated.
+fn origin(headers: &HeaderMap) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':' | b'[' | b']');
+    let host = headers
+        .get(header::HOST)
+        .and_then(|h| h.to_str().ok())
+        .filter(|h| (1..=255).contains(&h.len()) && h.bytes().all(plain))
+        .unwrap_or("localhost");
+    format!("http://{host}")
+}
+
+fn snippets(origin: &str, base: &str, parts: &[String]) -> Vec<Snippet> {
+    let quoted: Vec<String> = parts.iter().map(|p| format!("\"{p}\"")).collect();
+    let one = quoted.first().cloned().unwrap_or_default();
+    let list = match quoted.as_slice() {
+        [one] => one.clone(),
+        all => format!("[{}]", all.join(", ")),
+    };
+    let curl = parts.iter().map(|p| format!("curl -fLO -C - {p}\n"));
+    let snippet = |tool, text| Snippet { tool, text };
+    vec![
+        snippet(
+            "curl",
+            format!(
+                "{}curl -fLO {origin}{base}/{SUMS}\nsha256sum --check --ignore-missing {SUMS}",
+                curl.collect::<String>()
+            ),
+        ),
+        snippet(
+            "polars",
+            format!("import polars as pl\nsamples = pl.read_parquet({list})"),
+        ),
+        snippet(
+            "pandas",
+            match parts.len() {
+                1 => format!("import pandas as pd\nsamples = pd.read_parquet({one})"),
+                _ => format!(
+                    "import pandas as pd\nsamples = pd.concat(pd.read_parquet(part) for part in {list})"
+                ),
+            },
+        ),
+        snippet(
+            "DuckDB",
+            format!(
+                "INSTALL httpfs; LOAD httpfs;\nSELECT region, count(*) FROM read_parquet([{}]) GROUP BY region;",
+                parts
+                    .iter()
+                    .map(|p| format!("'{p}'"))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            ),
+        ),
+        snippet(
+            "datasets",
+            format!(
+                "from datasets import load_dataset\nsamples = load_dataset(\"parquet\", data_files={list}, split=\"train\")"
+            ),
+        ),
+        snippet("media", format!("fairframe pull {origin}{base}/")),
+    ]
+}
+
+/// The Croissant description for the page: file addresses made whole, and safe inside `<script>`.
+fn json_ld(release: &Release, base: &str) -> Result<Option<String>, AppError> {
+    let path = release.folder.join("croissant.json");
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let mut doc: Value = serde_json::from_str(&catalog::read_text(&path)?)
+        .map_err(|e| AppError::Internal(format!("{}: {e}", path.display())))?;
+    if let Some(files) = doc.get_mut("distribution").and_then(Value::as_array_mut) {
+        for file in files {
+            if let Some(Value::String(url)) = file.get_mut("contentUrl") {
+                *url = format!("{base}/{url}");
+            }
+        }
+    }
+    let text = serde_json::to_string(&doc).map_err(AppError::internal)?;
+    Ok(Some(
+        text.replace('<', "\\u003c")
+            .replace('>', "\\u003e")
+            .replace('&', "\\u0026"),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_host_that_is_none_is_not_repeated() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(origin(&headers), "http://localhost");
+        for (host, shown) in [
+            ("data.example:8080", "http://data.example:8080"),
+            ("[::1]:80", "http://[::1]:80"),
+            ("x\"><script>", "http://localhost"),
+            ("a b; rm -rf", "http://localhost"),
+        ] {
+            headers.insert(header::HOST, HeaderValue::from_str(host).unwrap());
+            assert_eq!(origin(&headers), shown);
+        }
+    }
+}

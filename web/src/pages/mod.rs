@@ -1,0 +1,46 @@
+//! The pages: a struct beside its handler.
+
+pub mod dataset;
+pub mod home;
+pub mod reports;
+pub mod samples;
+
+use axum::{
+    http::header,
+    response::{IntoResponse, Response},
+};
+
+/// The one style sheet.
+pub async fn style() -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "text/css; charset=utf-8"),
+        (header::CACHE_CONTROL, "public, max-age=300"),
+    ];
+    (headers, include_str!("../../assets/style.css")).into_response()
+}
+
+/// The sign in the browser's tab.
+pub async fn icon() -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "image/svg+xml"),
+        (header::CACHE_CONTROL, "public, max-age=86400"),
+    ];
+    (headers, include_str!("../../assets/icon.svg")).into_response()
+}
+
+/// What templates write numbers with.
+pub mod filters {
+    use std::borrow::Borrow;
+
+    use fairframe_schemas::text;
+
+    #[askama::filter_fn]
+    pub fn count<T: Borrow<u64>>(n: T, _: &dyn askama::Values) -> askama::Result<String> {
+        Ok(text::count(*n.borrow()))
+    }
+
+    #[askama::filter_fn]
+    pub fn size<T: Borrow<u64>>(bytes: T, _: &dyn askama::Values) -> askama::Result<String> {
+        Ok(text::size(*bytes.borrow()))
+    }
+}

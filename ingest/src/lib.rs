@@ -12,6 +12,7 @@ pub mod croissant;
 pub mod dedupe;
 pub mod http;
 pub mod manifest;
+pub mod media;
 pub mod opt_out;
 pub mod place;
 pub mod source;

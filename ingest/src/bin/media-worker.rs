@@ -1,0 +1,6 @@
+//! The decoding process alone, as `fairframe worker` runs it: for the tests
+//! and measurements of this crate, which cannot see the binary above it.
+
+fn main() -> std::process::ExitCode {
+    fairframe_ingest::media::worker_main()
+}

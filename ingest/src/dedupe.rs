@@ -138,7 +138,7 @@ const MAX_WIDTH: u32 = 20;
 fn plan(n: usize, max_distance: u32) -> Option<Vec<Block>> {
     let pairs = (n as f64) * (n as f64) / 2.0;
     let mut best: (f64, Option<Vec<Block>>) = (pairs, None);
-    for wide in 0..=(max_distance + 1) / 2 {
+    for wide in 0..=max_distance.div_ceil(2) {
         let narrow = max_distance + 1 - 2 * wide;
         let count = wide + narrow;
         if count > 16 {

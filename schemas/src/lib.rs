@@ -9,6 +9,7 @@ pub mod licence;
 pub mod reason;
 pub mod recall;
 pub mod release;
+pub mod report;
 pub mod sample;
 pub mod source;
 pub mod text;

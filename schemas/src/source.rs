@@ -491,9 +491,17 @@ impl SourceToml {
         Ok(parsed)
     }
 
-    /// The JSON Schema of `source.toml`.
-    pub fn json_schema() -> serde_json::Value {
-        schemars::schema_for!(SourceToml).to_value()
+    /// The folder of consent records, if the source has one.
+    pub fn consents_folder(&self, base: &std::path::Path) -> Option<PathBuf> {
+        let below = |path: &PathBuf, consents: &PathBuf| {
+            let folder = base.join(path).join(consents);
+            folder.is_dir().then_some(folder)
+        };
+        match (&self.crowdsourced, &self.actors) {
+            (Some(c), _) => below(&c.path, &c.consents),
+            (_, Some(a)) => below(&a.path, &a.consents),
+            _ => None,
+        }
     }
 
     fn check(&self) -> Result<(), SourceTomlError> {

@@ -24,6 +24,20 @@ enum Standing {
     Withdrawn,
 }
 
+impl Standing {
+    fn state(self) -> ConsentState {
+        match self {
+            Standing::None | Standing::NotYet => ConsentState::Unknown,
+            Standing::Requested => ConsentState::Requested,
+            Standing::Given => ConsentState::Given,
+            Standing::Expired => ConsentState::Expired,
+            Standing::Refused => ConsentState::Refused,
+            Standing::Invalidated => ConsentState::Invalidated,
+            Standing::Withdrawn => ConsentState::Withdrawn,
+        }
+    }
+}
+
 impl ConsentEvent {
     /// The purposes it is about.
     fn names<'a>(&'a self, record: &'a ConsentRecord) -> &'a [Purpose] {
@@ -69,22 +83,26 @@ impl ConsentRecord {
         purposes.filter(move |p| self.standing(*p, at) == wanted)
     }
 
+    /// The state of one purpose.
+    pub fn purpose_state_at(&self, purpose: Purpose, at: Timestamp) -> ConsentState {
+        self.standing(purpose, at).state()
+    }
+
     /// The state of the consent as a whole: given while one purpose is in
     /// force, else the gravest of what became of them. `ConsentUnknown`: nothing
     /// has happened by then, or what was given does not hold yet ([`Self::begins_after`]).
     pub fn state_at(&self, at: Timestamp) -> ConsentState {
-        [
-            (Standing::Given, ConsentState::Given),
-            (Standing::Withdrawn, ConsentState::Withdrawn),
-            (Standing::Invalidated, ConsentState::Invalidated),
-            (Standing::Refused, ConsentState::Refused),
-            (Standing::Expired, ConsentState::Expired),
-            (Standing::NotYet, ConsentState::Unknown),
-            (Standing::Requested, ConsentState::Requested),
-        ]
-        .into_iter()
-        .find(|(standing, _)| self.any(*standing, at))
-        .map_or(ConsentState::Unknown, |(_, state)| state)
+        let gravity = [
+            Standing::Given,
+            Standing::Withdrawn,
+            Standing::Invalidated,
+            Standing::Refused,
+            Standing::Expired,
+            Standing::NotYet,
+            Standing::Requested,
+        ];
+        let first = gravity.into_iter().find(|s| self.any(*s, at));
+        first.unwrap_or(Standing::None).state()
     }
 
     /// The purposes in force, in the order of [`Purpose`].

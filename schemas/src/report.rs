@@ -1,0 +1,421 @@
+//! One evaluation's output: the only contract between the evaluator and
+//! whatever shows it.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::Digest;
+
+/// The version of the report's shape.
+pub const REPORT_VERSION: u32 = 1;
+
+/// The group of samples of which the column says nothing.
+pub const UNKNOWN_GROUP: &str = "unknown";
+
+/// What a submission answers.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum TaskForm {
+    MultiLabel,
+    Detection,
+}
+
+impl TaskForm {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            TaskForm::MultiLabel => "multi-label",
+            TaskForm::Detection => "detection",
+        }
+    }
+}
+
+/// What one scored item is.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    /// One image of a multi-label task.
+    Image,
+    /// One row of a detection task that has no frames.
+    Sample,
+    /// One frame of a video.
+    Frame,
+    /// One video: its frames' scores pooled.
+    Video,
+}
+
+impl Level {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Level::Image => "image",
+            Level::Sample => "sample",
+            Level::Frame => "frame",
+            Level::Video => "video",
+        }
+    }
+}
+
+/// How an interval was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum IntervalMethod {
+    /// Wilson's score interval for a proportion.
+    Wilson,
+    /// Percentile bootstrap over items.
+    Bootstrap,
+    /// Percentile bootstrap over whole clusters.
+    ClusterBootstrap,
+}
+
+impl IntervalMethod {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            IntervalMethod::Wilson => "wilson",
+            IntervalMethod::Bootstrap => "bootstrap",
+            IntervalMethod::ClusterBootstrap => "cluster-bootstrap",
+        }
+    }
+}
+
+/// Uncertainty of one value.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Interval {
+    pub method: IntervalMethod,
+    /// Nominal coverage, in (0, 1).
+    pub level: f64,
+    pub low: f64,
+    pub high: f64,
+    /// Resamples in which the value was undefined and which the interval
+    /// therefore leaves out; 0 for Wilson.
+    pub undefined_resamples: u64,
+}
+
+/// What may be said of a cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Value and interval stand.
+    Shown,
+    /// A denominator is under the minimum: n is shown, the value is not.
+    InsufficientData,
+    /// The metric has no value here (such as AUC where the truth has one class).
+    Undefined,
+}
+
+/// A value with what it rests on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Estimate {
+    /// Items in the cell.
+    pub n: u64,
+    /// What the metric divides by, by name (`items`, `positives`,
+    /// `negatives`, and `clusters` where items are not independent).
+    pub denominators: BTreeMap<String, u64>,
+    pub value: Option<f64>,
+    pub interval: Option<Interval>,
+    pub verdict: Verdict,
+}
+
+/// One group of a grouping.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Cell {
+    /// One value per column of the grouping.
+    pub group: Vec<String>,
+    pub estimate: Estimate,
+    /// The best constant answer's value here, where there is one.
+    pub baseline: Option<f64>,
+    /// Whether the submission is better than every constant answer here.
+    pub beats_baseline: Option<bool>,
+}
+
+/// How far groups stand apart, over the groups whose value is shown.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Disparity {
+    pub groups_shown: u64,
+    pub groups_suppressed: u64,
+    /// Largest value less smallest.
+    pub difference: f64,
+    /// Smallest value over largest; none where the largest is 0.
+    pub ratio: Option<f64>,
+    /// Largest distance of a group to the overall value.
+    pub difference_to_overall: Option<f64>,
+    /// The smallest of value/overall and overall/value over the groups.
+    pub ratio_to_overall: Option<f64>,
+    pub best_group: Vec<String>,
+    pub best_value: f64,
+    pub worst_group: Vec<String>,
+    pub worst_value: f64,
+    /// The interval's unfavourable end of the worst group.
+    pub worst_bound: Option<f64>,
+    /// Mean over groups, each counting once.
+    pub macro_mean: f64,
+}
+
+/// One metric over the cells of one grouping.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Grouping {
+    /// One column, or up to three that are crossed.
+    pub columns: Vec<String>,
+    /// Ordered by group name, `unknown` last.
+    pub cells: Vec<Cell>,
+    /// None where fewer than two groups are shown.
+    pub disparity: Option<Disparity>,
+}
+
+/// One metric, overall and by group.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MetricReport {
+    /// Stable name, such as `f2_mean`.
+    pub metric: String,
+    /// Name for people.
+    pub title: String,
+    /// One sentence: what it is.
+    pub definition: String,
+    pub level: Level,
+    pub higher_is_better: bool,
+    pub overall: Estimate,
+    /// The threshold the value was found at (equal error rate only).
+    pub at_threshold: Option<f64>,
+    pub baseline: Option<f64>,
+    pub beats_baseline: Option<bool>,
+    pub by_group: Vec<Grouping>,
+}
+
+/// A constant answer, scored on the same items.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Baseline {
+    pub name: String,
+    pub metric: String,
+    pub level: Level,
+    pub n: u64,
+    pub value: Option<f64>,
+}
+
+/// Equalised odds (Hardt, Price, Srebro 2016): the larger of the gaps in the
+/// share of fakes caught and of reals accused, at the one threshold.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EqualisedOdds {
+    pub level: Level,
+    pub columns: Vec<String>,
+    pub tpr_difference: f64,
+    pub fpr_difference: f64,
+    pub difference: f64,
+}
+
+/// What can be wrong with a file that is read.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum DefectKind {
+    NoRows,
+    WrongHeader,
+    RaggedRow,
+    BadEncoding,
+    EmptyId,
+    NotANumber,
+    OutOfRange,
+    SoftTruth,
+    RepeatedId,
+    ConflictingId,
+    NoIdKnown,
+    MissingId,
+    UnknownId,
+    AmbiguousJoin,
+}
+
+impl DefectKind {
+    /// Whether a submission with such a defect is refused.
+    pub fn is_fatal(self) -> bool {
+        !matches!(
+            self,
+            DefectKind::RepeatedId
+                | DefectKind::MissingId
+                | DefectKind::UnknownId
+                | DefectKind::AmbiguousJoin
+        )
+    }
+
+    pub fn title(self) -> &'static str {
+        match self {
+            DefectKind::NoRows => "no rows",
+            DefectKind::WrongHeader => "wrong header",
+            DefectKind::RaggedRow => "row with another number of fields",
+            DefectKind::BadEncoding => "text that is not UTF-8",
+            DefectKind::EmptyId => "empty id",
+            DefectKind::NotANumber => "not a number",
+            DefectKind::OutOfRange => "number out of range",
+            DefectKind::SoftTruth => "truth that is neither 0 nor 1",
+            DefectKind::RepeatedId => "id repeated with the same answer",
+            DefectKind::ConflictingId => "id repeated with another answer",
+            DefectKind::NoIdKnown => "no id of the solution answered",
+            DefectKind::MissingId => "id without an answer",
+            DefectKind::UnknownId => "id that the solution does not have",
+            DefectKind::AmbiguousJoin => "id that fits several samples of the manifest",
+        }
+    }
+
+    /// What to do, or what was done.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            DefectKind::NoRows => "hand in one row per id of the solution",
+            DefectKind::WrongHeader => "use the column names of the task form",
+            DefectKind::RaggedRow => {
+                "give every row as many fields as the first; quote fields that hold commas"
+            }
+            DefectKind::BadEncoding => "save the file as UTF-8",
+            DefectKind::EmptyId => "give every row an id",
+            DefectKind::NotANumber => {
+                "write scores as decimal numbers with a point; NaN is not an answer"
+            }
+            DefectKind::OutOfRange => "write scores as probabilities from 0 to 1",
+            DefectKind::SoftTruth => {
+                "write 0 for real and 1 for fake; if the labels are smoothed, say from where on they mean fake: `--truth-threshold 0.5`"
+            }
+            DefectKind::RepeatedId => "the first row counts",
+            DefectKind::ConflictingId => "answer every id once",
+            DefectKind::NoIdKnown => "check that the ids are those of the solution, spelled alike",
+            DefectKind::MissingId => "counted as the policy says: no labels, or a score of 0.5",
+            DefectKind::UnknownId => "the row is left out",
+            DefectKind::AmbiguousJoin => "its groups are unknown; use sample ids",
+        }
+    }
+}
+
+/// Where a defect stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DefectAt {
+    /// 1-based: the line for text, the record for Parquet; none for what is absent.
+    pub row: Option<u64>,
+    pub column: Option<String>,
+    /// The id or value concerned, at most 80 characters of it.
+    pub text: String,
+}
+
+/// All defects of one kind in one file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Defect {
+    pub file: InputRole,
+    pub kind: DefectKind,
+    pub fatal: bool,
+    pub count: u64,
+    /// The first of them, at most 20.
+    pub shown: Vec<DefectAt>,
+}
+
+/// What a file was read as.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum InputRole {
+    Solution,
+    Submission,
+    Manifest,
+}
+
+impl InputRole {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            InputRole::Solution => "solution",
+            InputRole::Submission => "submission",
+            InputRole::Manifest => "manifest",
+        }
+    }
+}
+
+/// A file the report rests on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Input {
+    pub role: InputRole,
+    /// The file's name, without its folder.
+    pub name: String,
+    pub bytes: u64,
+    pub sha256: Digest,
+}
+
+/// The options that bear on the values.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    pub threshold: f64,
+    pub eps: f64,
+    pub truth_threshold: Option<f64>,
+    pub cluster: Option<String>,
+    pub usage: Option<String>,
+    pub min_n: u64,
+    pub resamples: u32,
+    pub seed: u64,
+    pub interval_level: f64,
+    pub calibration_bins: u32,
+}
+
+/// How rows in became items scored.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Counts {
+    pub solution_rows: u64,
+    /// Rows of the solution left out by `Usage`.
+    pub solution_ignored: u64,
+    pub submission_rows: u64,
+    /// Ids of the solution that are scored.
+    pub scored: u64,
+    pub answered: u64,
+    pub unanswered: u64,
+    /// Submission ids the solution does not have.
+    pub unknown: u64,
+    /// Images where truth and answer are both empty (they score 1).
+    pub both_empty: u64,
+    /// Ids found in the manifest, where one was given.
+    pub joined: Option<u64>,
+}
+
+/// One evaluation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Report {
+    pub report_version: u32,
+    /// The release that wrote it.
+    pub fairframe: String,
+    pub task_form: TaskForm,
+    /// The metric that stands on top, as (metric, level).
+    pub headline: (String, Level),
+    pub settings: Settings,
+    pub inputs: Vec<Input>,
+    pub counts: Counts,
+    /// Empty where the submission has fatal defects.
+    pub metrics: Vec<MetricReport>,
+    pub baselines: Vec<Baseline>,
+    pub equalised_odds: Vec<EqualisedOdds>,
+    pub defects: Vec<Defect>,
+    /// Sentences on choices that bear on these values.
+    pub notes: Vec<String>,
+}
+
+impl Report {
+    /// Whether the submission was refused.
+    pub fn refused(&self) -> bool {
+        self.defects.iter().any(|d| d.fatal)
+    }
+
+    pub fn headline_metric(&self) -> Option<&MetricReport> {
+        self.metrics
+            .iter()
+            .find(|m| m.metric == self.headline.0 && m.level == self.headline.1)
+    }
+}

@@ -10,10 +10,20 @@
 //! still does; a sample listed again (a moved page, a changed category)
 //! replaces its earlier row, by sample id.
 
-use std::path::PathBuf;
+mod declared;
+mod drop;
+mod pattern;
 
-use fairframe_schemas::{Digest, Sample};
+pub mod actors;
+pub mod crowdsourced;
+pub mod wikimedia;
+
+use std::path::{Path, PathBuf};
+
+use fairframe_schemas::{Digest, Sample, SourceToml};
 use serde::{Deserialize, Serialize};
+
+use crate::http::Http;
 
 /// One sample as its source lists it: nothing is fetched or judged yet.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -97,3 +107,50 @@ pub trait Source {
         checkpoint: Option<&serde_json::Value>,
     ) -> Result<Option<Batch>, SourceError>;
 }
+/// A source of any kind.
+pub enum AnySource {
+    Wikimedia(Box<wikimedia::WikimediaSource>),
+    Crowdsourced(Box<crowdsourced::CrowdsourcedSource>),
+    Actors(Box<actors::ActorsSource>),
+}
+
+impl AnySource {
+    /// Opens what a `source.toml` in `folder` declares.
+    pub fn open(toml: &SourceToml, folder: &Path, http: &Http) -> Result<Self, SourceError> {
+        Ok(if toml.wikimedia.is_some() {
+            let source = wikimedia::WikimediaSource::new(toml, folder, http.clone())?;
+            Self::Wikimedia(Box::new(source))
+        } else if toml.actors.is_some() {
+            Self::Actors(Box::new(actors::ActorsSource::open(toml, folder)?))
+        } else {
+            Self::Crowdsourced(Box::new(crowdsourced::CrowdsourcedSource::open(
+                toml, folder,
+            )?))
+        })
+    }
+
+    /// Consent records that come with the source: name and bytes.
+    pub fn consents(&self) -> Result<Vec<(String, Vec<u8>)>, SourceError> {
+        match self {
+            Self::Wikimedia(_) => Ok(Vec::new()),
+            Self::Crowdsourced(source) => source.consents(),
+            Self::Actors(source) => source.consents(),
+        }
+    }
+}
+
+impl Source for AnySource {
+    async fn next(
+        &mut self,
+        checkpoint: Option<&serde_json::Value>,
+    ) -> Result<Option<Batch>, SourceError> {
+        match self {
+            Self::Wikimedia(source) => source.next(checkpoint).await,
+            Self::Crowdsourced(source) => source.next(checkpoint).await,
+            Self::Actors(source) => source.next(checkpoint).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod drop_tests;

@@ -1,0 +1,552 @@
+//! The sources that read drops, on the bundled datasets, on real lists and on hostile ones.
+
+use std::path::{Path, PathBuf};
+
+use fairframe_schemas::{CapturedPrecision, MediaType, PlaceOrigin, Reason, SourceToml, Status};
+
+use super::{
+    Listed, MediaRef, Source, SourceError, actors::ActorsSource, crowdsourced::CrowdsourcedSource,
+};
+
+fn datasets(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../datasets")
+        .join(name)
+}
+
+fn shared(path: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os("FAIRFRAME_SHARED").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"),
+        PathBuf::from,
+    );
+    let found = folder.join(path);
+    if found.exists() {
+        return Some(found);
+    }
+    eprintln!("skipped: {} is not there", found.display());
+    None
+}
+
+fn bundled(name: &str) -> SourceToml {
+    let text = std::fs::read_to_string(datasets(name).join("source.toml")).unwrap();
+    SourceToml::parse(&text).unwrap()
+}
+
+fn toml(table: &str) -> SourceToml {
+    SourceToml::parse(&format!("dataset = \"d\"\nsource = \"s\"\n{table}")).unwrap()
+}
+
+async fn all(source: &mut impl Source) -> Vec<Listed> {
+    let mut listed = Vec::new();
+    let mut checkpoint = None;
+    while let Some(batch) = source.next(checkpoint.as_ref()).await.unwrap() {
+        listed.extend(batch.listed);
+        checkpoint = Some(batch.checkpoint);
+    }
+    listed
+}
+
+/// A drop of one table in a fresh folder.
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    folder
+}
+
+fn crowd(folder: &Path, more: &str) -> Result<CrowdsourcedSource, SourceError> {
+    CrowdsourcedSource::open(
+        &toml(&format!("[crowdsourced]\npath = \".\"\n{more}")),
+        folder,
+    )
+}
+
+fn by_key<'a>(listed: &'a [Listed], key: &str) -> &'a Listed {
+    let found = listed.iter().find(|l| l.sample.source_key == key);
+    found.unwrap_or_else(|| panic!("no `{key}`"))
+}
+
+#[tokio::test]
+async fn the_bundled_drop() {
+    let mut source = CrowdsourcedSource::open(&bundled("drop"), &datasets("drop")).unwrap();
+    let listed = all(&mut source).await;
+    assert_eq!(listed.len(), 4);
+    assert!(
+        listed.iter().all(|l| l.sample.reasons.is_empty()),
+        "{listed:#?}"
+    );
+    assert!(listed.iter().all(|l| l.expected.bytes.is_some()));
+    let farm = by_key(&listed, "media/DSCN0010.jpg");
+    let s = &farm.sample;
+    assert_eq!(s.licence.as_deref(), Some("CC-BY-SA-4.0"));
+    assert_eq!((s.latitude, s.longitude), (Some(43.4674), Some(11.8851)));
+    assert_eq!(
+        (s.country.as_deref(), s.place_origin),
+        (Some("IT"), Some(PlaceOrigin::Declared))
+    );
+    assert_eq!(s.captured_precision, Some(CapturedPrecision::Day));
+    assert_eq!(s.labels.len(), 3);
+    let waterfall = by_key(&listed, "media/landscape_6.jpg");
+    assert_eq!(waterfall.sample.licence.as_deref(), Some("MIT"));
+    assert_eq!(waterfall.sample.country, None);
+    let mut bytes = Vec::new();
+    let mut read = crate::archive::open_media(&farm.media).unwrap();
+    std::io::Read::read_to_end(&mut read, &mut bytes).unwrap();
+    assert_eq!(Some(bytes.len() as u64), farm.expected.bytes);
+    // Every bundled photo has a row.
+    for file in std::fs::read_dir(datasets("drop/media")).unwrap() {
+        let name = file.unwrap().file_name().into_string().unwrap();
+        by_key(&listed, &format!("media/{name}"));
+    }
+}
+
+#[tokio::test]
+async fn the_bundled_actors() {
+    let mut source = ActorsSource::open(&bundled("actors"), &datasets("actors")).unwrap();
+    assert_eq!(
+        source.subjects().collect::<Vec<_>>(),
+        ["person-a", "person-b", "person-c"]
+    );
+    let listed = all(&mut source).await;
+    assert_eq!(listed.len(), 15);
+    assert!(listed.iter().all(|l| l.sample.reasons.is_empty()
+        && l.sample.media_type == MediaType::Video
+        && l.sample.subject_ids.len() == 1
+        && l.sample.licence.as_deref() == Some("CC-BY-4.0")));
+    let walk = by_key(&listed, "clips/walk.mkv");
+    assert_eq!(walk.sample.subject_ids, ["person-c"]);
+    assert_eq!(walk.sample.title.as_deref(), Some("The sign for \"walk\""));
+    assert_eq!(walk.sample.labels[0].label, "walk");
+    assert_eq!(walk.expected.bytes, Some(250_749));
+    // Nobody's attributes are invented.
+    assert!(
+        listed
+            .iter()
+            .all(|l| l.sample.subject_attributes.is_empty())
+    );
+}
+
+#[tokio::test]
+async fn cremad_by_list() {
+    let mut source = ActorsSource::open(&bundled("cremad"), &datasets("cremad")).unwrap();
+    assert_eq!(source.subjects().count(), 91);
+    let first = source.next(None).await.unwrap().unwrap();
+    assert_eq!(first.listed.len(), 1_000);
+    let listed = all(&mut source).await;
+    assert_eq!(listed.len(), 7_442);
+    assert_eq!(listed[..1_000], first.listed);
+    let clip = by_key(&listed, "VideoFlash/1001_DFA_ANG_XX.flv");
+    assert_eq!(clip.media, MediaRef::None);
+    assert_eq!(clip.expected.bytes, Some(265_922));
+    assert!(
+        clip.expected
+            .sha256
+            .unwrap()
+            .to_string()
+            .starts_with("10dc3fd1")
+    );
+    let s = &clip.sample;
+    assert_eq!(s.subject_ids, ["1001"]);
+    let labels: Vec<_> = s
+        .labels
+        .iter()
+        .map(|l| (l.origin.as_str(), l.label.as_str()))
+        .collect();
+    assert_eq!(
+        labels,
+        [("sentence", "DFA"), ("emotion", "ANG"), ("level", "XX")]
+    );
+    let attributes: Vec<_> = s
+        .subject_attributes
+        .iter()
+        .map(|a| (a.name.as_str(), a.value.as_str()))
+        .collect();
+    assert_eq!(
+        attributes,
+        [
+            ("Age", "51"),
+            ("Sex", "Male"),
+            ("Race", "Caucasian"),
+            ("Ethnicity", "Not Hispanic")
+        ]
+    );
+    assert!(listed.iter().all(|l| l.sample.reasons.is_empty()));
+}
+
+#[tokio::test]
+async fn inclusive_images_of_kaggle() {
+    let Some(data) = shared("data/inclusive-images") else {
+        return;
+    };
+    let mut config = bundled("inclusive-images");
+    config.crowdsourced.as_mut().unwrap().path = data;
+    let mut source = CrowdsourcedSource::open(&config, &datasets("inclusive-images")).unwrap();
+    let listed = all(&mut source).await;
+    assert_eq!(listed.len(), 32_088);
+    let s = &by_key(&listed, "2b2b327132556c767a736b3d").sample;
+    assert_eq!(s.labels[0].label, "/m/07j7r");
+    assert_eq!(s.creator.as_deref(), Some("Nita Ar"));
+    assert_eq!(s.licence.as_deref(), Some("CC-BY-4.0"));
+    assert_eq!(
+        by_key(&listed, "2b2b394755692f303963553d")
+            .sample
+            .labels
+            .len(),
+        4
+    );
+    let named = listed.iter().filter(|l| l.sample.creator.is_some()).count();
+    assert!(named > 32_000, "{named}");
+    assert!(
+        listed
+            .iter()
+            .all(|l| l.media == MediaRef::None && l.sample.status == Status::Accepted)
+    );
+}
+
+const TABLE: &str = "\
+file,contributor,consent,subjects,licence,country,latitude,longitude,labels,attributes,captured_at,sha256
+a.jpg,Ana,c-1,p1|p2,CC-BY-4.0,Kenya,-1.29,36.82,street|night market,p1:age=18-24|p2:monk_tone=7,2024-05,
+b.jpg,,,,All rights reserved,Atlantis,91,0,,,03.05.2024,
+../c.jpg,,,,CC0-1.0,,,,,,,
+link.jpg,,,,CC0-1.0,,,,,,,
+missing.jpg,,,,CC0-1.0,,,,,,,
+,,,,CC0-1.0,,,,,,,
+ragged.jpg,CC0-1.0
+d.jpg,,,p1,CC0-1.0,,,,,p9:age=5,,xyz
+a.jpg,Ana,c-1,p1|p2,CC-BY-4.0,Kenya,-1.29,36.82,street|night market,p1:age=18-24|p2:monk_tone=7,2024-05,
+d.jpg,,,,CC0-1.0,,,,,,,
+";
+
+#[tokio::test]
+async fn every_bad_row_is_a_row_with_its_reasons() {
+    let drop = folder(&[
+        ("contributions.csv", TABLE),
+        ("a.jpg", "a"),
+        ("b.jpg", "b"),
+        ("d.jpg", "d"),
+    ]);
+    std::os::unix::fs::symlink("/etc/passwd", drop.path().join("link.jpg")).unwrap();
+    let listed = all(&mut crowd(drop.path(), "").unwrap()).await;
+    let reasons: Vec<_> = listed
+        .iter()
+        .map(|l| (l.sample.source_key.as_str(), l.sample.reasons.clone()))
+        .collect();
+    use Reason as R;
+    assert_eq!(
+        reasons,
+        [
+            ("a.jpg", vec![]),
+            (
+                "b.jpg",
+                vec![
+                    R::LicenceUnknown,
+                    R::PlaceInvalid,
+                    R::CountryUnknown,
+                    R::DateInvalid
+                ]
+            ),
+            ("../c.jpg", vec![R::FileRefused]),
+            ("link.jpg", vec![R::FileRefused]),
+            ("missing.jpg", vec![R::FileMissing]),
+            ("contributions.csv#row=7", vec![R::RowInvalid]),
+            ("contributions.csv#row=8", vec![R::RowInvalid]),
+            ("d.jpg", vec![R::SubjectUnknown, R::RowInvalid]),
+            ("a.jpg", vec![]),
+            ("d.jpg", vec![R::KeyRepeated]),
+        ]
+    );
+    let a = &listed[0].sample;
+    assert_eq!(a.country.as_deref(), Some("KE"));
+    assert_eq!(a.consent_id.as_deref(), Some("c-1"));
+    assert_eq!(a.labels[1].label, "night market");
+    assert_eq!(a.subject_attributes.len(), 2);
+    let evidence = listed[1].sample.licence_evidence.as_deref();
+    assert_eq!(evidence, Some("{\"licence\":\"All rights reserved\"}"));
+    assert_eq!(listed[0], listed[8]);
+}
+
+#[tokio::test]
+async fn listing_goes_on_in_a_new_process_and_remembers_keys() {
+    let mut table = "file,licence\n".to_owned();
+    for i in 0..2_500 {
+        table += &format!("{i}.jpg,CC0-1.0\n");
+    }
+    table += "7.jpg,MIT\n";
+    let drop = folder(&[("contributions.csv", &table)]);
+    let whole = all(&mut crowd(drop.path(), "").unwrap()).await;
+    let mut one = crowd(drop.path(), "").unwrap();
+    let first = one.next(None).await.unwrap().unwrap();
+    let second = one.next(Some(&first.checkpoint)).await.unwrap().unwrap();
+    // The batch is asked for again, by the same process and by a new one.
+    for source in [&mut one, &mut crowd(drop.path(), "").unwrap()] {
+        let again = source.next(Some(&first.checkpoint)).await.unwrap().unwrap();
+        assert_eq!(
+            (again.listed, again.checkpoint),
+            (second.listed.clone(), second.checkpoint.clone())
+        );
+    }
+    let mut new = crowd(drop.path(), "").unwrap();
+    let last = new.next(Some(&second.checkpoint)).await.unwrap().unwrap();
+    assert_eq!(last.listed, whole[2_000..]);
+    assert!(
+        last.listed
+            .last()
+            .unwrap()
+            .sample
+            .reasons
+            .contains(&Reason::KeyRepeated)
+    );
+    assert!(new.next(Some(&last.checkpoint)).await.unwrap().is_none());
+    let foreign = serde_json::json!({ "gcmcontinue": "x" });
+    assert!(new.next(Some(&foreign)).await.is_err());
+}
+
+#[tokio::test]
+async fn other_forms_of_the_same_table() {
+    let jsonl = "{\"file\":\"a.jpg\",\"licence\":\"CC0-1.0\"}\n{\"file\":\"a.jpg\"\n\
+        {\"file\":\"b.jpg\",\"lizenz\":\"x\",\"licence\":\"MIT\",\"labels\":[\"one\",\"two words\"],\"latitude\":1.5,\"longitude\":2}\n";
+    let drop = folder(&[
+        ("contributions.jsonl", jsonl),
+        ("a.jpg", "a"),
+        ("b.jpg", "b"),
+    ]);
+    let listed = all(&mut crowd(drop.path(), "").unwrap()).await;
+    assert_eq!(listed.len(), 3);
+    assert_eq!(listed[1].sample.reasons, [Reason::RowInvalid]);
+    let b = &listed[2].sample;
+    assert_eq!(
+        (b.licence.as_deref(), b.labels.len(), b.latitude),
+        (Some("MIT"), 2, Some(1.5))
+    );
+
+    // Renamed columns, another encoding, semicolons, a default licence.
+    let drop = tempfile::tempdir().unwrap();
+    std::fs::write(
+        drop.path().join("liste.csv"),
+        b"Datei;Urheber\na.jpg;Jos\xe9\n",
+    )
+    .unwrap();
+    let more = "table = \"liste.csv\"\nencoding = \"windows-1252\"\nlicence = \"CC0-1.0\"\n\
+        [crowdsourced.columns]\nfile = \"Datei\"\ncontributor = \"Urheber\"\n[fetch]\nmedia = false\n";
+    let listed = all(&mut crowd(drop.path(), more).unwrap()).await;
+    assert_eq!(listed[0].sample.creator.as_deref(), Some("José"));
+    assert!(listed[0].sample.reasons.is_empty() && listed[0].media == MediaRef::None);
+}
+
+#[test]
+fn what_is_wrong_with_a_drop_is_said_before_the_work() {
+    let message = |table: &str, more: &str| {
+        let drop = folder(&[("contributions.csv", table)]);
+        crowd(drop.path(), more)
+            .map(|_| ())
+            .unwrap_err()
+            .to_string()
+    };
+    for (table, more, parts) in [
+        (
+            "path,licence\n",
+            "",
+            &["contributions.csv, row 1, column `file`: is missing"][..],
+        ),
+        (
+            "file,license\n",
+            "",
+            &["column `license`", "`licence` is", "rename it"],
+        ),
+        ("file,licence,licence\n", "", &["columns 2 and 3"]),
+        (
+            "file\n",
+            "licence = \"CC BY\"",
+            &["source.toml, column `licence`", "SPDX"],
+        ),
+        (
+            "file\n",
+            "columns = { flie = \"x\" }",
+            &["`flie`", "no column of ours"],
+        ),
+        ("file\n", "table = \"../x.csv\"", &["leaves the drop"]),
+        ("file\n", "table = \"x.csv\"", &["no file `x.csv`"]),
+        (
+            "file,by\n",
+            "attributions = \"contributions.csv\"",
+            &["column `image_id`: is missing"],
+        ),
+    ] {
+        let text = message(table, more);
+        for part in parts {
+            assert!(text.contains(part), "`{part}` not in: {text}");
+        }
+    }
+    let empty = tempfile::tempdir().unwrap();
+    let text = crowd(empty.path(), "").map(|_| ()).unwrap_err().to_string();
+    assert!(text.contains("has none of `contributions.csv`"), "{text}");
+    let gone = crowd(&empty.path().join("gone"), "")
+        .map(|_| ())
+        .unwrap_err()
+        .to_string();
+    assert!(gone.contains("which is not there"), "{gone}");
+}
+
+#[tokio::test]
+async fn a_zip_drop_with_consents() {
+    use std::io::Write;
+    let folder = tempfile::tempdir().unwrap();
+    let file = std::fs::File::create(folder.path().join("drop.zip")).unwrap();
+    let mut zip = zip::ZipWriter::new(file);
+    for (name, text) in [
+        (
+            "contributions.csv",
+            "file,licence\nmedia/a.jpg,MIT\nmedia/b.jpg,MIT\n",
+        ),
+        ("media/a.jpg", "photo"),
+        ("consents/one.json", "{}"),
+        ("consents/readme.txt", "no record"),
+    ] {
+        zip.start_file(name, zip::write::SimpleFileOptions::default())
+            .unwrap();
+        zip.write_all(text.as_bytes()).unwrap();
+    }
+    zip.finish().unwrap();
+    let config = toml("[crowdsourced]\npath = \"drop.zip\"\n");
+    let mut source = CrowdsourcedSource::open(&config, folder.path()).unwrap();
+    let listed = all(&mut source).await;
+    assert!(matches!(&listed[0].media, MediaRef::Member { name, .. } if name == "media/a.jpg"));
+    assert_eq!(listed[1].sample.reasons, [Reason::FileMissing]);
+    let consents = source.consents().unwrap();
+    assert_eq!(consents, [("consents/one.json".to_owned(), b"{}".to_vec())]);
+    assert_eq!(source.consents_folder(), None);
+}
+
+/// Names of DeepFakeDetection's videos, taken from its list.
+fn dfd_names(list: &str) -> Option<Vec<String>> {
+    let path = shared("data/faceforensics")?.join(list);
+    let text = std::fs::read_to_string(path).unwrap();
+    let name = |line: &str| line.split(',').next().unwrap_or_default().to_owned();
+    Some(text.lines().skip(1).map(name).collect())
+}
+
+#[tokio::test]
+async fn deepfakedetection_by_name() {
+    let (Some(originals), Some(swaps)) = (
+        dfd_names("dfd_original_names.csv"),
+        dfd_names("dfd_manipulated_names.csv"),
+    ) else {
+        return;
+    };
+    let session = folder(&[
+        ("subjects.csv", "subject,age_band\n01,18-24\n02,\n03,\n"),
+        ("notes.txt", ""),
+    ]);
+    for name in originals.iter().chain(&swaps) {
+        std::fs::write(session.path().join(name), "video").unwrap();
+    }
+    let open = |more: &str| {
+        ActorsSource::open(
+            &toml(&format!(
+                "[actors]\npath = \".\"\nlicence = \"CC0-1.0\"\n{more}"
+            )),
+            session.path(),
+        )
+    };
+    let listed = all(&mut open("").unwrap()).await;
+    assert_eq!(listed.len(), originals.len() + swaps.len());
+    let one = by_key(&listed, "01__exit_phone_room.mp4");
+    assert_eq!(one.sample.subject_ids, ["01"]);
+    assert_eq!(one.sample.labels[0].label, "exit_phone_room");
+    assert_eq!(one.sample.subject_attributes[0].value, "18-24");
+    assert!(one.sample.reasons.is_empty());
+    // A swap's name fits the pattern of originals, but its subject is nobody declared.
+    let swap = by_key(&listed, "01_02__exit_phone_room__YVGY8LOK.mp4");
+    assert_eq!(swap.sample.reasons, [Reason::SubjectUnknown]);
+
+    let pattern = "pattern = \"{target}_{source}__{scene}__{code}\"";
+    let listed = all(&mut open(pattern).unwrap()).await;
+    let swap = by_key(&listed, "01_02__exit_phone_room__YVGY8LOK.mp4");
+    assert_eq!(swap.sample.subject_ids, ["01", "02"]);
+    assert!(swap.sample.reasons.is_empty());
+    let one = by_key(&listed, "01__exit_phone_room.mp4");
+    assert!(
+        one.sample.status == Status::Rejected,
+        "{:?}",
+        one.sample.reasons
+    );
+
+    let text = open("pattern = \"{subject}{scene}\"")
+        .map(|_| ())
+        .unwrap_err()
+        .to_string();
+    assert!(text.contains("nothing between them"), "{text}");
+}
+
+#[test]
+fn personal_data_and_doubled_subjects_are_refused() {
+    let message = |subjects: &str| {
+        let session = folder(&[("subjects.csv", subjects)]);
+        let config = toml("[actors]\npath = \".\"\n");
+        ActorsSource::open(&config, session.path())
+            .map(|_| ())
+            .unwrap_err()
+            .to_string()
+    };
+    let text = message("subject,E-Mail\n01,\n");
+    assert!(
+        text.contains("column `E-Mail`: holds personal data"),
+        "{text}"
+    );
+    assert!(message("subject\nana@example.org\n").contains("row 2, column `subject`"));
+    assert!(
+        message("subject\n01\n02\n01\n")
+            .contains("row 4, column `subject`: names a subject a second time")
+    );
+    assert!(message("ActorID\n01\n").contains("column `subject`: is missing"));
+}
+
+#[tokio::test]
+async fn a_table_of_files_with_bad_rows() {
+    let session = folder(&[
+        ("subjects.csv", "subject,consent\n01,c-01\n02,c-02\n"),
+        ("scenes.csv", "scene,title\nwalk,Walking\n"),
+        (
+            "files.csv",
+            "file,subject,scene,sha256\na.mp4,01,walk,\nb.mp4,01|02,x,\nc.mp4,09,,\nd.mp4,,,\n/e.mp4,01,,\na.mp4,01,walk,12\n",
+        ),
+        ("a.mp4", "v"),
+        ("b.mp4", "v"),
+        ("c.mp4", "v"),
+        ("d.mp4", "v"),
+    ]);
+    let config = toml("[actors]\npath = \".\"\nfiles = \"files.csv\"\ncountry = \"de\"\n");
+    let listed = all(&mut ActorsSource::open(&config, session.path()).unwrap()).await;
+    let a = &listed[0].sample;
+    assert_eq!(
+        (a.title.as_deref(), a.country.as_deref()),
+        (Some("Walking"), Some("DE"))
+    );
+    assert_eq!(
+        (a.consent_id.as_deref(), a.reasons.as_slice()),
+        (Some("c-01"), &[Reason::LicenceMissing][..])
+    );
+    assert_eq!(
+        (
+            listed[1].sample.consent_id.as_deref(),
+            listed[1].sample.subject_ids.len()
+        ),
+        (None, 2)
+    );
+    for (i, reason) in [
+        (2, Reason::SubjectUnknown),
+        (3, Reason::SubjectUnknown),
+        (4, Reason::FileRefused),
+        (5, Reason::RowInvalid),
+        (5, Reason::KeyRepeated),
+    ] {
+        assert!(
+            listed[i].sample.reasons.contains(&reason),
+            "{i}: {:?}",
+            listed[i].sample.reasons
+        );
+    }
+}

@@ -1,0 +1,272 @@
+//! Addresses of files become titles.
+//!
+//! Google Landmarks' `train.csv` (`id,url,landmark_id`) names files by where
+//! their bytes were: `http://upload.wikimedia.org/wikipedia/commons/6/6d/Name.JPG`.
+
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+};
+
+use super::client::quote;
+use crate::source::SourceError;
+
+/// Longest title asked for, in bytes; MediaWiki's own limit is 255.
+pub const MAX_TITLE: usize = 255;
+
+/// Longest row of a table, in bytes, over all its fields.
+const MAX_ROW: usize = 64 << 10;
+
+/// A row of a table of file URLs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// 1 = the header.
+    pub line: u64,
+    /// The title, or why there is none.
+    pub title: Result<String, String>,
+    /// What the table calls the row; the URL where it has no `id`.
+    pub name: String,
+    /// `(label, origin)`.
+    pub labels: Vec<(String, &'static str)>,
+}
+
+/// A table being read from some place on.
+pub struct Table {
+    path: PathBuf,
+    reader: csv::Reader<File>,
+    url: usize,
+    id: Option<usize>,
+    labels: Vec<(usize, &'static str)>,
+}
+
+impl Table {
+    /// Opens `path`, reads its header and goes to `position` (0: the first row).
+    pub fn open(path: &Path, position: u64) -> Result<Self, SourceError> {
+        let io_error = |error: io::Error| SourceError::Io {
+            path: path.to_owned(),
+            error,
+        };
+        let file = File::open(path).map_err(io_error)?;
+        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(file);
+        let broken = |e: csv::Error| table_error(path, &e);
+        let header = reader.byte_headers().map_err(broken)?.clone();
+        let column = |wanted: &str| {
+            header.iter().position(|name| {
+                let name = name.strip_prefix(b"\xef\xbb\xbf").unwrap_or(name);
+                name.trim_ascii().eq_ignore_ascii_case(wanted.as_bytes())
+            })
+        };
+        let url = column("url").ok_or_else(|| SourceError::Table {
+            file: path.to_owned(),
+            row: Some(1),
+            column: Some("url".to_owned()),
+            problem: "the header has no such column".to_owned(),
+            remedy: "the table needs `id,url` and optionally `landmark_id` or `label`".to_owned(),
+        })?;
+        let id = column("id");
+        let labels = [("landmark_id", "landmark_id"), ("label", "declared")];
+        let labels = labels
+            .into_iter()
+            .filter_map(|(name, origin)| Some((column(name)?, origin)))
+            .collect();
+        if position > 0 {
+            let mut to = csv::Position::new();
+            // Lines are counted by their own number, kept in the checkpoint.
+            to.set_byte(position);
+            reader.seek(to).map_err(broken)?;
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            reader,
+            url,
+            id,
+            labels,
+        })
+    }
+
+    /// The place in the file after the last row read, in bytes.
+    pub fn position(&self) -> u64 {
+        self.reader.position().byte()
+    }
+
+    /// At most `count` rows; `line` is the line of the first of them.
+    pub fn rows(&mut self, count: usize, line: u64) -> Result<Vec<Row>, SourceError> {
+        let mut rows = Vec::new();
+        let mut record = csv::ByteRecord::new();
+        while rows.len() < count {
+            let more = self
+                .reader
+                .read_byte_record(&mut record)
+                .map_err(|e| table_error(&self.path, &e))?;
+            if !more {
+                break;
+            }
+            rows.push(self.row(&record, line + rows.len() as u64));
+        }
+        Ok(rows)
+    }
+
+    fn row(&self, record: &csv::ByteRecord, line: u64) -> Row {
+        let field = |at: usize| {
+            let bytes = record.get(at)?.trim_ascii();
+            (!bytes.is_empty()).then(|| String::from_utf8_lossy(bytes).into_owned())
+        };
+        let url = field(self.url);
+        let title = match &url {
+            _ if record.as_slice().len() > MAX_ROW => {
+                Err(format!("the row is longer than {MAX_ROW} bytes"))
+            }
+            None => Err("the row has no `url`".to_owned()),
+            Some(url) => title_of(url).ok_or_else(|| format!("`{}` names no file", quote(url))),
+        };
+        let name = self.id.and_then(field).or(url);
+        let labels = self
+            .labels
+            .iter()
+            .filter_map(|&(at, origin)| Some((field(at).filter(|l| l.len() <= 1_000)?, origin)));
+        Row {
+            line,
+            title,
+            name: name.map_or_else(|| format!("row {line}"), |n| quote(&n)),
+            labels: labels.collect(),
+        }
+    }
+}
+
+fn table_error(path: &Path, error: &csv::Error) -> SourceError {
+    SourceError::Table {
+        file: path.to_owned(),
+        row: error.position().map(csv::Position::line),
+        column: None,
+        problem: error.to_string(),
+        remedy: "save the table as CSV in UTF-8".to_owned(),
+    }
+}
+
+/// `File:Name.JPG` of an address of a MediaWiki file: the file itself, its
+/// thumbnail, an older version, its page or `Special:FilePath`.
+pub fn title_of(address: &str) -> Option<String> {
+    let address = match address.strip_prefix("//") {
+        Some(rest) => format!("https://{rest}"),
+        None => address.to_owned(),
+    };
+    let url = url::Url::parse(&address).ok()?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return None;
+    }
+    let parts: Vec<&str> = url.path_segments()?.filter(|p| !p.is_empty()).collect();
+    let name = match *parts.as_slice() {
+        [.., "wiki", page] => file_page(&decoded(page)?)?,
+        [.., "wiki", "Special:FilePath", name] => decoded(name)?,
+        // .../6/6d/Name.JPG and, below `thumb`, .../6/6d/Name.JPG/800px-Name.JPG
+        [.., a, ab, name] if is_hashed(a, ab) => decoded(name)?,
+        [.., a, ab, name, _] if is_hashed(a, ab) && parts.contains(&"thumb") => decoded(name)?,
+        // A wiki without hashed folders.
+        [.., "images", name] => decoded(name)?,
+        _ => return None,
+    };
+    // An older version: archive/6/6d/20100101000000!Name.JPG
+    let name = match name.split_once('!') {
+        Some((time, rest)) if parts.contains(&"archive") && time.len() == 14 => rest.to_owned(),
+        _ => name,
+    };
+    checked(&format!("File:{}", name.replace('_', " ").trim()))
+}
+
+fn file_page(title: &str) -> Option<String> {
+    let (namespace, name) = title.split_once(':')?;
+    match namespace.to_ascii_lowercase().as_str() {
+        "file" | "image" => Some(name.to_owned()),
+        "special" => Some(name.strip_prefix("FilePath/")?.to_owned()),
+        _ => None,
+    }
+}
+
+/// MediaWiki's folders: the first one and the first two hex digits of an MD5.
+fn is_hashed(a: &str, ab: &str) -> bool {
+    let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+    a.len() == 1 && ab.len() == 2 && ab.starts_with(a) && ab.bytes().all(hex)
+}
+
+/// A title that can be asked for among others: it cannot hold what separates
+/// titles, fragments or lines.
+pub fn checked(title: &str) -> Option<String> {
+    let fits = |c: char| !c.is_control() && !"|#<>[]{}\u{fffd}".contains(c);
+    let name = title.split_once(':').map_or(title, |(_, name)| name);
+    let good = !name.trim().is_empty() && title.len() <= MAX_TITLE && title.chars().all(fits);
+    good.then(|| title.to_owned())
+}
+
+fn decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let digit = |b: Option<u8>| char::from(b?).to_digit(16);
+        let (high, low) = (digit(rest.next())?, digit(rest.next())?);
+        bytes.push(u8::try_from(high * 16 + low).ok()?);
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_files_become_titles() {
+        for (address, title) in [
+            (
+                "https://upload.wikimedia.org/wikipedia/commons/6/6d/Lateral_view_of_one_of_the_buildings.JPG",
+                "File:Lateral view of one of the buildings.JPG",
+            ),
+            (
+                "http://upload.wikimedia.org/wikipedia/commons/a/a8/Banco_de_M%C3%A9xico%27s_section.JPG",
+                "File:Banco de México's section.JPG",
+            ),
+            (
+                "//upload.wikimedia.org/wikipedia/commons/thumb/a/a8/A.jpg/800px-A.jpg",
+                "File:A.jpg",
+            ),
+            (
+                "https://upload.wikimedia.org/wikipedia/commons/archive/a/a8/20100101000000%21A.jpg",
+                "File:A.jpg",
+            ),
+            (
+                "https://commons.wikimedia.org/wiki/File:A_b.jpg",
+                "File:A b.jpg",
+            ),
+            (
+                "https://commons.wikimedia.org/wiki/Special:FilePath/A_b.jpg",
+                "File:A b.jpg",
+            ),
+            ("http://127.0.0.1:8080/images/A_b.jpg", "File:A b.jpg"),
+        ] {
+            assert_eq!(title_of(address).as_deref(), Some(title), "{address}");
+        }
+    }
+
+    #[test]
+    fn what_names_no_file_is_refused() {
+        for address in [
+            "",
+            "None",
+            "ftp://upload.wikimedia.org/wikipedia/commons/6/6d/A.jpg",
+            "https://upload.wikimedia.org/wikipedia/commons/6/7d/A.jpg",
+            "https://upload.wikimedia.org/wikipedia/commons/6/6d/%FF.jpg",
+            "https://upload.wikimedia.org/wikipedia/commons/6/6d/A%7CB.jpg",
+            "https://upload.wikimedia.org/wikipedia/commons/6/6d/A%0AB.jpg",
+            "https://upload.wikimedia.org/wikipedia/commons/6/6d/%20",
+            "https://commons.wikimedia.org/wiki/User:A",
+        ] {
+            assert_eq!(title_of(address), None, "{address}");
+        }
+        let long = "x".repeat(300);
+        let address = format!("https://upload.wikimedia.org/wikipedia/commons/6/6d/{long}");
+        assert_eq!(title_of(&address), None);
+    }
+}

@@ -1,0 +1,777 @@
+//! What is wanted, stage after stage, batch after batch.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+
+use fairframe_schemas::{
+    Label, Reason, SourceToml,
+    source::{GeoSearch, TimeRange, Wikimedia},
+};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::{
+    checkpoint::{self, Checkpoint},
+    client::{Answerer, ApiClient, AskError, Params},
+    entity::Entity,
+    file_urls::{self, Table},
+    merge::{self, Merged},
+    page::{self, Asked, Context},
+};
+use crate::{
+    http::Http,
+    source::{Batch, Listed, Source, SourceError},
+};
+
+/// Most categories of one listing, subcategories included.
+pub const MAX_CATEGORIES: usize = 10_000;
+
+/// Most titles, page ids or entities in one request, without special rights.
+const MAX_VALUES: usize = 50;
+
+/// Most bytes of titles in one address; servers refuse addresses over 8 KiB.
+const MAX_TITLE_BYTES: usize = 5_000;
+
+/// `list=geosearch` has no continuation: it answers with at most this many.
+const NEAR_LIMIT: usize = 500;
+
+/// Longest chain of redirects followed.
+const MAX_HOPS: usize = 5;
+
+/// Steps without a row (empty categories) before an empty batch is handed out,
+/// so that its checkpoint is kept.
+const MAX_EMPTY_STEPS: usize = 16;
+
+/// `extmetadata` asked for.
+const METADATA: &str = "Artist|Attribution|AttributionRequired|Copyrighted|Credit|\
+    DateTimeOriginal|GPSLatitude|GPSLongitude|License|LicenseShortName|LicenseUrl|NonFree|\
+    Permission|Restrictions|UsageTerms";
+
+/// One way of saying which files are wanted.
+#[derive(Debug, Clone, Serialize)]
+enum Stage {
+    Categories(Vec<String>, u32),
+    Search(String),
+    Near(GeoSearch),
+    Titles(Vec<String>),
+    PageIds(Vec<u64>),
+    Uploaded(TimeRange),
+    FileUrls(PathBuf),
+}
+
+/// Lists the files of a wiki.
+pub struct WikimediaSource<A = Http> {
+    client: ApiClient<A>,
+    source: String,
+    wiki: Wikimedia,
+    base_dir: PathBuf,
+    stages: Vec<Stage>,
+    plan: String,
+    /// Whether the wiki still counts as having structured data.
+    entities: bool,
+}
+
+impl WikimediaSource<Http> {
+    /// `base_dir` is the folder of the `source.toml`; paths in it are relative to it.
+    pub fn new(toml: &SourceToml, base_dir: &Path, http: Http) -> Result<Self, SourceError> {
+        Self::with_answerer(toml, base_dir, http)
+    }
+}
+
+impl<A: Answerer> WikimediaSource<A> {
+    /// As [`WikimediaSource::new`], with anything that answers.
+    pub fn with_answerer(
+        toml: &SourceToml,
+        base_dir: &Path,
+        answerer: A,
+    ) -> Result<Self, SourceError> {
+        let error = |problem: &str, remedy: &str| SourceError::Api {
+            url: format!("source `{}`", toml.source),
+            problem: problem.to_owned(),
+            remedy: remedy.to_owned(),
+        };
+        let wiki = toml.wikimedia.clone().ok_or_else(|| {
+            error(
+                "it is not of this kind",
+                "its `source.toml` needs a `[wikimedia]` table",
+            )
+        })?;
+        let stages = stages(&wiki);
+        if stages.is_empty() {
+            return Err(error(
+                "nothing is asked for",
+                "give `categories`, `search`, `geosearch`, `titles`, `page_ids`, `uploaded` \
+                 or `file_urls` in `[wikimedia]`",
+            ));
+        }
+        let user_agent = toml.fetch.user_agent.as_deref();
+        let client = ApiClient::new(answerer, &wiki.api, wiki.maxlag, user_agent)?;
+        let plan = serde_json::to_string(&stages).unwrap_or_default();
+        Ok(Self {
+            client,
+            source: toml.source.to_string(),
+            base_dir: base_dir.to_owned(),
+            stages,
+            plan: fairframe_schemas::Digest::of(plan.as_bytes()).to_string()[..16].to_owned(),
+            entities: wiki.structured_data,
+            wiki,
+        })
+    }
+
+    fn restore(&self, checkpoint: Option<&Value>) -> Result<Checkpoint, SourceError> {
+        let fresh = || Checkpoint {
+            plan: self.plan.clone(),
+            ..Checkpoint::default()
+        };
+        let Some(value) = checkpoint else {
+            return Ok(fresh());
+        };
+        let kept: Checkpoint =
+            serde_json::from_value(value.clone()).map_err(|e| SourceError::Api {
+                url: self.client.base().to_string(),
+                problem: format!(
+                    "the checkpoint of source `{}` is unreadable: {e}",
+                    self.source
+                ),
+                remedy: "start a new run".to_owned(),
+            })?;
+        if kept.plan != self.plan {
+            tracing::warn!(
+                source = self.source,
+                "`[wikimedia]` asks for something else than before; listing starts anew"
+            );
+            return Ok(fresh());
+        }
+        Ok(kept)
+    }
+
+    /// One request's worth of the stage at hand; moves the checkpoint on.
+    async fn step(
+        &mut self,
+        stage: &Stage,
+        place: &mut Checkpoint,
+    ) -> Result<Vec<Listed>, SourceError> {
+        match stage {
+            Stage::Categories(roots, depth) => self.category(roots, *depth, place).await,
+            Stage::Search(text) => {
+                let of = |key: &str, value: &str| (format!("gsr{key}"), value.to_owned());
+                let query = [
+                    of("search", text),
+                    of("namespace", "6"),
+                    of("limit", &self.wiki.batch.to_string()),
+                ];
+                self.generated("search", query, place).await
+            }
+            Stage::Near(near) => {
+                let query = [
+                    (
+                        "ggscoord".to_owned(),
+                        format!("{}|{}", near.latitude, near.longitude),
+                    ),
+                    ("ggsradius".to_owned(), near.radius_m.to_string()),
+                    ("ggsnamespace".to_owned(), "6".to_owned()),
+                    ("ggslimit".to_owned(), NEAR_LIMIT.to_string()),
+                ];
+                let rows = self.generated("geosearch", query, place).await?;
+                if rows.len() >= NEAR_LIMIT {
+                    tracing::warn!(
+                        latitude = near.latitude,
+                        longitude = near.longitude,
+                        "the wiki lists no more than {NEAR_LIMIT} files near a point; \
+                         there may be more: use several smaller circles"
+                    );
+                }
+                Ok(rows)
+            }
+            Stage::Uploaded(range) => {
+                let at = |t: &fairframe_schemas::Timestamp| t.format("%Y-%m-%dT%H:%M:%SZ");
+                let query = [
+                    ("gaisort".to_owned(), "timestamp".to_owned()),
+                    ("gaidir".to_owned(), "newer".to_owned()),
+                    ("gaistart".to_owned(), at(&range.from).to_string()),
+                    ("gaiend".to_owned(), at(&range.to).to_string()),
+                    ("gailimit".to_owned(), self.wiki.batch.to_string()),
+                ];
+                self.generated("allimages", query, place).await
+            }
+            Stage::Titles(titles) => {
+                let from = usize::try_from(place.at)
+                    .unwrap_or(usize::MAX)
+                    .min(titles.len());
+                let (rows, taken) = self.titles(&titles[from..]).await?;
+                place.at += taken as u64;
+                if from + taken >= titles.len() {
+                    place.stage_done();
+                }
+                Ok(rows)
+            }
+            Stage::PageIds(ids) => {
+                let from = usize::try_from(place.at)
+                    .unwrap_or(usize::MAX)
+                    .min(ids.len());
+                let some = &ids[from..ids.len().min(from + self.per_request())];
+                let rows = self.page_ids(some).await?;
+                place.at += some.len() as u64;
+                if from + some.len() >= ids.len() {
+                    place.stage_done();
+                }
+                Ok(rows)
+            }
+            Stage::FileUrls(path) => self.file_urls(path, place).await,
+        }
+    }
+
+    fn per_request(&self) -> usize {
+        (self.wiki.batch as usize).clamp(1, MAX_VALUES)
+    }
+
+    /// A batch of one category; at its end its subcategories are queued.
+    async fn category(
+        &mut self,
+        roots: &[String],
+        depth: u32,
+        place: &mut Checkpoint,
+    ) -> Result<Vec<Listed>, SourceError> {
+        if place.categories.is_empty() {
+            for root in roots {
+                self.queue(place, root, depth)?;
+            }
+        }
+        let at = usize::try_from(place.at).unwrap_or(usize::MAX);
+        let Some((name, depth)) = place.categories.get(at).cloned() else {
+            place.stage_done();
+            return Ok(Vec::new());
+        };
+        let title = format!("Category:{name}");
+        let query = [
+            ("gcmtitle".to_owned(), title.clone()),
+            ("gcmtype".to_owned(), "file".to_owned()),
+            ("gcmlimit".to_owned(), self.wiki.batch.to_string()),
+        ];
+        let params = self.generator("categorymembers", query);
+        let merged = self.ask_batch(params, place).await?;
+        let rows = self.rows(merged.pages, &BTreeMap::new()).await?;
+        if place.next.is_some() {
+            return Ok(rows);
+        }
+        if depth > 0 {
+            for sub in self.subcategories(&title).await? {
+                self.queue(place, &sub, depth - 1)?;
+            }
+        }
+        place.at += 1;
+        if place.at >= place.categories.len() as u64 {
+            place.stage_done();
+        }
+        Ok(rows)
+    }
+
+    /// Queues a category unless it was found before (categories form cycles).
+    fn queue(&self, place: &mut Checkpoint, title: &str, depth: u32) -> Result<(), SourceError> {
+        let name = category_name(title);
+        if name.is_empty() || place.categories.iter().any(|(known, _)| *known == name) {
+            return Ok(());
+        }
+        if place.categories.len() >= MAX_CATEGORIES {
+            return Err(SourceError::Api {
+                url: self.client.base().to_string(),
+                problem: format!(
+                    "below the categories asked for there are more than {MAX_CATEGORIES}"
+                ),
+                remedy: "make `depth` in `[wikimedia]` smaller, or name the categories".to_owned(),
+            });
+        }
+        place.categories.push((name, depth));
+        Ok(())
+    }
+
+    async fn subcategories(&self, title: &str) -> Result<Vec<String>, SourceError> {
+        let params = params([
+            ("action", "query"),
+            ("list", "categorymembers"),
+            ("cmtitle", title),
+            ("cmtype", "subcat"),
+            ("cmlimit", "max"),
+        ]);
+        let mut found = Vec::new();
+        let mut place = Checkpoint::default();
+        loop {
+            let merged = self.ask_batch(params.clone(), &mut place).await?;
+            found.extend(merged.members);
+            if place.next.is_none() || found.len() > MAX_CATEGORIES {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// A batch of a listing that the wiki generates.
+    async fn generated<const N: usize>(
+        &mut self,
+        generator: &str,
+        query: [(String, String); N],
+        place: &mut Checkpoint,
+    ) -> Result<Vec<Listed>, SourceError> {
+        let params = self.generator(generator, query);
+        let merged = self.ask_batch(params, place).await?;
+        if place.next.is_none() {
+            place.stage_done();
+        }
+        self.rows(merged.pages, &BTreeMap::new()).await
+    }
+
+    /// Titles of one request; also how many of them it took.
+    async fn titles(&mut self, titles: &[String]) -> Result<(Vec<Listed>, usize), SourceError> {
+        let taken = fitting(titles, self.per_request());
+        let wanted = titles[..taken].iter().map(|title| Wanted {
+            title: file_urls::checked(&file_title(title)).ok_or_else(|| title.clone()),
+            labels: Vec::new(),
+        });
+        let rows = self.wanted(wanted.collect()).await?;
+        Ok((rows, taken))
+    }
+
+    /// Rows of a table of file URLs.
+    async fn file_urls(
+        &mut self,
+        path: &Path,
+        place: &mut Checkpoint,
+    ) -> Result<Vec<Listed>, SourceError> {
+        let mut table = Table::open(&self.base_dir.join(path), place.at)?;
+        let line = place.line.max(2);
+        let mut wanted = Vec::new();
+        let mut bytes = 0;
+        let mut last = false;
+        while wanted.len() < self.per_request() && bytes < MAX_TITLE_BYTES {
+            let Some(row) = table.rows(1, line + wanted.len() as u64)?.pop() else {
+                last = true;
+                break;
+            };
+            if let Err(problem) = &row.title {
+                tracing::warn!(file = %path.display(), row = row.line, problem);
+            }
+            let labels = row.labels.into_iter().map(|(label, origin)| Label {
+                label,
+                confidence: None,
+                origin: origin.to_owned(),
+            });
+            bytes += row.title.as_ref().map_or(0, |t| encoded_len(t));
+            wanted.push(Wanted {
+                title: row.title.map_err(|_| row.name),
+                labels: labels.collect(),
+            });
+        }
+        place.at = table.position();
+        place.line = line + wanted.len() as u64;
+        if last {
+            place.stage_done();
+        }
+        self.wanted(wanted).await
+    }
+
+    async fn page_ids(&mut self, ids: &[u64]) -> Result<Vec<Listed>, SourceError> {
+        let joined: Vec<String> = ids.iter().map(u64::to_string).collect();
+        let mut params = self.properties();
+        params.insert("pageids".to_owned(), joined.join("|"));
+        let merged = self.ask_whole(params).await?;
+        self.rows(merged.pages, &BTreeMap::new()).await
+    }
+
+    /// A row for each wanted title, and for what redirects lead to.
+    async fn wanted(&mut self, wanted: Vec<Wanted>) -> Result<Vec<Listed>, SourceError> {
+        let mut rows = Vec::new();
+        let mut labels: BTreeMap<String, Vec<Label>> = BTreeMap::new();
+        let mut titles: Vec<&str> = Vec::new();
+        for want in &wanted {
+            match &want.title {
+                Ok(title) => {
+                    if !titles.contains(&title.as_str()) {
+                        titles.push(title);
+                    }
+                    let all = labels.entry(title.clone()).or_default();
+                    all.extend(want.labels.iter().cloned());
+                }
+                Err(name) => {
+                    let key = page::title_key(name);
+                    let mut row = self.context().without_page(&key, None, Reason::RowInvalid);
+                    row.sample.labels.clone_from(&want.labels);
+                    rows.push(row);
+                }
+            }
+        }
+        if titles.is_empty() {
+            return Ok(rows);
+        }
+        let mut params = self.properties();
+        params.insert("titles".to_owned(), titles.join("|"));
+        let merged = self.ask_whole(params.clone()).await?;
+
+        // Which page each title stands for, in the wiki's own spelling.
+        let spelling = chain(&merged.normalized);
+        let mut asked: BTreeMap<String, Asked> = BTreeMap::new();
+        let mut found: BTreeSet<&str> = BTreeSet::new();
+        let title_of = |page: &Map<String, Value>| {
+            let title = page.get("title").and_then(Value::as_str);
+            title.unwrap_or_default().to_owned()
+        };
+        let pages: BTreeSet<String> = merged.pages.iter().map(title_of).collect();
+        let mut redirects = Vec::new();
+        for title in &titles {
+            let spelled = follow(&spelling, title);
+            if pages.contains(&spelled) {
+                found.insert(title);
+                let all = labels.get(*title).into_iter().flatten().cloned();
+                asked.entry(spelled).or_default().labels.extend(all);
+            }
+        }
+        for page in &merged.pages {
+            if page
+                .get("redirect")
+                .is_some_and(|r| *r != Value::Bool(false))
+            {
+                redirects.push(title_of(page));
+            }
+        }
+        for title in titles.iter().filter(|t| !found.contains(*t)) {
+            // An interwiki title, or one the answer passes over.
+            let key = page::title_key(title);
+            let mut row = self
+                .context()
+                .without_page(&key, Some(title), Reason::UpstreamMissing);
+            row.sample.labels = labels.get(*title).cloned().unwrap_or_default();
+            rows.push(row);
+        }
+        let mut all = merged.pages;
+        if !redirects.is_empty() {
+            params.insert("titles".to_owned(), redirects.join("|"));
+            params.insert("redirects".to_owned(), "1".to_owned());
+            let targets = self.ask_whole(params).await?;
+            let leads_to = chain(&targets.redirects);
+            for from in &redirects {
+                let to = follow(&leads_to, from);
+                let labels = asked.get(from).map(|a| a.labels.clone());
+                let target = asked.entry(to).or_default();
+                target.labels.extend(labels.unwrap_or_default());
+                target.renamed = true;
+            }
+            let known: BTreeSet<String> = all.iter().map(page::key).collect();
+            let new = |p: &Map<String, Value>| !known.contains(&page::key(p));
+            all.extend(targets.pages.into_iter().filter(new));
+        }
+        rows.extend(self.rows(all, &asked).await?);
+        Ok(rows)
+    }
+
+    /// Pages become rows. A page without `imageinfo` is asked for once more by
+    /// itself: when a listing shifts between two parts of an answer, a page can
+    /// slip in with only some of its properties.
+    async fn rows(
+        &mut self,
+        mut pages: Vec<Map<String, Value>>,
+        asked: &BTreeMap<String, Asked>,
+    ) -> Result<Vec<Listed>, SourceError> {
+        let partial: Vec<u64> = pages
+            .iter()
+            .filter(|p| is_partial(p))
+            .filter_map(page_id)
+            .collect();
+        for some in partial.chunks(self.per_request()) {
+            let ids: Vec<String> = some.iter().map(u64::to_string).collect();
+            let mut params = self.properties();
+            params.insert("pageids".to_owned(), ids.join("|"));
+            for whole in self.ask_whole(params).await?.pages {
+                let same = |p: &&mut Map<String, Value>| page_id(p) == page_id(&whole);
+                if let Some(page) = pages.iter_mut().find(same) {
+                    *page = whole;
+                }
+            }
+        }
+        let ids: Vec<u64> = pages
+            .iter()
+            .filter(|p| p.contains_key("imageinfo") && !p.contains_key("redirect"))
+            .filter_map(page_id)
+            .collect();
+        let entities = self.entities_of(&ids).await?;
+        let nothing = Asked::default();
+        let context = self.context();
+        let row = |page: &Map<String, Value>| {
+            let title = page.get("title").and_then(Value::as_str);
+            let asked = title.and_then(|t| asked.get(t)).unwrap_or(&nothing);
+            let entity = page_id(page).and_then(|id| entities.get(&id));
+            context.listed(page, entity, asked)
+        };
+        Ok(pages.iter().map(row).collect())
+    }
+
+    /// Structured data by page id. A wiki without it is asked once.
+    async fn entities_of(&mut self, ids: &[u64]) -> Result<BTreeMap<u64, Entity>, SourceError> {
+        let mut found = BTreeMap::new();
+        let mut queue: Vec<&[u64]> = ids.chunks(MAX_VALUES).rev().collect();
+        while let Some(some) = queue.pop() {
+            if !self.entities {
+                break;
+            }
+            let joined: Vec<String> = some.iter().map(|id| format!("M{id}")).collect();
+            let params = params([
+                ("action", "wbgetentities"),
+                ("props", "claims"),
+                ("ids", &joined.join("|")),
+            ]);
+            match self.client.ask(&params).await {
+                Ok(answer) => {
+                    let Some(Value::Object(entities)) = answer.get("entities") else {
+                        continue;
+                    };
+                    for id in some {
+                        let entity = entities.get(&format!("M{id}")).and_then(Value::as_object);
+                        if let Some(entity) = entity.filter(|e| !e.contains_key("missing")) {
+                            found.insert(*id, Entity::read(entity));
+                        }
+                    }
+                }
+                Err(AskError::Refused(no))
+                    if matches!(no.code.as_str(), "badvalue" | "unknown_action") =>
+                {
+                    tracing::warn!(
+                        source = self.source,
+                        "the wiki has no structured data; listing goes on without it"
+                    );
+                    self.entities = false;
+                }
+                // One entity that cannot be had spoils the whole answer: halve.
+                Err(AskError::Refused(no)) if no.code == "no-such-entity" => {
+                    if some.len() > 1 {
+                        let (left, right) = some.split_at(some.len() / 2);
+                        queue.extend([right, left]);
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(found)
+    }
+
+    fn context(&self) -> Context<'_> {
+        Context {
+            source: &self.source,
+            wiki: &self.wiki,
+            api: self.client.base(),
+        }
+    }
+
+    /// What is asked of every page.
+    fn properties(&self) -> Params {
+        params([
+            ("action", "query"),
+            ("prop", "info|imageinfo|categories|coordinates"),
+            (
+                "iiprop",
+                "url|size|sha1|mime|mediatype|timestamp|user|extmetadata",
+            ),
+            ("iiextmetadatalanguage", "en"),
+            ("iiextmetadatafilter", METADATA),
+            ("clshow", "!hidden"),
+            ("cllimit", "max"),
+            ("coprop", "globe"),
+            ("colimit", "max"),
+        ])
+    }
+
+    fn generator<const N: usize>(&self, name: &str, query: [(String, String); N]) -> Params {
+        let mut params = self.properties();
+        params.insert("generator".to_owned(), name.to_owned());
+        params.extend(query);
+        params
+    }
+
+    /// A batch that has no successor: titles and page ids.
+    async fn ask_whole(&self, params: Params) -> Result<Merged, SourceError> {
+        self.ask_batch(params, &mut Checkpoint::default()).await
+    }
+
+    /// Asks from `place.next` on until the batch is complete, and moves `place.next`.
+    async fn ask_batch(
+        &self,
+        params: Params,
+        place: &mut Checkpoint,
+    ) -> Result<Merged, SourceError> {
+        let mut merged = Merged::default();
+        let mut seen: Vec<Map<String, Value>> = Vec::new();
+        let mut next = place.next.clone();
+        loop {
+            let mut now = params.clone();
+            for (key, value) in next.iter().flatten() {
+                let value = match value {
+                    Value::String(text) => text.clone(),
+                    other => other.to_string(),
+                };
+                now.insert(key.clone(), value);
+            }
+            let url = self.client.url(&now);
+            let mut answer = self.client.ask(&now).await?;
+            merged.add(url.as_str(), &mut answer)?;
+            let stuck = |problem: &str| SourceError::Api {
+                url: url.to_string(),
+                problem: problem.to_owned(),
+                remedy: "the wiki's continuation is broken; ask for something else or for \
+                         smaller batches"
+                    .to_owned(),
+            };
+            let following = merge::continuation(&answer);
+            if following
+                .as_ref()
+                .is_some_and(|n| checkpoint::is_too_large(n))
+            {
+                return Err(stuck("its `continue` is too large"));
+            }
+            if merge::is_complete(&answer) || following.is_none() {
+                if following.is_some() && following == place.next {
+                    return Err(stuck("its `continue` leads back to itself"));
+                }
+                place.next = following;
+                if !place.turtle_moves() {
+                    return Err(stuck("its `continue` leads in a circle"));
+                }
+                return Ok(merged);
+            }
+            next = following;
+            if let Some(n) = &next {
+                if seen.contains(n) {
+                    return Err(stuck("its `continue` leads back to itself"));
+                }
+                seen.push(n.clone());
+            }
+        }
+    }
+}
+
+impl<A: Answerer> Source for WikimediaSource<A> {
+    async fn next(&mut self, checkpoint: Option<&Value>) -> Result<Option<Batch>, SourceError> {
+        let mut place = self.restore(checkpoint)?;
+        let limit = self.wiki.limit.unwrap_or(u64::MAX);
+        let mut listed = Vec::new();
+        for _ in 0..MAX_EMPTY_STEPS {
+            let Some(stage) = self.stages.get(place.stage).cloned() else {
+                return Ok(None);
+            };
+            let left = limit.saturating_sub(place.listed);
+            if left == 0 {
+                return Ok(None);
+            }
+            listed = self.step(&stage, &mut place).await?;
+            listed.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+            if !listed.is_empty() {
+                break;
+            }
+        }
+        place.listed += listed.len() as u64;
+        let checkpoint = serde_json::to_value(&place).map_err(|e| SourceError::Api {
+            url: self.client.base().to_string(),
+            problem: format!("the checkpoint cannot be written: {e}"),
+            remedy: "report this".to_owned(),
+        })?;
+        Ok(Some(Batch { listed, checkpoint }))
+    }
+}
+
+/// A title someone wants; where it cannot be asked for, what it is called.
+struct Wanted {
+    title: Result<String, String>,
+    labels: Vec<Label>,
+}
+
+/// In this order; several selections are joined.
+fn stages(wiki: &Wikimedia) -> Vec<Stage> {
+    let mut stages = Vec::new();
+    if !wiki.categories.is_empty() {
+        stages.push(Stage::Categories(wiki.categories.clone(), wiki.depth));
+    }
+    stages.extend(wiki.search.clone().map(Stage::Search));
+    stages.extend(wiki.geosearch.iter().cloned().map(Stage::Near));
+    if !wiki.titles.is_empty() {
+        stages.push(Stage::Titles(wiki.titles.clone()));
+    }
+    if !wiki.page_ids.is_empty() {
+        stages.push(Stage::PageIds(wiki.page_ids.clone()));
+    }
+    stages.extend(wiki.uploaded.clone().map(Stage::Uploaded));
+    stages.extend(wiki.file_urls.iter().cloned().map(Stage::FileUrls));
+    stages
+}
+
+fn params<const N: usize>(pairs: [(&str, &str); N]) -> Params {
+    let owned = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
+    pairs.into_iter().map(owned).collect()
+}
+
+fn page_id(page: &Map<String, Value>) -> Option<u64> {
+    page.get("pageid").and_then(Value::as_u64)
+}
+
+/// A file's page without facts, where the wiki does not say that there are none.
+fn is_partial(page: &Map<String, Value>) -> bool {
+    let says_why = ["imageinfo", "missing", "redirect", "invalid", "special"];
+    let no_file = page.get("imagerepository").and_then(Value::as_str) == Some("");
+    let a_file = page.get("ns").and_then(Value::as_i64).unwrap_or(6) == 6;
+    a_file && !no_file && !says_why.iter().any(|key| page.contains_key(*key))
+}
+
+/// `A.jpg` -> `File:A.jpg`; file names hold no colon.
+fn file_title(title: &str) -> String {
+    let title = title.trim().replace('_', " ");
+    if title.contains(':') {
+        title
+    } else {
+        format!("File:{title}")
+    }
+}
+
+/// A category's name in the wiki's spelling, without the namespace in any language.
+fn category_name(title: &str) -> String {
+    let title = title.replace('_', " ");
+    let name = title
+        .split_once(':')
+        .map_or(title.as_str(), |(_, name)| name);
+    let words: Vec<&str> = name.split_whitespace().collect();
+    let name = words.join(" ");
+    let mut letters = name.chars();
+    match letters.next() {
+        Some(first) => first.to_uppercase().chain(letters).collect(),
+        None => name,
+    }
+}
+
+/// How many of the titles fit into one request; at least one.
+fn fitting(titles: &[String], most: usize) -> usize {
+    let mut bytes = 0;
+    let fits = |title: &&String| {
+        bytes += encoded_len(title);
+        bytes <= MAX_TITLE_BYTES
+    };
+    let count = titles.iter().take(most).take_while(fits).count();
+    count.max(1).min(titles.len())
+}
+
+fn encoded_len(title: &str) -> usize {
+    let encoded = url::form_urlencoded::byte_serialize(title.as_bytes());
+    encoded.map(str::len).sum::<usize>() + "File%3A%7C".len()
+}
+
+fn chain(renames: &[(String, String)]) -> BTreeMap<&str, &str> {
+    let pairs = renames
+        .iter()
+        .map(|(from, to)| (from.as_str(), to.as_str()));
+    pairs.collect()
+}
+
+fn follow(renames: &BTreeMap<&str, &str>, title: &str) -> String {
+    let mut title = title;
+    for _ in 0..MAX_HOPS {
+        match renames.get(title) {
+            Some(to) => title = to,
+            None => break,
+        }
+    }
+    title.to_owned()
+}

@@ -1,0 +1,207 @@
+//! CSV, TSV and semicolon-separated rows.
+
+use std::{
+    io::{self, BufRead, Read},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use csv::{ByteRecord, StringRecord};
+
+use super::{BadRow, Fail, TableLimits, TableOptions, decode};
+use crate::source::SourceError;
+
+pub(super) const BUFFER: usize = 1 << 16;
+
+/// Counts the bytes handed out since the last row, so that a quotation mark
+/// that is never closed does not read the whole file into one cell.
+struct Metered {
+    read: Box<dyn BufRead + Send>,
+    since_row: Arc<AtomicUsize>,
+    limit: usize,
+}
+
+impl Read for Metered {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let got = self.read.read(buffer)?;
+        // One reader on one thread at a time: the counter needs no ordering.
+        let total = self.since_row.load(Ordering::Relaxed) + got;
+        self.since_row.store(total, Ordering::Relaxed);
+        if total > self.limit {
+            return Err(decode::unreadable(
+                format!("has a row longer than {} bytes", self.limit),
+                "look for a quotation mark that is not closed",
+            ));
+        }
+        Ok(got)
+    }
+}
+
+pub(super) struct TextRows {
+    reader: csv::Reader<Metered>,
+    since_row: Arc<AtomicUsize>,
+    /// The first row, where it is no header.
+    first: Option<(StringRecord, u64)>,
+    declared: bool,
+}
+
+impl TextRows {
+    pub fn open(
+        mut read: Box<dyn BufRead + Send>,
+        options: &TableOptions,
+        fail: Fail<'_>,
+    ) -> Result<(Self, Vec<String>), SourceError> {
+        let delimiter = delimiter(read.fill_buf().map_err(|e| fail.io(e))?);
+        let since_row = Arc::new(AtomicUsize::new(0));
+        let metered = Metered {
+            read,
+            since_row: Arc::clone(&since_row),
+            // Two buffers may be read ahead of the row.
+            limit: options.limits.row_bytes + 2 * BUFFER,
+        };
+        let reader = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .delimiter(delimiter)
+            .buffer_capacity(BUFFER)
+            .from_reader(metered);
+        let mut rows = Self {
+            reader,
+            since_row,
+            first: None,
+            declared: options.encoding.is_some(),
+        };
+        let mut record = StringRecord::new();
+        let Some(line) = rows.record(&mut record, fail)? else {
+            return Err(fail.table(None, None, "is empty", "give a table with a header row"));
+        };
+        let cells = || record.iter().map(|cell| cell.trim().to_owned());
+        let positional = options.positional;
+        if positional.is_empty() || cells().any(|cell| positional.contains(&cell.as_str())) {
+            let columns = cells().collect();
+            return Ok((rows, columns));
+        }
+        rows.first = Some((record, line));
+        Ok((rows, positional.iter().map(|n| (*n).to_owned()).collect()))
+    }
+
+    /// Reads one record and gives its first line.
+    fn record(
+        &mut self,
+        record: &mut StringRecord,
+        fail: Fail<'_>,
+    ) -> Result<Option<u64>, SourceError> {
+        let mut bytes = std::mem::take(record).into_byte_record();
+        let line = self.reader.position().line();
+        let more = self.reader.read_byte_record(&mut bytes).map_err(|e| {
+            let row = Some(line);
+            match e.into_kind() {
+                csv::ErrorKind::Io(error) => match fail.io(error) {
+                    SourceError::Table {
+                        problem, remedy, ..
+                    } => fail.table(row, None, &problem, &remedy),
+                    other => other,
+                },
+                other => fail.table(row, None, &format!("{other:?}"), "correct the row"),
+            }
+        })?;
+        self.since_row.store(0, Ordering::Relaxed);
+        if !more {
+            return Ok(None);
+        }
+        let line = bytes.position().map_or(line, csv::Position::line);
+        *record = StringRecord::from_byte_record(bytes)
+            .map_err(|e| self.not_utf8(e.into_byte_record(), line, fail))?;
+        Ok(Some(line))
+    }
+
+    fn not_utf8(&self, bytes: ByteRecord, row: u64, fail: Fail<'_>) -> SourceError {
+        let bad = bytes.iter().enumerate().find_map(|(i, cell)| {
+            std::str::from_utf8(cell)
+                .err()
+                .map(|e| (i, cell[e.valid_up_to()]))
+        });
+        let (cell, byte) = bad.unwrap_or((0, 0));
+        let remedy = if self.declared {
+            "correct `encoding` in source.toml".to_owned()
+        } else {
+            format!(
+                "save it as UTF-8, or declare its encoding in source.toml, probably `encoding = \"{}\"`",
+                decode::likely_encoding(bytes.as_slice())
+            )
+        };
+        let problem = format!(
+            "cell {} holds the byte 0x{byte:02x}, which is not UTF-8",
+            cell + 1
+        );
+        fail.table(Some(row), None, &problem, &remedy)
+    }
+
+    pub fn read(
+        &mut self,
+        record: &mut StringRecord,
+        columns: usize,
+        limits: &TableLimits,
+        fail: Fail<'_>,
+    ) -> Result<Option<Result<u64, BadRow>>, SourceError> {
+        let row = match self.first.take() {
+            Some((first, line)) => {
+                *record = first;
+                line
+            }
+            None => match self.record(record, fail)? {
+                Some(line) => line,
+                None => return Ok(None),
+            },
+        };
+        let bad = |problem: String, remedy| {
+            Ok(Some(Err(BadRow {
+                row,
+                problem,
+                remedy,
+            })))
+        };
+        if record.as_slice().len() > limits.row_bytes {
+            return bad(
+                format!("is longer than {} bytes", limits.row_bytes),
+                "shorten it",
+            );
+        }
+        if record.len() != columns {
+            return bad(
+                format!("has {} cells where the header has {columns}", record.len()),
+                "put cells that hold the separator between quotation marks",
+            );
+        }
+        if record.as_slice().contains('\0') {
+            return bad("has a NUL byte".to_owned(), "remove it");
+        }
+        Ok(Some(Ok(row)))
+    }
+}
+
+/// Comma, tab or semicolon: whichever stands most often in the first line, outside quotes.
+fn delimiter(first: &[u8]) -> u8 {
+    let mut quoted = false;
+    let mut counts = [(b',', 0), (b'\t', 0), (b';', 0)];
+    for &byte in first {
+        match byte {
+            b'"' => quoted = !quoted,
+            b'\n' | b'\r' if !quoted => break,
+            _ if quoted => {}
+            _ => {
+                if let Some((_, n)) = counts.iter_mut().find(|(d, _)| *d == byte) {
+                    *n += 1;
+                }
+            }
+        }
+    }
+    // The first of equals: the comma.
+    counts
+        .iter()
+        .rev()
+        .max_by_key(|(_, n)| *n)
+        .map_or(b',', |(d, _)| *d)
+}

@@ -1,1 +1,30 @@
-//! Manifests and submissions to reports: pure, synchronous, seeded
+//! Manifests and submissions to reports: pure, synchronous, seeded.
+//!
+//! ```text
+//! read -> check -> join -> statistics -> metrics -> groups -> intervals -> disparity -> report
+//! ```
+
+pub mod read;
+mod read_json;
+mod read_parquet;
+
+pub mod check;
+pub mod join;
+pub mod manifest;
+
+pub mod statistics;
+
+pub mod metrics;
+
+pub mod groups;
+
+pub mod intervals;
+
+pub mod baselines;
+pub mod disparity;
+
+pub mod evaluate;
+
+pub mod report;
+
+pub use evaluate::{EvalError, EvalOptions, Evaluation, evaluate};

@@ -1,0 +1,615 @@
+//! The whole check of a table: every defect at once, with row and column.
+
+use std::collections::{BTreeMap, HashMap};
+
+use fairframe_schemas::report::{Defect, DefectAt, DefectKind, InputRole, TaskForm};
+
+use crate::metrics::multi_label::Lists;
+use crate::read::{Table, Values};
+
+/// Defects of one kind that are shown; the rest is counted.
+pub const MAX_SHOWN: usize = 20;
+/// Characters of an id or value that are shown.
+const MAX_TEXT: usize = 80;
+
+/// Collects defects, bounded.
+#[derive(Debug, Default)]
+pub struct Defects {
+    found: BTreeMap<(InputRole, DefectKind), (u64, Vec<DefectAt>)>,
+}
+
+impl Defects {
+    pub fn add(
+        &mut self,
+        file: InputRole,
+        kind: DefectKind,
+        row: Option<u64>,
+        column: Option<String>,
+        text: &str,
+    ) {
+        let (count, shown) = self.found.entry((file, kind)).or_default();
+        *count += 1;
+        if shown.len() < MAX_SHOWN {
+            shown.push(DefectAt {
+                row,
+                column,
+                text: text.chars().take(MAX_TEXT).collect(),
+            });
+        }
+    }
+
+    pub fn has(&self, file: InputRole, kind: DefectKind) -> bool {
+        self.found.contains_key(&(file, kind))
+    }
+
+    pub fn any_fatal(&self) -> bool {
+        self.found.keys().any(|(_, kind)| kind.is_fatal())
+    }
+
+    /// Fatal ones first, then by file and kind.
+    pub fn into_list(self) -> Vec<Defect> {
+        let mut list: Vec<Defect> = self
+            .found
+            .into_iter()
+            .map(|((file, kind), (count, shown))| Defect {
+                file,
+                kind,
+                fatal: kind.is_fatal(),
+                count,
+                shown,
+            })
+            .collect();
+        list.sort_by_key(|defect| (!defect.fatal, defect.file, defect.kind));
+        list
+    }
+}
+
+const ID_NAMES: &[&str] = &[
+    "image_id",
+    "imageid",
+    "sample_id",
+    "video_id",
+    "video",
+    "filename",
+    "file_name",
+    "id",
+    "image",
+    "name",
+    "file",
+];
+const LABELS_NAMES: &[&str] = &["labels", "label", "classes"];
+const TRUTH_NAMES: &[&str] = &["label", "target", "truth", "is_fake", "y_true"];
+const SCORE_NAMES: &[&str] = &[
+    "score",
+    "label",
+    "prob",
+    "probability",
+    "p_fake",
+    "prediction",
+    "y_score",
+    "target",
+];
+const FRAME_NAMES: &[&str] = &["frame", "frame_index", "frame_id", "frame_number"];
+const USAGE_NAMES: &[&str] = &["usage"];
+
+fn value_names(form: TaskForm, role: InputRole) -> &'static [&'static str] {
+    match (form, role) {
+        (TaskForm::MultiLabel, _) => LABELS_NAMES,
+        (TaskForm::Detection, InputRole::Submission) => SCORE_NAMES,
+        (TaskForm::Detection, _) => TRUTH_NAMES,
+    }
+}
+
+/// Whether the first row of a CSV file names columns: it holds a known name,
+/// or (for detection) words where a number must stand.
+pub fn is_header(form: TaskForm, role: InputRole, fields: &[String]) -> bool {
+    let known = |field: &String| {
+        let names = ID_NAMES.iter().chain(value_names(form, role));
+        names
+            .into_iter()
+            .any(|name| field.eq_ignore_ascii_case(name))
+    };
+    let words = |field: &String| {
+        let no_number = field.parse::<f64>().is_err() && truth_word(field).is_none();
+        no_number && field.chars().any(char::is_alphabetic)
+    };
+    fields.iter().any(known)
+        || (form == TaskForm::Detection && fields.len() > 1 && fields[1..].iter().all(words))
+}
+
+fn truth_word(text: &str) -> Option<bool> {
+    if text.eq_ignore_ascii_case("real") {
+        Some(false)
+    } else if text.eq_ignore_ascii_case("fake") {
+        Some(true)
+    } else {
+        None
+    }
+}
+
+/// Which column is what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Roles {
+    pub id: usize,
+    pub value: usize,
+    pub frame: Option<usize>,
+    pub usage: Option<usize>,
+}
+
+/// Finds the columns; without a header by place (id, value, usage). None,
+/// with a defect, where they are not there.
+pub fn roles(
+    form: TaskForm,
+    role: InputRole,
+    table: &Table,
+    defects: &mut Defects,
+) -> Option<Roles> {
+    for found in &table.defects {
+        let column = found.column.clone();
+        defects.add(role, found.kind, Some(found.row), column, &found.text);
+    }
+    if table.names.is_empty() {
+        if table.columns.len() < 2 {
+            let kind = if table.columns.is_empty() {
+                DefectKind::NoRows
+            } else {
+                DefectKind::WrongHeader
+            };
+            let text = format!("{} columns instead of 2", table.columns.len());
+            defects.add(role, kind, None, None, &text);
+            return None;
+        }
+        return Some(Roles {
+            id: 0,
+            value: 1,
+            frame: None,
+            usage: (role == InputRole::Solution && table.columns.len() > 2).then_some(2),
+        });
+    }
+    let mut missing = Vec::new();
+    let mut find = |names: &[&str]| {
+        let found = table.find(names);
+        if found.is_none() {
+            missing.push(format!("`{}`", names[0]));
+        }
+        found
+    };
+    let id = find(ID_NAMES);
+    let value = find(value_names(form, role));
+    if !missing.is_empty() {
+        let text = format!(
+            "no column {} among `{}`",
+            missing.join(" and "),
+            table.names.join("`, `")
+        );
+        defects.add(role, DefectKind::WrongHeader, Some(1), None, &text);
+        return None;
+    }
+    let roles = Roles {
+        id: id?,
+        value: value?,
+        frame: match form {
+            TaskForm::MultiLabel => None,
+            TaskForm::Detection => table.find(FRAME_NAMES),
+        },
+        usage: table.find(USAGE_NAMES),
+    };
+    for at in [roles.id, roles.value].into_iter().chain(roles.frame) {
+        let name = &table.names[at];
+        let same = |other: &&String| other.eq_ignore_ascii_case(name);
+        if table.names.iter().filter(same).count() > 1 {
+            let text = format!("column `{name}` stands there more than once");
+            defects.add(
+                role,
+                DefectKind::WrongHeader,
+                Some(1),
+                Some(name.clone()),
+                &text,
+            );
+            return None;
+        }
+    }
+    if table.is_empty() && table.defects.is_empty() {
+        defects.add(role, DefectKind::NoRows, None, None, "a header and no rows");
+        return None;
+    }
+    Some(roles)
+}
+
+/// Names for labels, shared by truth and answers.
+#[derive(Debug, Default)]
+pub struct Labels {
+    codes: HashMap<String, u32>,
+    pub names: Vec<String>,
+}
+
+impl Labels {
+    fn code(&mut self, name: &str) -> u32 {
+        if let Some(code) = self.codes.get(name) {
+            return *code;
+        }
+        let code = self.names.len() as u32;
+        self.codes.insert(name.to_owned(), code);
+        self.names.push(name.to_owned());
+        code
+    }
+}
+
+/// One checked row per id, in the order of the file.
+#[derive(Debug, Default)]
+pub struct Checked<V> {
+    pub ids: Vec<String>,
+    /// Empty, or one per id.
+    pub frames: Vec<String>,
+    pub values: V,
+    /// The table's row index of each.
+    pub rows: Vec<usize>,
+    /// Rows left out by `Usage`.
+    pub ignored: u64,
+}
+
+/// Which rows of a solution count.
+#[derive(Debug, Clone, Default)]
+pub struct Usage(pub Option<String>);
+
+impl Usage {
+    fn counts(&self, text: &str) -> bool {
+        match &self.0 {
+            Some(wanted) => text.eq_ignore_ascii_case(wanted),
+            None => !text.eq_ignore_ascii_case("ignored"),
+        }
+    }
+}
+
+/// Walks the rows that have an id of their own. `first` is told of each id's
+/// first row and keeps it or not; `same` says whether another row of that id
+/// gives the same answer.
+fn each_id(
+    table: &Table,
+    roles: Roles,
+    role: InputRole,
+    usage: &Usage,
+    defects: &mut Defects,
+    mut first: impl FnMut(usize, &mut Defects) -> bool,
+    same: impl Fn(usize, usize) -> bool,
+) -> Checked<()> {
+    let mut checked = Checked::default();
+    let mut seen: HashMap<(String, String), usize> = HashMap::new();
+    for row in 0..table.len() {
+        if let Some(at) = roles.usage.filter(|_| role == InputRole::Solution)
+            && !usage.counts(table.columns[at].text(row).trim())
+        {
+            checked.ignored += 1;
+            continue;
+        }
+        let id = table.columns[roles.id].text(row).trim().to_owned();
+        if id.is_empty() {
+            let column = Some(table.name(roles.id));
+            let line = Some(table.rows[row]);
+            defects.add(role, DefectKind::EmptyId, line, column, "");
+            continue;
+        }
+        let frame = match roles.frame {
+            Some(at) => table.columns[at].text(row).trim().to_owned(),
+            None => String::new(),
+        };
+        let key = (id, frame);
+        if let Some(earlier) = seen.get(&key) {
+            let kind = if same(*earlier, row) {
+                DefectKind::RepeatedId
+            } else {
+                DefectKind::ConflictingId
+            };
+            let column = Some(table.name(roles.id));
+            let frame = match key.1.as_str() {
+                "" => String::new(),
+                frame => format!(", frame `{frame}`"),
+            };
+            let text = format!("{}{frame} (first in row {})", key.0, table.rows[*earlier]);
+            defects.add(role, kind, Some(table.rows[row]), column, &text);
+            continue;
+        }
+        seen.insert(key.clone(), row);
+        if first(row, defects) {
+            checked.ids.push(key.0);
+            if roles.frame.is_some() {
+                checked.frames.push(key.1);
+            }
+            checked.rows.push(row);
+        }
+    }
+    checked
+}
+
+fn with_values<V>(checked: Checked<()>, values: V) -> Checked<V> {
+    Checked {
+        ids: checked.ids,
+        frames: checked.frames,
+        values,
+        rows: checked.rows,
+        ignored: checked.ignored,
+    }
+}
+
+/// Lists of labels: separated by spaces, order free, repeats collapse.
+pub fn label_rows(
+    table: &Table,
+    roles: Roles,
+    role: InputRole,
+    usage: &Usage,
+    labels: &mut Labels,
+    defects: &mut Defects,
+) -> Checked<Lists> {
+    let mut lists = Lists::default();
+    let mut list = Vec::new();
+    let sorted = |row: usize| {
+        let text = table.columns[roles.value].text(row).into_owned();
+        let mut words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+        words.sort();
+        words.dedup();
+        words
+    };
+    let checked = each_id(
+        table,
+        roles,
+        role,
+        usage,
+        defects,
+        |row, _| {
+            list.clear();
+            let text = table.columns[roles.value].text(row);
+            list.extend(text.split_whitespace().map(|name| labels.code(name)));
+            lists.push(&mut list);
+            true
+        },
+        |a, b| sorted(a) == sorted(b),
+    );
+    with_values(checked, lists)
+}
+
+/// Scores of a submission: numbers from 0 to 1.
+pub fn score_rows(
+    table: &Table,
+    roles: Roles,
+    usage: &Usage,
+    defects: &mut Defects,
+) -> Checked<Vec<f64>> {
+    let role = InputRole::Submission;
+    let mut scores = Vec::new();
+    let column = &table.columns[roles.value];
+    let checked = each_id(
+        table,
+        roles,
+        role,
+        usage,
+        defects,
+        |row, defects| {
+            let kind = match column.number(row) {
+                Some(score) if (0.0..=1.0).contains(&score) => {
+                    // -0.0 would sort apart from 0.0.
+                    scores.push(score + 0.0);
+                    return true;
+                }
+                Some(score) if !score.is_nan() => DefectKind::OutOfRange,
+                _ => DefectKind::NotANumber,
+            };
+            let name = Some(table.name(roles.value));
+            let line = Some(table.rows[row]);
+            defects.add(role, kind, line, name, &column.text(row));
+            false
+        },
+        |a, b| column.number(a).is_some() && column.number(a) == column.number(b),
+    );
+    with_values(checked, scores)
+}
+
+/// The truth of a detection solution: 0 or `real`, 1 or `fake`, or a number
+/// that `truth_threshold` divides.
+pub fn truth_rows(
+    table: &Table,
+    roles: Roles,
+    usage: &Usage,
+    truth_threshold: Option<f64>,
+    defects: &mut Defects,
+) -> Checked<Vec<bool>> {
+    let role = InputRole::Solution;
+    let column = &table.columns[roles.value];
+    let read = |row: usize| -> Result<bool, DefectKind> {
+        match (column, column.number(row)) {
+            (Values::Text(texts), None) => {
+                truth_word(texts.get(row).trim()).ok_or(DefectKind::NotANumber)
+            }
+            (_, Some(number)) if number.is_nan() => Err(DefectKind::NotANumber),
+            (_, Some(number)) => match truth_threshold {
+                Some(threshold) => Ok(number >= threshold),
+                None if number == 0.0 => Ok(false),
+                None if number == 1.0 => Ok(true),
+                None => Err(DefectKind::SoftTruth),
+            },
+            (Values::Number(_), None) => Err(DefectKind::NotANumber),
+        }
+    };
+    let mut truth = Vec::new();
+    let checked = each_id(
+        table,
+        roles,
+        role,
+        usage,
+        defects,
+        |row, defects| match read(row) {
+            Ok(fake) => {
+                truth.push(fake);
+                true
+            }
+            Err(kind) => {
+                let name = Some(table.name(roles.value));
+                let line = Some(table.rows[row]);
+                defects.add(role, kind, line, name, &column.text(row));
+                false
+            }
+        },
+        |a, b| read(a) == read(b),
+    );
+    with_values(checked, truth)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::read::{JsonPart, Limits, read_table};
+
+    fn table(form: TaskForm, role: InputRole, text: &str) -> Table {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        let header = |fields: &[String]| is_header(form, role, fields);
+        read_table(file.path(), &Limits::default(), JsonPart::Probs, &header).unwrap()
+    }
+
+    fn kinds(defects: Defects) -> Vec<(DefectKind, u64, Vec<Option<u64>>)> {
+        let list = defects.into_list();
+        list.into_iter()
+            .map(|d| (d.kind, d.count, d.shown.iter().map(|at| at.row).collect()))
+            .collect()
+    }
+
+    #[test]
+    fn every_defect_is_named_at_once_with_its_row() {
+        let text =
+            "filename,label\na,0.5\nb,NaN\nc,inf\nd,-0.1\n,0.2\na,0.5\na,0.6\ne,half\nf,1.0\n";
+        let table = table(TaskForm::Detection, InputRole::Submission, text);
+        let mut defects = Defects::default();
+        let roles = roles(
+            TaskForm::Detection,
+            InputRole::Submission,
+            &table,
+            &mut defects,
+        )
+        .unwrap();
+        let checked = score_rows(&table, roles, &Usage::default(), &mut defects);
+        assert_eq!(checked.ids, ["a", "f"]);
+        assert_eq!(
+            kinds(defects),
+            [
+                (DefectKind::EmptyId, 1, vec![Some(6)]),
+                (DefectKind::NotANumber, 2, vec![Some(3), Some(9)]),
+                (DefectKind::OutOfRange, 2, vec![Some(4), Some(5)]),
+                (DefectKind::ConflictingId, 1, vec![Some(8)]),
+                (DefectKind::RepeatedId, 1, vec![Some(7)]),
+            ]
+        );
+    }
+
+    #[test]
+    fn at_most_twenty_of_a_kind_are_shown() {
+        let rows: String = (0..50).map(|at| format!("{at},2\n")).collect();
+        let table = table(
+            TaskForm::Detection,
+            InputRole::Submission,
+            &format!("id,score\n{rows}"),
+        );
+        let mut defects = Defects::default();
+        let roles = roles(
+            TaskForm::Detection,
+            InputRole::Submission,
+            &table,
+            &mut defects,
+        )
+        .unwrap();
+        score_rows(&table, roles, &Usage::default(), &mut defects);
+        let list = defects.into_list();
+        assert_eq!((list[0].count, list[0].shown.len()), (50, MAX_SHOWN));
+    }
+
+    #[test]
+    fn headers_are_told_from_data() {
+        use InputRole::{Solution, Submission};
+        use TaskForm::{Detection, MultiLabel};
+        for (form, role, fields, header) in [
+            (MultiLabel, Submission, ["image_id", "labels"], true),
+            (MultiLabel, Solution, ["2b2b", "/m/07j7r"], false),
+            (Detection, Submission, ["video.mp4", "0.5"], false),
+            (Detection, Submission, ["video.mp4", "nan"], false),
+            (Detection, Submission, ["foo", "bar"], true),
+            (Detection, Solution, ["video.mp4", "FAKE"], false),
+            (Detection, Solution, ["Filename", "Label"], true),
+        ] {
+            let fields = fields.map(str::to_owned);
+            assert_eq!(is_header(form, role, &fields), header, "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_header_an_empty_file_and_a_bare_header_are_told_apart() {
+        for (text, kind) in [
+            ("foo,bar\na,0.5\n", DefectKind::WrongHeader),
+            ("filename,label,label\na,0.5,0.5\n", DefectKind::WrongHeader),
+            ("a\nb\n", DefectKind::WrongHeader),
+            ("", DefectKind::NoRows),
+            ("filename,label\n", DefectKind::NoRows),
+        ] {
+            let table = table(TaskForm::Detection, InputRole::Submission, text);
+            let mut defects = Defects::default();
+            let found = roles(
+                TaskForm::Detection,
+                InputRole::Submission,
+                &table,
+                &mut defects,
+            );
+            assert_eq!(found, None, "{text}");
+            assert!(defects.has(InputRole::Submission, kind), "{text}");
+        }
+    }
+
+    #[test]
+    fn labels_collapse_and_usage_leaves_rows_out() {
+        let text = "image_id,labels,Usage\na,y x y,Public\nb,,Private\nc,z,Ignored\na,x y,Public\n";
+        let table = table(TaskForm::MultiLabel, InputRole::Solution, text);
+        let mut defects = Defects::default();
+        let mut labels = Labels::default();
+        let roles = roles(
+            TaskForm::MultiLabel,
+            InputRole::Solution,
+            &table,
+            &mut defects,
+        )
+        .unwrap();
+        let mut read = |usage: Usage| {
+            label_rows(
+                &table,
+                roles,
+                InputRole::Solution,
+                &usage,
+                &mut labels,
+                &mut Defects::default(),
+            )
+        };
+        let all = read(Usage::default());
+        assert_eq!((all.ids.len(), all.ignored), (2, 1));
+        assert_eq!((all.values.get(0).len(), all.values.get(1).len()), (2, 0));
+        assert_eq!(read(Usage(Some("private".into()))).ids, ["b"]);
+    }
+
+    #[test]
+    fn smoothed_truth_is_refused_unless_told_how_to_read_it() {
+        let text = "video,label\na,0.99\nb,0.01\n";
+        let table = table(TaskForm::Detection, InputRole::Solution, text);
+        for (threshold, ids) in [(None, 0), (Some(0.5), 2)] {
+            let mut defects = Defects::default();
+            let roles = roles(
+                TaskForm::Detection,
+                InputRole::Solution,
+                &table,
+                &mut defects,
+            )
+            .unwrap();
+            let checked = truth_rows(&table, roles, &Usage::default(), threshold, &mut defects);
+            assert_eq!(checked.ids.len(), ids);
+            assert_eq!(
+                defects.has(InputRole::Solution, DefectKind::SoftTruth),
+                threshold.is_none()
+            );
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! Intervals: Wilson for shares of independent items, the percentile
+//! bootstrap (over items, or over whole clusters) for everything else.
+
+use fairframe_schemas::report::{Interval, IntervalMethod};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
+
+use crate::metrics::Form;
+
+/// Wilson's score interval (1927) for `hits` of `n` at a nominal coverage.
+pub fn wilson(hits: f64, n: u64, level: f64) -> Option<(f64, f64)> {
+    if n == 0 {
+        return None;
+    }
+    let n = n as f64;
+    let z = normal_quantile(0.5 + level / 2.0);
+    let p = hits / n;
+    let square = z * z / n;
+    let centre = (p + square / 2.0) / (1.0 + square);
+    let half = z / (1.0 + square) * (p * (1.0 - p) / n + square / (4.0 * n)).sqrt();
+    Some(((centre - half).max(0.0), (centre + half).min(1.0)))
+}
+
+/// The standard normal quantile: Acklam's approximation with one step of
+/// Halley's refinement, right to about 1e-15 on (0, 1).
+pub fn normal_quantile(p: f64) -> f64 {
+    const A: [f64; 6] = [
+        -3.969683028665376e1,
+        2.209460984245205e2,
+        -2.759285104469687e2,
+        1.383_577_518_672_69e2,
+        -3.066479806614716e1,
+        2.506628277459239,
+    ];
+    const B: [f64; 5] = [
+        -5.447609879822406e1,
+        1.615858368580409e2,
+        -1.556989798598866e2,
+        6.680131188771972e1,
+        -1.328068155288572e1,
+    ];
+    const C: [f64; 6] = [
+        -7.784894002430293e-3,
+        -3.223964580411365e-1,
+        -2.400758277161838,
+        -2.549732539343734,
+        4.374664141464968,
+        2.938163982698783,
+    ];
+    const D: [f64; 4] = [
+        7.784695709041462e-3,
+        3.224671290700398e-1,
+        2.445134137142996,
+        3.754408661907416,
+    ];
+    let horner = |coefficients: &[f64], x: f64| coefficients.iter().fold(0.0, |sum, c| sum * x + c);
+    let tail = |q: f64| horner(&C, q) / (horner(&D, q) * q + 1.0);
+    let x = if p < 0.02425 {
+        tail((-2.0 * p.ln()).sqrt())
+    } else if p > 1.0 - 0.02425 {
+        -tail((-2.0 * (1.0 - p).ln()).sqrt())
+    } else {
+        let q = p - 0.5;
+        let r = q * q;
+        horner(&A, r) * q / (horner(&B, r) * r + 1.0)
+    };
+    let e = 0.5 * erfc(-x / std::f64::consts::SQRT_2) - p;
+    let u = e * (2.0 * std::f64::consts::PI).sqrt() * (x * x / 2.0).exp();
+    x - u / (1.0 + x * u / 2.0)
+}
+
+/// The complementary error function by its series (small arguments) or its
+/// continued fraction (Abramowitz and Stegun 7.1.6, 7.1.14).
+fn erfc(x: f64) -> f64 {
+    let z = x.abs();
+    let value = if z < 2.0 {
+        let (mut term, mut sum, mut n) = (z, z, 0.0);
+        while term.abs() > 1e-17 * sum.abs() && n < 200.0 {
+            n += 1.0;
+            term *= 2.0 * z * z / (2.0 * n + 1.0);
+            sum += term;
+        }
+        1.0 - 2.0 / std::f64::consts::PI.sqrt() * (-z * z).exp() * sum
+    } else {
+        let fraction = (1..=120)
+            .rev()
+            .fold(z, |below, k| z + f64::from(k) / 2.0 / below);
+        (-z * z).exp() / (fraction * std::f64::consts::PI.sqrt())
+    };
+    if x < 0.0 { 2.0 - value } else { value }
+}
+
+/// How to resample.
+#[derive(Debug, Clone, Copy)]
+pub struct Resampling {
+    pub resamples: u32,
+    pub seed: u64,
+    /// Nominal coverage.
+    pub level: f64,
+}
+
+/// The generator of one cell: its key is the seed and the cell's name, so
+/// that a cell's interval does not depend on which other cells there are.
+pub fn cell_key(seed: u64, level: &str, columns: &[String], group: &[String]) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    hasher.update(seed.to_le_bytes());
+    for part in std::iter::once(level).chain(columns.iter().chain(group).map(String::as_str)) {
+        hasher.update((part.len() as u64).to_le_bytes());
+        hasher.update(part.as_bytes());
+    }
+    hasher.finalize().into()
+}
+
+/// Replicates per generator stream.
+const BLOCK: u32 = 25;
+
+/// Percentile bootstrap of every metric of a cell (Efron 1979): draws as many
+/// clusters as there are, with replacement, and evaluates the items of those
+/// drawn, each as often as its cluster was. `clusters` numbers the cluster of
+/// each item of the cell, in the cell's order, from 0 without gaps; None
+/// draws the items themselves.
+///
+/// One entry per metric, None where no resample had a value.
+pub fn bootstrap<F: Form>(
+    form: &F,
+    cell: &F::Cell,
+    clusters: Option<&[u32]>,
+    key: [u8; 32],
+    resampling: &Resampling,
+) -> Vec<Option<Interval>> {
+    let items = F::order(cell).len();
+    let units = match clusters {
+        Some(clusters) => clusters.iter().max().map_or(0, |last| *last as usize + 1),
+        None => items,
+    };
+    let metrics = form.metrics().len();
+    if units == 0 || resampling.resamples == 0 {
+        return vec![None; metrics];
+    }
+    let blocks = resampling.resamples.div_ceil(BLOCK);
+    let replicates: Vec<Vec<Option<f64>>> = (0..blocks)
+        .into_par_iter()
+        .flat_map_iter(|block| {
+            let mut rng = ChaCha8Rng::from_seed(key);
+            rng.set_stream(block.into());
+            let mut counts = vec![0u32; units];
+            let mut weights = vec![0u32; if clusters.is_some() { items } else { 0 }];
+            let mut scratch = F::Scratch::default();
+            let here = BLOCK.min(resampling.resamples - block * BLOCK);
+            (0..here)
+                .map(|_| {
+                    counts.fill(0);
+                    for _ in 0..units {
+                        counts[below(&mut rng, units as u32) as usize] += 1;
+                    }
+                    let weights = match clusters {
+                        Some(clusters) => {
+                            for (weight, cluster) in weights.iter_mut().zip(clusters) {
+                                *weight = counts[*cluster as usize];
+                            }
+                            &weights
+                        }
+                        None => &counts,
+                    };
+                    form.evaluate(cell, Some(weights), &mut scratch)
+                })
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    let method = match clusters {
+        Some(_) => IntervalMethod::ClusterBootstrap,
+        None => IntervalMethod::Bootstrap,
+    };
+    (0..metrics)
+        .map(|metric| {
+            let mut values: Vec<f64> = replicates.iter().filter_map(|r| r[metric]).collect();
+            values.sort_unstable_by(f64::total_cmp);
+            let outside = (1.0 - resampling.level) / 2.0;
+            Some(Interval {
+                method,
+                level: resampling.level,
+                low: quantile(&values, outside)?,
+                high: quantile(&values, 1.0 - outside)?,
+                undefined_resamples: (replicates.len() - values.len()) as u64,
+            })
+        })
+        .collect()
+}
+
+/// A uniform whole number under `bound`, without bias (Lemire 2019).
+fn below(rng: &mut ChaCha8Rng, bound: u32) -> u32 {
+    let mut product = u64::from(rng.next_u32()) * u64::from(bound);
+    if (product as u32) < bound {
+        let refused = bound.wrapping_neg() % bound;
+        while (product as u32) < refused {
+            product = u64::from(rng.next_u32()) * u64::from(bound);
+        }
+    }
+    (product >> 32) as u32
+}
+
+/// Quantile of sorted values, interpolated linearly (type 7 of Hyndman and
+/// Fan 1996, numpy's default).
+pub fn quantile(sorted: &[f64], q: f64) -> Option<f64> {
+    let last = sorted.len().checked_sub(1)?;
+    let at = q * last as f64;
+    let low = (at.floor() as usize).min(last);
+    let high = (low + 1).min(last);
+    Some(sorted[low] + (at - low as f64) * (sorted[high] - sorted[low]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::detection::{Detection, Options, Scored};
+    use crate::metrics::multi_label::MultiLabel;
+
+    #[test]
+    fn wilson_at_the_worked_values() {
+        let (low, high) = wilson(18.0, 20, 0.95).unwrap();
+        assert!((low - 0.699).abs() < 5e-4 && (high - 0.972).abs() < 5e-4);
+        let (low, high) = wilson(0.0, 7, 0.95).unwrap();
+        assert!(low == 0.0 && (high - 0.354).abs() < 5e-4);
+        let (low, high) = wilson(7.0, 7, 0.95).unwrap();
+        assert!((low - 0.646).abs() < 5e-4 && high == 1.0);
+        assert_eq!(wilson(0.0, 0, 0.95), None);
+    }
+
+    #[test]
+    fn normal_quantiles() {
+        for (p, z) in [
+            (0.975, 1.959963984540054),
+            (0.5, 0.0),
+            (0.01, -2.3263478740408408),
+            (0.9995, 3.2905267314918945),
+        ] {
+            assert!((normal_quantile(p) - z).abs() < 1e-12, "{p}");
+        }
+    }
+
+    #[test]
+    fn quantiles_as_numpy() {
+        assert_eq!(quantile(&[1.0, 2.0, 3.0, 4.0], 0.25), Some(1.75));
+        assert_eq!(quantile(&[5.0], 0.975), Some(5.0));
+        assert_eq!(quantile(&[], 0.5), None);
+    }
+
+    fn images(n: usize) -> MultiLabel {
+        let mut form = MultiLabel::default();
+        for at in 0..n {
+            form.truth.push(&mut vec![0]);
+            form.answer.push(&mut vec![u32::from(at % 2 == 0)]);
+        }
+        form
+    }
+
+    const RESAMPLING: Resampling = Resampling {
+        resamples: 2000,
+        seed: 0,
+        level: 0.95,
+    };
+
+    #[test]
+    fn the_bootstrap_of_a_mean_is_as_wide_as_theory_says() {
+        let form = images(400);
+        let cell = form.prepare(&(0..400).collect::<Vec<_>>());
+        let key = cell_key(0, "image", &[], &[]);
+        let interval = bootstrap(&form, &cell, None, key, &RESAMPLING)[0].unwrap();
+        // Mean of 400 values 0 or 1, half each: standard error 0.025.
+        assert!((interval.low - (0.5 - 0.049)).abs() < 0.006, "{interval:?}");
+        assert!(
+            (interval.high - (0.5 + 0.049)).abs() < 0.006,
+            "{interval:?}"
+        );
+        let again = bootstrap(&form, &cell, None, key, &RESAMPLING)[0].unwrap();
+        assert_eq!(interval, again);
+    }
+
+    #[test]
+    fn clusters_widen_the_interval_as_they_hold_alike_items() {
+        // 40 clusters of 10 alike images: the standard error is that of 40.
+        let mut form = MultiLabel::default();
+        for at in 0..400 {
+            form.truth.push(&mut vec![0]);
+            form.answer.push(&mut vec![u32::from(at / 10 % 2 == 0)]);
+        }
+        let cell = form.prepare(&(0..400).collect::<Vec<_>>());
+        let clusters: Vec<u32> = (0..400).map(|at| at / 10).collect();
+        let key = cell_key(0, "image", &[], &[]);
+        let interval = bootstrap(&form, &cell, Some(&clusters), key, &RESAMPLING)[0].unwrap();
+        let wide = 1.96 * 0.5 / 40f64.sqrt();
+        assert!((interval.low - (0.5 - wide)).abs() < 0.02, "{interval:?}");
+        assert_eq!(interval.method, IntervalMethod::ClusterBootstrap);
+    }
+
+    #[test]
+    fn resamples_without_a_value_are_counted_and_no_spread_is_no_width() {
+        let form = Detection {
+            items: [(0.9, true), (0.1, false), (0.2, false)]
+                .map(|(score, fake)| Scored { score, fake })
+                .to_vec(),
+            options: Options::default(),
+        };
+        let cell = form.prepare(&[0, 1, 2]);
+        let intervals = bootstrap(&form, &cell, None, cell_key(1, "s", &[], &[]), &RESAMPLING);
+        let auc = intervals[4].unwrap();
+        // No fake is drawn with chance 8/27, no real with 1/27.
+        let share = auc.undefined_resamples as f64 / 2000.0;
+        assert!((share - 1.0 / 3.0).abs() < 0.04, "{share}");
+        assert_eq!((auc.low, auc.high), (1.0, 1.0));
+    }
+
+    #[test]
+    fn whole_numbers_are_uniform() {
+        let mut rng = ChaCha8Rng::from_seed([7; 32]);
+        let mut counts = [0u32; 7];
+        for _ in 0..70_000 {
+            counts[below(&mut rng, 7) as usize] += 1;
+        }
+        assert!(
+            counts.iter().all(|n| n.abs_diff(10_000) < 400),
+            "{counts:?}"
+        );
+    }
+}

@@ -1,0 +1,516 @@
+//! Detection, real against fake: a score is the probability of fake.
+
+use super::{Form, Metric, Rests};
+use crate::statistics::Sum;
+
+pub const LOG_LOSS: &str = "log_loss";
+
+macro_rules! metrics {
+    ($($name:literal $title:literal $better:ident $kind:ident $rests:ident $definition:literal;)*) => {
+        pub(crate) const METRICS: &[Metric] = &[$(Metric {
+            name: $name,
+            title: $title,
+            definition: $definition,
+            higher_is_better: metrics!(@$better),
+            proportion: metrics!(@$kind),
+            rests: Rests::$rests,
+        },)*];
+    };
+    (@higher) => { true };
+    (@lower) => { false };
+    (@proportion) => { true };
+    (@other) => { false };
+}
+
+// The order is that of `Values::as_list`.
+metrics! {
+    "log_loss" "Log loss" lower other OnItems
+        "Mean of -ln of the probability given to the truth, clipped to [eps, 1 - eps]; 0.693 is what one half everywhere scores.";
+    "log_loss_balanced" "Log loss, classes balanced" lower other OnBoth
+        "Mean of the log loss of the real and that of the fake.";
+    "accuracy" "Accuracy" higher proportion OnItems
+        "Share that is called rightly at the threshold.";
+    "balanced_accuracy" "Balanced accuracy" higher other OnBoth
+        "Mean of the share of fakes and the share of reals that are called rightly at the threshold.";
+    "auc" "ROC AUC" higher other OnBoth
+        "Chance that a random fake scores higher than a random real; a tie counts one half.";
+    "average_precision" "Average precision" higher other OnBoth
+        "Sum over the scores, from the highest down, of precision times the gain in recall.";
+    "eer" "Equal error rate" lower other OnBoth
+        "Error rate where as many fakes are missed as reals are accused (shares), interpolated linearly.";
+    "tpr_at_fpr_1pct" "Fakes caught at 1% false alarms" higher other OnBoth
+        "Largest share of fakes caught at a threshold that accuses at most 1% of the reals.";
+    "tpr_at_fpr_0.1pct" "Fakes caught at 0.1% false alarms" higher other OnBoth
+        "Largest share of fakes caught at a threshold that accuses at most 0.1% of the reals.";
+    "tpr" "Fakes caught (TPR)" higher proportion OnPositives
+        "Share of fakes at or over the threshold.";
+    "fpr" "Reals accused (FPR)" lower proportion OnNegatives
+        "Share of reals at or over the threshold.";
+    "brier" "Brier score" lower other OnItems
+        "Mean squared distance of the score to the truth.";
+    "ece" "Calibration error (ECE)" lower other OnItems
+        "Mean distance of the mean score to the share of fakes in bins of equal mass, weighted by their mass.";
+}
+
+/// What bears on the values.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Options {
+    /// A score at or over it is called fake.
+    pub threshold: f64,
+    /// Log loss clips to `[eps, 1 - eps]`.
+    pub eps: f64,
+    /// Bins of the calibration error.
+    pub bins: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            threshold: 0.5,
+            eps: 1e-15,
+            bins: 15,
+        }
+    }
+}
+
+/// One score with its truth.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scored {
+    pub score: f64,
+    pub fake: bool,
+}
+
+/// Highest score first; among equals the reals first, so that equal rows
+/// stand together whatever order they came in.
+pub fn sort(scores: &mut [Scored]) {
+    scores.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then(a.fake.cmp(&b.fake)));
+}
+
+/// What one item adds to the losses.
+#[derive(Debug, Clone, Copy)]
+pub struct Loss {
+    pub log: f64,
+    pub brier: f64,
+}
+
+impl Loss {
+    pub fn of(item: Scored, eps: f64) -> Self {
+        let p = item.score.clamp(eps, 1.0 - eps);
+        // Half a unit in the last place is lost by `ln(1 - p)` at small p.
+        let log = if item.fake { -p.ln() } else { -(-p).ln_1p() };
+        let distance = item.score - f64::from(u8::from(item.fake));
+        Self {
+            log,
+            brier: distance * distance,
+        }
+    }
+}
+
+/// One value per metric, and the threshold of the equal error rate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Values {
+    values: [Option<f64>; 13],
+    pub eer_threshold: Option<f64>,
+}
+
+impl Values {
+    pub fn get(&self, name: &str) -> Option<f64> {
+        let at = METRICS.iter().position(|metric| metric.name == name)?;
+        self.values[at]
+    }
+
+    pub fn as_list(&self) -> Vec<Option<f64>> {
+        self.values.to_vec()
+    }
+}
+
+/// All metrics of scores in the order of [`sort`], each counted `weights[i]`
+/// times, or once. Metrics that need both classes are None where one is
+/// missing.
+///
+/// Log loss, AUC (Mann and Whitney 1947), average precision and Brier (1950)
+/// as scikit-learn defines them; see docs/method.md.
+pub fn evaluate(
+    sorted: &[Scored],
+    losses: &[Loss],
+    weights: Option<&[u32]>,
+    options: &Options,
+) -> Values {
+    let weight = |at: usize| weights.map_or(1, |w| u64::from(w[at]));
+    let (mut positives, mut negatives) = (0u64, 0u64);
+    for (at, item) in sorted.iter().enumerate() {
+        *(if item.fake {
+            &mut positives
+        } else {
+            &mut negatives
+        }) += weight(at);
+    }
+    let all = positives + negatives;
+    let (mut log_fake, mut log_real, mut brier) = (Sum::default(), Sum::default(), Sum::default());
+    let (mut caught, mut accused) = (0u64, 0u64);
+    let mut curve = Curve::new(positives, negatives);
+    let mut bins = Bins::new(options.bins, all);
+    let mut start = 0;
+    while start < sorted.len() {
+        let score = sorted[start].score;
+        let (mut tied_fake, mut tied_real, mut end) = (0, 0, start);
+        while end < sorted.len() && sorted[end].score == score {
+            let (item, w) = (sorted[end], weight(end));
+            if w > 0 {
+                let wide = w as f64;
+                brier.add(losses[end].brier * wide);
+                if item.fake {
+                    tied_fake += w;
+                    log_fake.add(losses[end].log * wide);
+                } else {
+                    tied_real += w;
+                    log_real.add(losses[end].log * wide);
+                }
+            }
+            end += 1;
+        }
+        start = end;
+        if tied_fake + tied_real == 0 {
+            continue;
+        }
+        if score >= options.threshold {
+            caught += tied_fake;
+            accused += tied_real;
+        }
+        bins.add(score, tied_fake, tied_fake + tied_real);
+        curve.step(score, tied_fake, tied_real);
+    }
+    let share = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
+    let both = positives > 0 && negatives > 0;
+    let tpr = share(caught, positives);
+    let fpr = share(accused, negatives);
+    let mean = |sum: f64, n: u64| (n > 0).then(|| sum / n as f64);
+    let halves = |a: Option<f64>, b: Option<f64>| Some((a? + b?) / 2.0);
+    let mut log_all = log_fake;
+    log_all.add(log_real.value());
+    Values {
+        values: [
+            mean(log_all.value(), all),
+            halves(
+                mean(log_fake.value(), positives),
+                mean(log_real.value(), negatives),
+            ),
+            share(caught + negatives - accused, all),
+            halves(tpr, fpr.map(|fpr| 1.0 - fpr)),
+            both.then(|| curve.auc()),
+            both.then(|| curve.average_precision.value()),
+            both.then_some(curve.eer).flatten().map(|(rate, _)| rate),
+            both.then(|| share(curve.caught_at[0], positives)).flatten(),
+            both.then(|| share(curve.caught_at[1], positives)).flatten(),
+            tpr,
+            fpr,
+            mean(brier.value(), all),
+            bins.error(),
+        ],
+        eer_threshold: both.then_some(curve.eer).flatten().map(|(_, at)| at),
+    }
+}
+
+/// The ROC curve as it is walked from the highest score down.
+struct Curve {
+    positives: u64,
+    negatives: u64,
+    tp: u64,
+    fp: u64,
+    /// Twice the number of (fake, real) pairs in the right order.
+    twice_pairs: u128,
+    average_precision: Sum,
+    last_score: Option<f64>,
+    eer: Option<(f64, f64)>,
+    caught_at: [u64; 2],
+}
+
+impl Curve {
+    fn new(positives: u64, negatives: u64) -> Self {
+        Self {
+            positives,
+            negatives,
+            tp: 0,
+            fp: 0,
+            twice_pairs: 0,
+            average_precision: Sum::default(),
+            last_score: None,
+            eer: None,
+            caught_at: [0; 2],
+        }
+    }
+
+    fn step(&mut self, score: f64, fake: u64, real: u64) {
+        self.twice_pairs += u128::from(real) * u128::from(2 * self.tp + fake);
+        let before = (self.tp, self.fp);
+        self.tp += fake;
+        self.fp += real;
+        if fake > 0 {
+            let precision = self.tp as f64 / (self.tp + self.fp) as f64;
+            self.average_precision
+                .add(fake as f64 / self.positives as f64 * precision);
+        }
+        for (caught, limit) in self.caught_at.iter_mut().zip([0.01, 0.001]) {
+            if self.fp as f64 / self.negatives as f64 <= limit {
+                *caught = self.tp;
+            }
+        }
+        if self.eer.is_none() {
+            self.eer = self.crossing(before, score);
+        }
+        self.last_score = Some(score);
+    }
+
+    /// Where FNR = FPR between two points of the curve, if it is there.
+    fn crossing(&self, before: (u64, u64), score: f64) -> Option<(f64, f64)> {
+        // FNR - FPR over the common denominator, exact.
+        let gap = |tp: u64, fp: u64| {
+            i128::from(self.positives - tp) * i128::from(self.negatives)
+                - i128::from(fp) * i128::from(self.positives)
+        };
+        let (from, to) = (gap(before.0, before.1), gap(self.tp, self.fp));
+        if to > 0 || from <= 0 {
+            return None;
+        }
+        let t = from as f64 / (from - to) as f64;
+        let rate = |fp: u64| fp as f64 / self.negatives as f64;
+        let eer = rate(before.1) + t * (rate(self.fp) - rate(before.1));
+        // Above the highest score there is no threshold to interpolate from.
+        let last = self.last_score.unwrap_or(score);
+        Some((eer, last + t * (score - last)))
+    }
+
+    fn auc(&self) -> f64 {
+        let pairs = u128::from(self.positives) * u128::from(self.negatives);
+        self.twice_pairs as f64 / (2 * pairs) as f64
+    }
+}
+
+/// Bins of equal mass. Equal scores share the bin of the middle of their run,
+/// so that the order of ties has no say.
+struct Bins {
+    all: u64,
+    seen: u64,
+    bins: Vec<(u64, u64, Sum)>,
+}
+
+impl Bins {
+    fn new(count: u32, all: u64) -> Self {
+        Self {
+            all,
+            seen: 0,
+            bins: vec![(0, 0, Sum::default()); count.max(1) as usize],
+        }
+    }
+
+    fn add(&mut self, score: f64, fake: u64, n: u64) {
+        let count = self.bins.len() as u128;
+        let twice_middle = u128::from(2 * self.seen + n);
+        let at = (count * twice_middle / u128::from(2 * self.all)).min(count - 1);
+        self.seen += n;
+        let bin = &mut self.bins[at as usize];
+        bin.0 += n;
+        bin.1 += fake;
+        bin.2.add(score * n as f64);
+    }
+
+    fn error(&self) -> Option<f64> {
+        let mut error = Sum::default();
+        for (_, fake, scores) in &self.bins {
+            error.add((scores.value() - *fake as f64).abs());
+        }
+        (self.all > 0).then(|| error.value() / self.all as f64)
+    }
+}
+
+/// Scores and truth of the items of one level.
+#[derive(Debug, Clone, Default)]
+pub struct Detection {
+    pub items: Vec<Scored>,
+    pub options: Options,
+}
+
+/// A cell of scores, sorted.
+pub struct Scores {
+    order: Vec<u32>,
+    sorted: Vec<Scored>,
+    losses: Vec<Loss>,
+}
+
+impl Detection {
+    /// All metrics of a cell, with the threshold of the equal error rate.
+    pub fn values(&self, cell: &Scores) -> Values {
+        evaluate(&cell.sorted, &cell.losses, None, &self.options)
+    }
+
+    /// The metrics of some items if every score were `score`.
+    pub fn constant(&self, items: &[u32], score: f64) -> Values {
+        let mut state = crate::statistics::DetectionState::default();
+        for item in items {
+            state.update(score, self.items[*item as usize].fake);
+        }
+        state.evaluate(&self.options)
+    }
+}
+
+impl Form for Detection {
+    type Cell = Scores;
+    type Scratch = ();
+
+    fn metrics(&self) -> &'static [Metric] {
+        METRICS
+    }
+
+    fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    fn positive(&self, item: u32) -> Option<bool> {
+        Some(self.items[item as usize].fake)
+    }
+
+    fn prepare(&self, items: &[u32]) -> Scores {
+        let mut order = items.to_vec();
+        let item = |at: &u32| self.items[*at as usize];
+        order.sort_unstable_by(|a, b| {
+            let (x, y) = (item(a), item(b));
+            y.score
+                .total_cmp(&x.score)
+                .then(x.fake.cmp(&y.fake))
+                .then(a.cmp(b))
+        });
+        let sorted: Vec<Scored> = order.iter().map(item).collect();
+        let losses = sorted
+            .iter()
+            .map(|s| Loss::of(*s, self.options.eps))
+            .collect();
+        Scores {
+            order,
+            sorted,
+            losses,
+        }
+    }
+
+    fn order(cell: &Scores) -> &[u32] {
+        &cell.order
+    }
+
+    fn evaluate(&self, cell: &Scores, weights: Option<&[u32]>, (): &mut ()) -> Vec<Option<f64>> {
+        evaluate(&cell.sorted, &cell.losses, weights, &self.options).as_list()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::statistics::DetectionState;
+
+    fn values(rows: &[(f64, u8)], options: &Options) -> Values {
+        let mut state = DetectionState::default();
+        for (score, fake) in rows {
+            state.update(*score, *fake == 1);
+        }
+        state.evaluate(options)
+    }
+
+    fn close(value: Option<f64>, wanted: f64, within: f64) {
+        let value = value.unwrap();
+        assert!((value - wanted).abs() <= within, "{value} is not {wanted}");
+    }
+
+    #[test]
+    fn log_loss_at_three_eps() {
+        let rows = [(0.9, 1), (0.2, 0), (0.0, 1), (0.6, 0)];
+        for (eps, wanted) in [(1e-15, 8.9459), (0.01, 1.4625), (0.025, 1.2334)] {
+            let options = Options {
+                eps,
+                ..Options::default()
+            };
+            close(values(&rows, &options).get("log_loss"), wanted, 5e-5);
+        }
+        let halves = values(&[(0.5, 1), (0.5, 0)], &Options::default());
+        close(halves.get("log_loss"), std::f64::consts::LN_2, 1e-15);
+        close(halves.get("auc"), 0.5, 0.0);
+    }
+
+    const REAL: [&[f64]; 2] = [&[0.10, 0.20, 0.15], &[0.40, 0.55, 0.35]];
+    const FAKE: [&[f64]; 4] = [
+        &[0.95, 0.90, 0.85],
+        &[0.30, 0.35, 0.40],
+        &[0.80, 0.75, 0.70],
+        &[0.20, 0.60, 0.55],
+    ];
+
+    #[test]
+    fn the_worked_frames_hold() {
+        let mut rows = Vec::new();
+        rows.extend(REAL.iter().flat_map(|v| v.iter().map(|s| (*s, 0))));
+        rows.extend(FAKE.iter().flat_map(|v| v.iter().map(|s| (*s, 1))));
+        let found = values(&rows, &Options::default());
+        close(found.get("auc"), 0.847222, 5e-7);
+        close(found.get("average_precision"), 0.917668, 5e-7);
+        close(found.get("eer"), 0.2778, 5e-5);
+        let mean = |frames: &&[f64]| frames.iter().sum::<f64>() / frames.len() as f64;
+        let mut videos: Vec<(f64, u8)> = REAL.iter().map(|v| (mean(v), 0)).collect();
+        videos.extend(FAKE.iter().map(|v| (mean(v), 1)));
+        close(values(&videos, &Options::default()).get("auc"), 0.875, 0.0);
+    }
+
+    #[test]
+    fn one_class_is_undefined_and_not_zero() {
+        let found = values(&[(0.9, 1), (0.4, 1)], &Options::default());
+        for name in [
+            "auc",
+            "average_precision",
+            "eer",
+            "fpr",
+            "tpr_at_fpr_1pct",
+            "balanced_accuracy",
+            "log_loss_balanced",
+        ] {
+            assert_eq!(found.get(name), None, "{name}");
+        }
+        close(found.get("tpr"), 0.5, 0.0);
+        close(found.get("accuracy"), 0.5, 0.0);
+        assert!(found.eer_threshold.is_none());
+    }
+
+    #[test]
+    fn a_perfect_and_a_reversed_detector() {
+        let rows = [(0.9, 1), (0.8, 1), (0.1, 0), (0.2, 0)];
+        let found = values(&rows, &Options::default());
+        close(found.get("auc"), 1.0, 0.0);
+        close(found.get("eer"), 0.0, 0.0);
+        close(found.get("tpr_at_fpr_0.1pct"), 1.0, 0.0);
+        let reversed: Vec<_> = rows.iter().map(|(s, y)| (1.0 - s, *y)).collect();
+        let found = values(&reversed, &Options::default());
+        close(found.get("auc"), 0.0, 0.0);
+        close(found.get("eer"), 1.0, 0.0);
+        close(found.get("tpr_at_fpr_0.1pct"), 0.0, 0.0);
+    }
+
+    #[test]
+    fn a_weight_counts_like_a_repeated_item() {
+        let form = Detection {
+            items: [(0.9, true), (0.4, false), (0.4, true), (0.1, false)]
+                .map(|(score, fake)| Scored { score, fake })
+                .to_vec(),
+            options: Options::default(),
+        };
+        let cell = form.prepare(&[0, 1, 2, 3]);
+        // In the cell's order: 0.9 fake, 0.4 real, 0.4 fake, 0.1 real.
+        let weighted = form.evaluate(&cell, Some(&[2, 1, 0, 3]), &mut ());
+        let repeated = form.evaluate(&form.prepare(&[0, 0, 1, 3, 3, 3]), None, &mut ());
+        for (a, b) in weighted.iter().zip(&repeated) {
+            assert!((a.unwrap() - b.unwrap()).abs() < 1e-15);
+        }
+    }
+
+    #[test]
+    fn calibration_error_of_zero_spread_is_the_distance_to_the_rate() {
+        let rows = [(0.7, 1), (0.7, 0), (0.7, 1), (0.7, 1)];
+        let found = values(&rows, &Options::default());
+        close(found.get("ece"), 0.05, 1e-15);
+        close(found.get("brier"), (3.0 * 0.09 + 0.49) / 4.0, 1e-15);
+    }
+}

@@ -1,0 +1,291 @@
+//! Multi-label: F2 as Inclusive Images asks, and its micro and macro forms.
+
+use super::{Form, Metric, Rests};
+use crate::statistics::{Hit, MultiLabelState, Sum, Tally, for_each_label};
+
+pub const F2_MEAN: &str = "f2_mean";
+
+const METRICS: &[Metric] = &[
+    Metric {
+        name: F2_MEAN,
+        title: "Mean F2",
+        definition: "F2 of each image, 5TP / (5TP + 4FN + FP), averaged over images; an image with neither truth nor answer scores 1.",
+        higher_is_better: true,
+        proportion: false,
+        rests: Rests::OnItems,
+    },
+    Metric {
+        name: "f2_micro",
+        title: "Micro F2",
+        definition: "F2 of the true positives, misses and false positives of all images together.",
+        higher_is_better: true,
+        proportion: false,
+        rests: Rests::OnItems,
+    },
+    Metric {
+        name: "f2_macro",
+        title: "Macro F2",
+        definition: "F2 of each label that is true or answered, averaged over labels.",
+        higher_is_better: true,
+        proportion: false,
+        rests: Rests::OnItems,
+    },
+];
+
+/// Lists of labels, end to end.
+#[derive(Debug, Clone)]
+pub struct Lists {
+    labels: Vec<u32>,
+    ends: Vec<usize>,
+}
+
+impl Default for Lists {
+    fn default() -> Self {
+        Self {
+            labels: Vec::new(),
+            ends: vec![0],
+        }
+    }
+}
+
+impl Lists {
+    /// Appends a list, sorted and without repeats.
+    pub fn push(&mut self, list: &mut Vec<u32>) {
+        list.sort_unstable();
+        list.dedup();
+        self.labels.extend_from_slice(list);
+        self.ends.push(self.labels.len());
+    }
+
+    pub fn get(&self, at: usize) -> &[u32] {
+        &self.labels[self.ends[at]..self.ends[at + 1]]
+    }
+
+    pub fn len(&self) -> usize {
+        self.ends.len() - 1
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Truth and answers of the images that are scored.
+#[derive(Debug, Clone, Default)]
+pub struct MultiLabel {
+    pub truth: Lists,
+    pub answer: Lists,
+}
+
+/// A cell of images.
+pub struct Images {
+    items: Vec<u32>,
+    state: MultiLabelState,
+    f2: Vec<f64>,
+    tally: Vec<Tally>,
+    /// Per image: `3 * label + hit`, labels counted from 0 within the cell.
+    hits: Vec<u32>,
+    ends: Vec<usize>,
+    labels: usize,
+}
+
+impl MultiLabel {
+    /// F2 of one image.
+    pub fn f2(&self, item: usize) -> f64 {
+        self.tally(item).f2().unwrap_or(1.0)
+    }
+
+    fn tally(&self, item: usize) -> Tally {
+        let mut tally = Tally::default();
+        for_each_label(
+            self.truth.get(item),
+            self.answer.get(item),
+            |_, hit| match hit {
+                Hit::TruePositive => tally.tp += 1,
+                Hit::FalseNegative => tally.fn_ += 1,
+                Hit::FalsePositive => tally.fp += 1,
+            },
+        );
+        tally
+    }
+
+    /// Mean F2 over some items if every answer were `constant` (sorted).
+    pub fn constant_f2(&self, items: &[u32], constant: &[u32]) -> Option<f64> {
+        let mut sum = Sum::default();
+        for item in items {
+            let truth = self.truth.get(*item as usize);
+            let tp = constant
+                .iter()
+                .filter(|label| truth.binary_search(label).is_ok())
+                .count();
+            let tally = Tally {
+                tp: tp as u64,
+                fn_: (truth.len() - tp) as u64,
+                fp: (constant.len() - tp) as u64,
+            };
+            sum.add(tally.f2().unwrap_or(1.0));
+        }
+        (!items.is_empty()).then(|| sum.value() / items.len() as f64)
+    }
+}
+
+impl Form for MultiLabel {
+    type Cell = Images;
+    type Scratch = Vec<u32>;
+
+    fn metrics(&self) -> &'static [Metric] {
+        METRICS
+    }
+
+    fn len(&self) -> usize {
+        self.truth.len()
+    }
+
+    fn positive(&self, _: u32) -> Option<bool> {
+        None
+    }
+
+    fn prepare(&self, items: &[u32]) -> Images {
+        let mut cell = Images {
+            items: items.to_vec(),
+            state: MultiLabelState::default(),
+            f2: Vec::with_capacity(items.len()),
+            tally: Vec::with_capacity(items.len()),
+            hits: Vec::new(),
+            ends: vec![0],
+            labels: 0,
+        };
+        let mut local = std::collections::HashMap::new();
+        for item in items {
+            let at = *item as usize;
+            let (truth, answer) = (self.truth.get(at), self.answer.get(at));
+            cell.state.update(truth, answer);
+            let tally = self.tally(at);
+            cell.f2.push(tally.f2().unwrap_or(1.0));
+            cell.tally.push(tally);
+            for_each_label(truth, answer, |label, hit| {
+                let next = local.len() as u32;
+                let label = *local.entry(label).or_insert(next);
+                cell.hits.push(3 * label + hit as u32);
+            });
+            cell.ends.push(cell.hits.len());
+        }
+        cell.labels = local.len();
+        cell
+    }
+
+    fn order(cell: &Images) -> &[u32] {
+        &cell.items
+    }
+
+    fn evaluate(
+        &self,
+        cell: &Images,
+        weights: Option<&[u32]>,
+        scratch: &mut Vec<u32>,
+    ) -> Vec<Option<f64>> {
+        let Some(weights) = weights else {
+            let values = cell.state.evaluate();
+            return vec![values.f2_mean, values.f2_micro, values.f2_macro];
+        };
+        scratch.clear();
+        scratch.resize(3 * cell.labels, 0);
+        let (mut n, mut sum, mut total) = (0u64, 0.0, Tally::default());
+        for (at, weight) in weights.iter().enumerate() {
+            if *weight == 0 {
+                continue;
+            }
+            n += u64::from(*weight);
+            sum += f64::from(*weight) * cell.f2[at];
+            let (tally, weight_wide) = (cell.tally[at], u64::from(*weight));
+            total.tp += weight_wide * tally.tp;
+            total.fn_ += weight_wide * tally.fn_;
+            total.fp += weight_wide * tally.fp;
+            for hit in &cell.hits[cell.ends[at]..cell.ends[at + 1]] {
+                scratch[*hit as usize] += weight;
+            }
+        }
+        let (mut labels, mut by_label) = (0u64, Sum::default());
+        for counts in scratch.chunks_exact(3) {
+            let tally = Tally {
+                tp: counts[0].into(),
+                fn_: counts[1].into(),
+                fp: counts[2].into(),
+            };
+            if let Some(f2) = tally.f2() {
+                labels += 1;
+                by_label.add(f2);
+            }
+        }
+        vec![
+            (n > 0).then(|| sum / n as f64),
+            total.f2(),
+            (labels > 0).then(|| by_label.value() / labels as f64),
+        ]
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// The worked example of the contract: labels a to e as 0 to 4.
+    pub(crate) fn example() -> MultiLabel {
+        let mut form = MultiLabel::default();
+        for (truth, answer) in [
+            (vec![0, 1, 2], vec![4, 3, 1, 0, 0]),
+            (vec![0], vec![0]),
+            (vec![1], vec![]),
+        ] {
+            form.truth.push(&mut truth.clone());
+            form.answer.push(&mut answer.clone());
+        }
+        form
+    }
+
+    #[test]
+    fn the_worked_example_holds() {
+        let form = example();
+        assert_eq!([form.f2(0), form.f2(1), form.f2(2)], [0.625, 1.0, 0.0]);
+        let cell = form.prepare(&[0, 1, 2]);
+        for weights in [None, Some(&[1, 1, 1][..])] {
+            let values = form.evaluate(&cell, weights, &mut Vec::new());
+            assert!((values[0].unwrap() - 1.625 / 3.0).abs() < 1e-15);
+            assert!((values[1].unwrap() - 0.6).abs() < 1e-15);
+            assert!((values[2].unwrap() - (1.0 + 5.0 / 9.0) / 5.0).abs() < 1e-15);
+        }
+        assert!((form.evaluate(&cell, None, &mut Vec::new())[0].unwrap() - 0.541667).abs() < 5e-7);
+    }
+
+    #[test]
+    fn neither_truth_nor_answer_scores_one() {
+        let mut form = MultiLabel::default();
+        form.truth.push(&mut vec![]);
+        form.answer.push(&mut vec![]);
+        form.truth.push(&mut vec![]);
+        form.answer.push(&mut vec![7]);
+        assert_eq!([form.f2(0), form.f2(1)], [1.0, 0.0]);
+        let cell = form.prepare(&[0, 1]);
+        let values = form.evaluate(&cell, None, &mut Vec::new());
+        assert_eq!(values, [Some(0.5), Some(0.0), Some(0.0)]);
+    }
+
+    #[test]
+    fn a_weight_counts_like_a_repeated_image() {
+        let form = example();
+        let weighted = form.evaluate(&form.prepare(&[0, 1, 2]), Some(&[2, 0, 1]), &mut Vec::new());
+        let repeated = form.evaluate(&form.prepare(&[0, 0, 2]), None, &mut Vec::new());
+        for (a, b) in weighted.iter().zip(&repeated) {
+            assert!((a.unwrap() - b.unwrap()).abs() < 1e-15);
+        }
+    }
+
+    #[test]
+    fn a_constant_answer_is_scored_on_the_truth() {
+        let form = example();
+        // {a,b,c} 5/(5+8), {a} 1, {b} 0 against {a}
+        let value = form.constant_f2(&[0, 1, 2], &[0]).unwrap();
+        assert!((value - (5.0 / 13.0 + 1.0) / 3.0).abs() < 1e-15);
+        assert_eq!(form.constant_f2(&[], &[0]), None);
+    }
+}

@@ -1,0 +1,250 @@
+//! Files as they should not be: each gives a report that names the defect,
+//! or an error that names the file and the remedy; never a crash.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use fairframe_eval::{EvalError, EvalOptions, Evaluation, evaluate, report};
+use fairframe_schemas::report::{DefectKind, Report, TaskForm, Verdict};
+use tempfile::TempDir;
+
+struct Case {
+    folder: TempDir,
+    options: EvalOptions,
+}
+
+impl Case {
+    fn new(form: TaskForm, solution: &str, submission: impl AsRef<[u8]>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let put = |name: &str, bytes: &[u8]| -> PathBuf {
+            let path = folder.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            path
+        };
+        let solution = put("solution.csv", solution.as_bytes());
+        let submission = put("submission.csv", submission.as_ref());
+        let options = EvalOptions {
+            resamples: 100,
+            min_n: 1,
+            ..EvalOptions::new(form, solution, submission)
+        };
+        Self { folder, options }
+    }
+
+    fn evaluate(&self) -> Evaluation {
+        let evaluation = evaluate(&self.options).unwrap();
+        // Whatever happened, the four files can be written.
+        let written = report::write(&evaluation, &self.folder.path().join("out")).unwrap();
+        assert_eq!(written.len(), 4);
+        evaluation
+    }
+
+    fn refused(&self) -> Report {
+        let report = self.evaluate().report;
+        assert!(report.refused(), "{:?}", report.defects);
+        assert!(report.metrics.is_empty());
+        report
+    }
+}
+
+const DETECTION: &str = "filename,label,region\na,1,X\nb,0,X\nc,1,Y\nd,0,Y\n";
+const IMAGES: &str = "image_id,labels\ni,x y\nj,z\n";
+
+fn counts(report: &Report, kind: DefectKind) -> u64 {
+    let of_kind = report.defects.iter().filter(|d| d.kind == kind);
+    of_kind.map(|d| d.count).sum()
+}
+
+#[test]
+fn empty_and_header_only() {
+    for (form, solution, header) in [
+        (TaskForm::Detection, DETECTION, "filename,label\n"),
+        (TaskForm::MultiLabel, IMAGES, "image_id,labels\n"),
+    ] {
+        for submission in ["", header] {
+            let report = Case::new(form, solution, submission).refused();
+            assert_eq!(counts(&report, DefectKind::NoRows), 1);
+        }
+    }
+}
+
+#[test]
+fn all_ids_wrong() {
+    let report = Case::new(TaskForm::Detection, DETECTION, "filename,label\nz,0.5\n").refused();
+    assert_eq!(counts(&report, DefectKind::NoIdKnown), 1);
+    assert_eq!(counts(&report, DefectKind::MissingId), 4);
+    let report = Case::new(TaskForm::MultiLabel, IMAGES, "image_id,labels\nz,x\n").refused();
+    assert_eq!(counts(&report, DefectKind::NoIdKnown), 1);
+}
+
+#[test]
+fn numbers_that_are_no_probabilities() {
+    let text = "filename,label\na,nan\nb,NaN\nc,\nd,0,5\n";
+    let report = Case::new(TaskForm::Detection, DETECTION, text).refused();
+    assert_eq!(counts(&report, DefectKind::NotANumber), 3);
+    assert_eq!(counts(&report, DefectKind::RaggedRow), 1);
+    let text = "filename,label\na,inf\nb,-inf\nc,1.0000001\nd,-1e-9\n";
+    let report = Case::new(TaskForm::Detection, DETECTION, text).refused();
+    assert_eq!(counts(&report, DefectKind::OutOfRange), 4);
+}
+
+#[test]
+fn one_id_with_two_answers() {
+    let text = "filename,label\na,0.9\na,0.1\nb,0.1\nc,1\nd,0\n";
+    let report = Case::new(TaskForm::Detection, DETECTION, text).refused();
+    let defect = &report.defects[0];
+    assert_eq!(defect.kind, DefectKind::ConflictingId);
+    assert_eq!(defect.shown[0].row, Some(3));
+    let text = "image_id,labels\ni,x\ni,x z\n";
+    let report = Case::new(TaskForm::MultiLabel, IMAGES, text).refused();
+    assert_eq!(counts(&report, DefectKind::ConflictingId), 1);
+    // The same answer twice, in another order, is no reason to refuse.
+    let text = "image_id,labels\ni,x y\ni,y x x\nj,z\n";
+    let report = Case::new(TaskForm::MultiLabel, IMAGES, text)
+        .evaluate()
+        .report;
+    assert!(!report.refused());
+    assert_eq!(report.metrics[0].overall.value, Some(1.0));
+}
+
+#[test]
+fn a_truth_of_one_class_leaves_what_needs_two_undefined() {
+    let solution = "filename,label\na,1\nb,1\n";
+    let report = Case::new(
+        TaskForm::Detection,
+        solution,
+        "filename,label\na,0.9\nb,0.2\n",
+    )
+    .evaluate()
+    .report;
+    for metric in &report.metrics {
+        let undefined = [
+            "log_loss_balanced",
+            "balanced_accuracy",
+            "auc",
+            "average_precision",
+        ]
+        .contains(&metric.metric.as_str())
+            || metric.metric.starts_with("tpr_at")
+            || ["eer", "fpr"].contains(&metric.metric.as_str());
+        let verdict = metric.overall.verdict;
+        assert_eq!(
+            verdict == Verdict::Undefined,
+            undefined,
+            "{}",
+            metric.metric
+        );
+        assert_eq!(
+            metric.overall.value.is_none(),
+            undefined,
+            "{}",
+            metric.metric
+        );
+    }
+}
+
+#[test]
+fn a_perfect_submission_has_no_spread_and_no_trouble() {
+    let text = "filename,label\na,1\nb,0\nc,1\nd,0\n";
+    let mut case = Case::new(TaskForm::Detection, DETECTION, text);
+    case.options.groups = vec![vec!["region".into()]];
+    let report = case.evaluate().report;
+    let auc = report.metrics.iter().find(|m| m.metric == "auc").unwrap();
+    let interval = auc.overall.interval.unwrap();
+    assert_eq!((interval.low, interval.high), (1.0, 1.0));
+    let disparity = auc.by_group[0].disparity.as_ref().unwrap();
+    assert_eq!((disparity.difference, disparity.ratio), (0.0, Some(1.0)));
+}
+
+#[test]
+fn a_line_without_end_and_a_bomb() {
+    let mut case = Case::new(TaskForm::MultiLabel, IMAGES, vec![b'a'; 1 << 20]);
+    case.options.limits.line_bytes = 1 << 16;
+    let error = evaluate(&case.options).unwrap_err().to_string();
+    assert!(error.contains("bytes without a line end"), "{error}");
+    assert!(error.contains("submission.csv"), "{error}");
+
+    let zeros = zstd::encode_all(&vec![b'\n'; 64 << 20][..], 19).unwrap();
+    assert!(zeros.len() < 1 << 16);
+    let mut case = Case::new(TaskForm::MultiLabel, IMAGES, zeros);
+    case.options.limits.bytes = 1 << 20;
+    let error = evaluate(&case.options).unwrap_err().to_string();
+    assert!(error.contains("more than 1048576 bytes"), "{error}");
+}
+
+#[test]
+fn a_million_labels_in_one_row() {
+    let mut text = "image_id,labels\ni,".to_owned();
+    for at in 0..1_000_000 {
+        write!(text, "{at} ").unwrap();
+    }
+    text.push_str("\nj,z\n");
+    let report = Case::new(TaskForm::MultiLabel, IMAGES, text)
+        .evaluate()
+        .report;
+    assert_eq!(report.metrics[0].overall.value, Some(0.5));
+}
+
+#[test]
+fn a_group_column_in_which_every_value_is_another() {
+    let (mut solution, mut submission) = (
+        "image_id,labels,who\n".to_owned(),
+        "image_id,labels\n".to_owned(),
+    );
+    for at in 0..20_000 {
+        writeln!(solution, "{at},x,w{at}").unwrap();
+        writeln!(submission, "{at},x").unwrap();
+    }
+    let mut case = Case::new(TaskForm::MultiLabel, &solution, submission);
+    case.options.groups = vec![vec!["who".into()]];
+    case.options.min_n = 30;
+    let report = case.evaluate().report;
+    let cells = &report.metrics[0].by_group[0].cells;
+    assert_eq!(cells.len(), 20_000);
+    assert!(
+        cells
+            .iter()
+            .all(|c| c.estimate.value.is_none() && c.estimate.n == 1)
+    );
+    let page = std::fs::metadata(case.folder.path().join("out/report.html")).unwrap();
+    assert!(page.len() < 300_000, "{}", page.len());
+}
+
+#[test]
+fn names_that_are_markup_stay_text() {
+    let solution = "image_id,labels,where\ni,x,<script>alert(1)</script>\nj,x,b&c\n";
+    let mut case = Case::new(
+        TaskForm::MultiLabel,
+        solution,
+        "image_id,labels\ni,x\nj,y\n<img>,x\n",
+    );
+    case.options.groups = vec![vec!["where".into()]];
+    case.evaluate();
+    let page = std::fs::read_to_string(case.folder.path().join("out/report.html")).unwrap();
+    assert!(!page.contains("<script>") && !page.contains("<img>"));
+    assert!(page.contains("&#60;script&#62;") || page.contains("&lt;script&gt;"));
+}
+
+#[test]
+fn what_cannot_be_asked_is_said_with_what_can() {
+    let mut case = Case::new(TaskForm::Detection, DETECTION, "filename,label\na,0.5\n");
+    case.options.groups = vec![vec!["country".into()]];
+    let error = evaluate(&case.options).unwrap_err();
+    assert!(matches!(error, EvalError::UnknownColumn { .. }));
+    assert!(error.to_string().contains("`region`"), "{error}");
+    case.options.groups = vec![vec!["region".into(); 4]];
+    assert!(matches!(
+        evaluate(&case.options),
+        Err(EvalError::TooManyCrossed { n: 4, .. })
+    ));
+    case.options.groups.clear();
+    case.options.eps = 0.0;
+    assert!(matches!(
+        evaluate(&case.options),
+        Err(EvalError::Option { .. })
+    ));
+    case.options.eps = 1e-15;
+    case.options.submission = Path::new("absent.csv").into();
+    let error = evaluate(&case.options).unwrap_err().to_string();
+    assert!(error.contains("`absent.csv`"), "{error}");
+}

@@ -1,0 +1,222 @@
+//! Every metric beside scikit-learn and fairlearn, to 1e-12.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use fairframe_eval::{EvalOptions, evaluate};
+use fairframe_schemas::report::{Level, Report, TaskForm};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The Python of the test environment; None, said plainly, where it is absent.
+fn python() -> Option<PathBuf> {
+    let folder = std::env::var_os("FAIRFRAME_VENV").map_or_else(
+        || {
+            std::env::var_os("CARGO_TARGET_DIR")
+                .map_or_else(|| root().join("target"), PathBuf::from)
+                .join("venv")
+        },
+        PathBuf::from,
+    );
+    let python = folder.join("bin/python");
+    let works = python.exists()
+        && Command::new(&python)
+            .args(["-c", "import sklearn, fairlearn, pandas"])
+            .output()
+            .is_ok_and(|output| output.status.success());
+    if works {
+        return Some(python);
+    }
+    assert!(
+        std::env::var_os("CI").is_none_or(|ci| ci != "true"),
+        "no scikit-learn and fairlearn in `{}`",
+        folder.display()
+    );
+    eprintln!(
+        "skipped: no scikit-learn and fairlearn in `{}` (FAIRFRAME_VENV)",
+        folder.display()
+    );
+    None
+}
+
+fn oracle(python: &Path, args: &[&str]) -> BTreeMap<String, f64> {
+    let output = Command::new(python)
+        .arg(root().join("tests/python/oracle_eval.py"))
+        .args(args)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// All values of a level, keyed as the oracle keys them.
+fn found(report: &Report, level: Level) -> BTreeMap<String, f64> {
+    let mut values = BTreeMap::new();
+    for metric in report.metrics.iter().filter(|m| m.level == level) {
+        let name = &metric.metric;
+        let mut put = |key: String, value: Option<f64>| {
+            if let Some(value) = value {
+                values.insert(key, value);
+            }
+        };
+        put(name.clone(), metric.overall.value);
+        for grouping in &metric.by_group {
+            for cell in &grouping.cells {
+                put(format!("{name}/{}", cell.group[0]), cell.estimate.value);
+            }
+            if let Some(d) = &grouping.disparity {
+                put(format!("{name}#difference"), Some(d.difference));
+                put(format!("{name}#ratio"), d.ratio);
+                put(
+                    format!("{name}#difference_to_overall"),
+                    d.difference_to_overall,
+                );
+                put(format!("{name}#ratio_to_overall"), d.ratio_to_overall);
+            }
+        }
+    }
+    values
+}
+
+fn compare(found: &BTreeMap<String, f64>, wanted: &BTreeMap<String, f64>) {
+    assert!(wanted.len() > 2);
+    let mut largest = 0f64;
+    for (key, wanted) in wanted {
+        let found = found.get(key).unwrap_or_else(|| panic!("no `{key}`"));
+        let difference = (found - wanted).abs();
+        assert!(difference <= 1e-12, "{key}: {found} is not {wanted}");
+        largest = largest.max(difference);
+    }
+    eprintln!("{} values, largest difference {largest:e}", wanted.len());
+}
+
+/// A small seeded generator: the inputs are made here, so that both sides
+/// read the same files.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
+        (self.0 >> 33) % bound
+    }
+
+    fn unit(&mut self) -> f64 {
+        self.below(1 << 20) as f64 / (1 << 20) as f64
+    }
+}
+
+fn write(folder: &Path, name: &str, text: &str) -> String {
+    let path = folder.join(name);
+    std::fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+fn options(form: TaskForm, solution: &str, submission: &str, group: &str) -> EvalOptions {
+    EvalOptions {
+        groups: vec![vec![group.to_owned()]],
+        min_n: 1,
+        resamples: 100,
+        ..EvalOptions::new(form, solution.into(), submission.into())
+    }
+}
+
+#[test]
+fn multi_label_is_what_scikit_learn_and_fairlearn_say() {
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut numbers = Numbers(1);
+    let mut list = |most: u64| -> String {
+        let n = numbers.below(most + 1);
+        (0..n)
+            .map(|_| format!("/m/{}", numbers.below(12)))
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    let (mut solution, mut submission) = (
+        "image_id,labels,country\n".to_owned(),
+        "image_id,labels\n".to_owned(),
+    );
+    for at in 0..900 {
+        let country = ["ZA", "IN", "BR"][at % 3];
+        writeln!(solution, "i{at},{},{country}", list(5)).unwrap();
+        if at % 10 != 0 {
+            writeln!(submission, "i{at},{}", list(6)).unwrap();
+        }
+    }
+    let solution = write(folder.path(), "solution.csv", &solution);
+    let submission = write(folder.path(), "submission.csv", &submission);
+    let options = options(TaskForm::MultiLabel, &solution, &submission, "country");
+    let report = evaluate(&options).unwrap().report;
+    let wanted = oracle(&python, &["multi-label", &solution, &submission, "country"]);
+    compare(&found(&report, Level::Image), &wanted);
+}
+
+#[test]
+fn detection_is_what_scikit_learn_and_fairlearn_say() {
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut numbers = Numbers(2);
+    let (mut solution, mut submission) = (
+        "filename,label,region\n".to_owned(),
+        "filename,label\n".to_owned(),
+    );
+    for at in 0..2000 {
+        let fake = numbers.below(3) > 0;
+        let region = ["Africa", "Asia", "Europe", "Oceania"][numbers.below(4) as usize];
+        writeln!(solution, "{at}.mp4,{},{region}", u8::from(fake)).unwrap();
+        // Some ties, some at the ends, some missing.
+        let score = match numbers.below(6) {
+            0 => 0.5,
+            1 => (numbers.below(11) as f64) / 10.0,
+            _ => (numbers.unit() + if fake { 0.25 } else { 0.0 }).min(1.0),
+        };
+        if at % 50 != 7 {
+            writeln!(submission, "{at}.mp4,{score}").unwrap();
+        }
+    }
+    let solution = write(folder.path(), "solution.csv", &solution);
+    let submission = write(folder.path(), "submission.csv", &submission);
+    let options = options(TaskForm::Detection, &solution, &submission, "region");
+    let report = evaluate(&options).unwrap().report;
+    let wanted = oracle(&python, &["detection", &solution, &submission, "region"]);
+    compare(&found(&report, Level::Sample), &wanted);
+}
+
+#[test]
+fn frames_and_videos_are_what_scikit_learn_and_fairlearn_say() {
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut numbers = Numbers(3);
+    let (mut solution, mut submission) = (
+        "video_id,label,method\n".to_owned(),
+        "video_id,frame,score\n".to_owned(),
+    );
+    for video in 0..160 {
+        let fake = video % 2;
+        let method = ["Deepfakes", "Face2Face"][video / 2 % 2];
+        writeln!(solution, "v{video},{fake},{method}").unwrap();
+        for frame in 0..=numbers.below(12) {
+            let score = (numbers.unit() * 0.8 + 0.2 * fake as f64 * numbers.unit()).min(1.0);
+            writeln!(submission, "v{video},{frame},{score}").unwrap();
+        }
+    }
+    let solution = write(folder.path(), "solution.csv", &solution);
+    let submission = write(folder.path(), "submission.csv", &submission);
+    let options = options(TaskForm::Detection, &solution, &submission, "method");
+    let report = evaluate(&options).unwrap().report;
+    for (level, flag) in [(Level::Frame, "--frames"), (Level::Video, "--videos")] {
+        let args = ["detection", &solution, &submission, "method", flag];
+        compare(&found(&report, level), &oracle(&python, &args));
+    }
+}

@@ -1,0 +1,199 @@
+//! `fairframe eval`: one submission against one solution.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use fairframe_eval::{EvalError, EvalOptions, evaluate, report};
+use fairframe_schemas::report::{Report, TaskForm};
+
+/// The submission (or the solution) has defects that make a score
+/// meaningless. The report is written and names them all.
+pub const EXIT_REFUSED: u8 = 3;
+
+/// Scores a submission, overall and for whom.
+///
+/// Writes report.html, report.json, groups.parquet and item_results.parquet.
+/// Exit code 0: scored; 3: refused, the report names every defect.
+#[derive(Debug, clap::Args)]
+pub struct EvalArgs {
+    /// What the submission answers
+    #[arg(long, value_enum)]
+    pub form: Form,
+    /// Truth: CSV, Parquet or per-frame JSON; plain, .gz or .zst
+    #[arg(long, value_name = "FILE")]
+    pub solution: PathBuf,
+    /// Answers: CSV, Parquet or per-frame JSON; plain, .gz or .zst
+    #[arg(long, value_name = "FILE")]
+    pub submission: PathBuf,
+    /// Folder of a manifest version to take group columns from
+    #[arg(long, value_name = "DIR")]
+    pub manifest: Option<PathBuf>,
+    /// Column to report by, or up to three to cross: country+method; may be repeated
+    #[arg(long = "group", value_name = "COLUMN[+COLUMN]")]
+    pub groups: Vec<String>,
+    /// Column whose values are resampled whole (video, uploader, subject)
+    #[arg(long, value_name = "COLUMN")]
+    pub cluster: Option<String>,
+    /// Score only rows of the solution with this usage [default: all but Ignored]
+    #[arg(long, value_name = "USAGE")]
+    pub usage: Option<String>,
+    /// A score at or over it is called fake
+    #[arg(long, default_value_t = 0.5)]
+    pub threshold: f64,
+    /// Log loss clips scores to [eps, 1 - eps]
+    #[arg(long, default_value_t = 1e-15)]
+    pub eps: f64,
+    /// Read a truth at or over it as fake, where labels are smoothed
+    #[arg(long)]
+    pub truth_threshold: Option<f64>,
+    /// Seed of the resampling
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Resamples per group
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub bootstrap: u32,
+    /// Groups that rest on fewer are suppressed
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    pub min_n: u64,
+    /// Folder of the report
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Form {
+    MultiLabel,
+    Detection,
+}
+
+impl EvalArgs {
+    fn options(&self) -> EvalOptions {
+        let form = match self.form {
+            Form::MultiLabel => TaskForm::MultiLabel,
+            Form::Detection => TaskForm::Detection,
+        };
+        let columns = |group: &String| group.split('+').map(|c| c.trim().to_owned()).collect();
+        EvalOptions {
+            manifest: self.manifest.clone(),
+            groups: self.groups.iter().map(columns).collect(),
+            cluster: self.cluster.clone(),
+            usage: self.usage.clone(),
+            threshold: self.threshold,
+            eps: self.eps,
+            truth_threshold: self.truth_threshold,
+            seed: self.seed,
+            resamples: self.bootstrap,
+            min_n: self.min_n,
+            ..EvalOptions::new(form, self.solution.clone(), self.submission.clone())
+        }
+    }
+}
+
+/// Evaluates, writes the report and says on `out` what it found.
+pub fn run(args: &EvalArgs, out: &mut impl Write) -> Result<ExitCode, EvalError> {
+    // A bad path fails before the work.
+    report::prepare(&args.out)?;
+    let evaluation = evaluate(&args.options())?;
+    report::write(&evaluation, &args.out)?;
+    let said = if args.json {
+        json(&evaluation.report, out)
+    } else {
+        summary(&evaluation.report, args, out)
+    };
+    said.map_err(|source| EvalError::Write {
+        path: PathBuf::from("standard output"),
+        source,
+    })?;
+    Ok(if evaluation.report.refused() {
+        ExitCode::from(EXIT_REFUSED)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+fn json(report: &Report, out: &mut impl Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, report)?;
+    writeln!(out)
+}
+
+fn summary(report: &Report, args: &EvalArgs, out: &mut impl Write) -> io::Result<()> {
+    for defect in &report.defects {
+        let weight = if defect.fatal { "fatal" } else { "note" };
+        writeln!(
+            out,
+            "{weight}: {}: {} ({}): {}",
+            defect.file.as_str(),
+            defect.kind.title(),
+            defect.count,
+            defect.kind.remedy()
+        )?;
+        if defect.fatal {
+            for at in &defect.shown {
+                let row = at.row.map_or(String::new(), |row| format!("row {row} "));
+                let column = at.column.as_deref().unwrap_or_default();
+                writeln!(out, "  {row}{column} `{}`", at.text)?;
+            }
+        }
+    }
+    if report.refused() {
+        writeln!(out, "refused: nothing was scored")?;
+    }
+    for metric in &report.metrics {
+        let estimate = &metric.overall;
+        let value = match (estimate.value, estimate.interval) {
+            (Some(value), Some(i)) => format!("{value:.6} ({:.6} to {:.6})", i.low, i.high),
+            (Some(value), None) => format!("{value:.6}"),
+            _ => "undefined".to_owned(),
+        };
+        writeln!(
+            out,
+            "{} ({}): {value}, n = {}",
+            metric.metric,
+            metric.level.as_str(),
+            estimate.n
+        )?;
+    }
+    writeln!(out, "report: {}", args.out.join("report.html").display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Cli {
+        #[command(flatten)]
+        args: EvalArgs,
+    }
+
+    #[test]
+    fn the_arguments_are_sound_and_crossings_are_split() {
+        use clap::{CommandFactory, Parser};
+        Cli::command().debug_assert();
+        let cli = Cli::parse_from([
+            "eval",
+            "--form",
+            "detection",
+            "--solution",
+            "s",
+            "--submission",
+            "p",
+            "--out",
+            "o",
+            "--group",
+            "country",
+            "--group",
+            "method + compression",
+        ]);
+        let options = cli.args.options();
+        assert_eq!(options.groups[1], ["method", "compression"]);
+        assert_eq!(
+            (options.form, options.resamples),
+            (TaskForm::Detection, 1000)
+        );
+    }
+}

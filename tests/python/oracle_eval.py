@@ -1,0 +1,170 @@
+"""Recomputes an evaluation with scikit-learn and fairlearn and prints JSON.
+
+    oracle_eval.py multi-label SOLUTION SUBMISSION [GROUP]
+    oracle_eval.py detection SOLUTION SUBMISSION [GROUP] [--frames]
+
+Reads plain CSV with a header. Values are keyed as metric, or metric/GROUP.
+"""
+
+import json
+import math
+import sys
+
+import numpy as np
+import pandas as pd
+from fairlearn.metrics import MetricFrame
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    balanced_accuracy_score,
+    brier_score_loss,
+    fbeta_score,
+    log_loss,
+    roc_auc_score,
+    roc_curve,
+)
+from sklearn.preprocessing import MultiLabelBinarizer
+
+EPS = 1e-15
+BINS = 15
+
+
+def f2_of(truth, answer):
+    if not truth and not answer:
+        return 1.0
+    labels = sorted(truth | answer)
+    y = [[label in truth for label in labels]]
+    p = [[label in answer for label in labels]]
+    return float(fbeta_score(y, p, beta=2, average="samples", zero_division=0))
+
+
+def multi_label(solution, submission, group):
+    truth = pd.read_csv(solution, dtype=str, keep_default_na=False)
+    answers = pd.read_csv(submission, dtype=str, keep_default_na=False)
+    by_id = dict(zip(answers["image_id"], answers["labels"]))
+    truths = [set(text.split()) for text in truth["labels"]]
+    given = [set(by_id.get(i, "").split()) for i in truth["image_id"]]
+    each = np.array([f2_of(t, a) for t, a in zip(truths, given)])
+    binarizer = MultiLabelBinarizer(sparse_output=True).fit(truths + given)
+    y, p = binarizer.transform(truths), binarizer.transform(given)
+    out = {
+        "f2_mean": math.fsum(each) / len(each),
+        "f2_micro": float(fbeta_score(y, p, beta=2, average="micro", zero_division=0)),
+        "f2_macro": float(fbeta_score(y, p, beta=2, average="macro", zero_division=0)),
+    }
+    if group:
+        mean = lambda y_true, y_pred: math.fsum(y_pred) / len(y_pred)
+        frame = MetricFrame(
+            metrics=mean, y_true=each, y_pred=each, sensitive_features=truth[group]
+        )
+        add_frame(out, "f2_mean", frame)
+    return out
+
+
+def eer(y, s):
+    fpr, tpr, _ = roc_curve(y, s, drop_intermediate=False)
+    gap = (1 - tpr) - fpr
+    at = int(np.argmax(gap <= 0))
+    t = gap[at - 1] / (gap[at - 1] - gap[at])
+    return float(fpr[at - 1] + t * (fpr[at] - fpr[at - 1]))
+
+
+def tpr_at(limit):
+    def metric(y, s):
+        fpr, tpr, _ = roc_curve(y, s, drop_intermediate=False)
+        return float(tpr[fpr <= limit].max())
+
+    return metric
+
+
+def clipped(s):
+    return np.clip(np.asarray(s, dtype=float), EPS, 1 - EPS)
+
+
+def ece(y, s):
+    """Equal mass by the middle of each run of equal scores, highest first."""
+    table = pd.DataFrame({"y": np.asarray(y), "s": np.asarray(s)})
+    runs = table.groupby("s")["y"].agg(["size", "sum"]).sort_index(ascending=False)
+    size = runs["size"].to_numpy()
+    twice_middle = 2 * (np.cumsum(size) - size) + size
+    bins = np.minimum(BINS * twice_middle // (2 * len(table)), BINS - 1)
+    gaps = []
+    for b in np.unique(bins):
+        inside = runs[bins == b]
+        scores = math.fsum(inside.index.to_numpy() * inside["size"].to_numpy())
+        gaps.append(abs(scores - inside["sum"].sum()))
+    return math.fsum(gaps) / len(table)
+
+
+def balanced_log_loss(y, s):
+    y, s = np.asarray(y), clipped(s)
+    losses = [log_loss(y[y == c], s[y == c], labels=[0, 1]) for c in (0, 1)]
+    return sum(losses) / 2
+
+
+METRICS = {
+    "log_loss": lambda y, s: log_loss(y, clipped(s), labels=[0, 1]),
+    "log_loss_balanced": balanced_log_loss,
+    "accuracy": lambda y, s: accuracy_score(y, np.asarray(s) >= 0.5),
+    "balanced_accuracy": lambda y, s: balanced_accuracy_score(y, np.asarray(s) >= 0.5),
+    "auc": roc_auc_score,
+    "average_precision": average_precision_score,
+    "eer": eer,
+    "tpr_at_fpr_1pct": tpr_at(0.01),
+    "tpr_at_fpr_0.1pct": tpr_at(0.001),
+    "tpr": lambda y, s: float((np.asarray(s)[np.asarray(y) == 1] >= 0.5).mean()),
+    "fpr": lambda y, s: float((np.asarray(s)[np.asarray(y) == 0] >= 0.5).mean()),
+    "brier": brier_score_loss,
+    "ece": ece,
+}
+
+
+def detection(solution, submission, group, frames):
+    truth = pd.read_csv(solution)
+    answers = pd.read_csv(submission)
+    if frames:
+        table = answers.merge(truth, on="video_id")
+        if frames == "videos":
+            mean = lambda scores: math.fsum(scores) / len(scores)
+            table = table.groupby("video_id", sort=False).agg(
+                {"score": mean, "label": "first", **({group: "first"} if group else {})}
+            )
+    else:
+        table = truth.merge(answers.rename(columns={"label": "score"}), on="filename", how="left")
+        table["score"] = table["score"].fillna(0.5)
+    y, s = table["label"].to_numpy(), table["score"].to_numpy()
+    out = {name: float(metric(y, s)) for name, metric in METRICS.items()}
+    if group:
+        frame = MetricFrame(
+            metrics=METRICS, y_true=y, y_pred=s, sensitive_features=table[group].to_numpy()
+        )
+        for name in METRICS:
+            for value, found in frame.by_group[name].items():
+                out[f"{name}/{value}"] = float(found)
+            out[f"{name}#difference"] = float(frame.difference()[name])
+    return out
+
+
+def add_frame(out, name, frame):
+    for value, found in frame.by_group.items():
+        out[f"{name}/{value}"] = float(found)
+    out[f"{name}#difference"] = float(frame.difference())
+    out[f"{name}#ratio"] = float(frame.ratio())
+    out[f"{name}#difference_to_overall"] = float(frame.difference(method="to_overall"))
+    out[f"{name}#ratio_to_overall"] = float(frame.ratio(method="to_overall"))
+
+
+def main():
+    flags = {arg.lstrip("-") for arg in sys.argv[1:] if arg.startswith("--")}
+    args = [arg for arg in sys.argv[1:] if not arg.startswith("--")]
+    form, solution, submission = args[:3]
+    group = args[3] if len(args) > 3 else None
+    if form == "multi-label":
+        out = multi_label(solution, submission, group)
+    else:
+        kind = "frames" if "frames" in flags else "videos" if "videos" in flags else None
+        out = detection(solution, submission, group, kind)
+    json.dump(out, sys.stdout)
+
+
+main()

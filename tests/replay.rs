@@ -1,0 +1,87 @@
+//! The recorded Commons of the demo, listed through the real client.
+
+use std::path::{Path, PathBuf};
+
+use fairframe_ingest::{
+    http::{Http, HttpConfig},
+    source::{Listed, MediaRef, Source, wikimedia::WikimediaSource},
+};
+use fairframe_schemas::{PlaceOrigin, Reason, SourceToml, Status};
+
+#[path = "../src/demo/replay.rs"]
+mod replay;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("datasets/demo-commons")
+}
+
+async fn listed(toml: &SourceToml, http: &Http) -> Vec<Listed> {
+    let mut source = WikimediaSource::new(toml, &folder(), http.clone()).expect("a source");
+    let mut rows = Vec::new();
+    let mut checkpoint = None;
+    while let Some(batch) = source.next(checkpoint.as_ref()).await.expect("a batch") {
+        rows.extend(batch.listed);
+        checkpoint = Some(batch.checkpoint);
+    }
+    rows
+}
+
+#[tokio::test]
+async fn the_demo_lists_recorded_and_shipped_files() {
+    let (address, server) = replay::serve(&folder().join("replay"))
+        .await
+        .expect("the server");
+    let text = std::fs::read_to_string(folder().join("source.toml")).expect("source.toml");
+    let mut toml = SourceToml::parse(&text).expect("source.toml");
+    if let Some(wiki) = &mut toml.wikimedia {
+        wiki.api = format!("http://{address}/w/api.php");
+    }
+    let http = Http::new(HttpConfig::from(&toml.fetch)).expect("a client");
+    let rows = listed(&toml, &http).await;
+    // 11 titles, 28 pages of the recorded time range, each once.
+    assert_eq!(rows.len(), 39);
+    let mut keys: Vec<&str> = rows.iter().map(|r| r.sample.source_key.as_str()).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    assert_eq!(keys.len(), 39);
+
+    let find = |title: &str| {
+        let row = rows
+            .iter()
+            .find(|r| r.sample.title.as_deref() == Some(title));
+        row.unwrap_or_else(|| panic!("no `{title}`"))
+    };
+    let sound = find("Nl-Javaanse herten.ogg");
+    assert!(sound.sample.reasons.contains(&Reason::MediaTypeNotWanted));
+    let missing = find("This file was never there.jpg");
+    assert_eq!(missing.sample.reasons, [Reason::UpstreamMissing]);
+    let hubble = find("Hubble eXtreme Deep Field (scikit-image sample image).jpg");
+    assert!(hubble.sample.reasons.contains(&Reason::LicenceUnknown));
+    let china = &find("China (scikit-learn sample image).jpg").sample;
+    assert_eq!(china.licence.as_deref(), Some("CC-BY-2.0"));
+    assert_eq!(china.creator.as_deref(), Some("danielbuechele"));
+    let obama = &find("Barack Obama, Oval Office, 6 December 2012.jpg").sample;
+    assert_eq!(obama.restrictions, ["personality"]);
+    assert_eq!(obama.place_origin, Some(PlaceOrigin::Extmetadata));
+    assert_eq!(obama.status, Status::Accepted, "{:?}", obama.reasons);
+
+    // What is shipped is what its page says, to the byte; the rest is not there.
+    let mut shipped = 0;
+    for row in &rows {
+        let MediaRef::Url(url) = &row.media else {
+            continue;
+        };
+        let url = url.parse().expect("an address");
+        let answer = http.get(&url, Default::default()).await.expect("an answer");
+        if answer.status() == 404 {
+            assert!(url.as_str().contains("/upload/wikipedia/commons/"), "{url}");
+            continue;
+        }
+        assert_eq!(answer.status(), 200);
+        let bytes = answer.bytes(1 << 20).await.expect("the bytes");
+        assert_eq!(Some(bytes.len() as u64), row.expected.bytes);
+        shipped += 1;
+    }
+    assert_eq!(shipped, 8);
+    server.abort();
+}

@@ -1,133 +1,116 @@
 //! The command line: parses, runs, prints, exits. Computes nothing.
 
+mod demo;
+mod diff;
+mod eval;
+mod exit;
+mod ingest;
+mod progress;
+mod recall;
+mod schema;
+mod serve;
+mod verify;
+
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::{Parser, Subcommand, ValueEnum};
-use fairframe_ingest::place::Gazetteer;
-use fairframe_schemas::{Column, Reason, SourceToml, Visibility};
+use clap::{Args, Parser, Subcommand};
 
-/// Image and video datasets whose every sample carries origin, licence, consent and place.
-#[derive(Parser)]
-#[command(version)]
+/// Image and video datasets whose every sample carries origin, licence,
+/// consent and place; submissions judged by how they do for whom.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true)]
 struct Cli {
+    #[command(flatten)]
+    common: Common,
     #[command(subcommand)]
     command: Command,
 }
 
-#[derive(Subcommand)]
-enum Command {
-    /// Checks the declared sources shipped in `datasets/`.
-    Demo,
-    /// Parses and checks `source.toml` files.
-    Check { sources: Vec<PathBuf> },
-    /// Prints what is written down.
-    Schema { what: Written },
-    /// Says in which country a point lies.
-    Place {
-        #[arg(allow_hyphen_values = true)]
-        latitude: f64,
-        #[arg(allow_hyphen_values = true)]
-        longitude: f64,
-    },
+/// What every command understands.
+#[derive(Debug, Clone, Args)]
+pub struct Common {
+    /// The data folder
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        default_value = "fairframe-data",
+        env = "FAIRFRAME_ROOT"
+    )]
+    pub root: PathBuf,
+    /// Print the outcome as JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// No progress
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Written {
-    /// JSON Schema of `source.toml`.
-    Source,
-    /// The manifest's columns.
-    Columns,
-    /// Reason codes.
-    Reasons,
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The whole way on the bundled samples
+    Demo(demo::DemoArgs),
+    /// Sources to a release of a dataset; continues where a killed run stopped
+    Ingest(ingest::IngestArgs),
+    /// Checks every digest, licence, consent and split of a release, offline
+    Verify(verify::VerifyArgs),
+    /// Removes withdrawn samples from a copy
+    Recall(recall::RecallArgs),
+    /// What one release changes against another
+    Diff(diff::DiffArgs),
+    /// Judges a submission, overall and for whom
+    Eval(eval::EvalArgs),
+    /// The web interface over the data folder
+    Serve(serve::ServeArgs),
+    /// What is written down: columns, reasons, JSON Schemas
+    Schema(schema::SchemaArgs),
+    /// Decodes media for an ingest; started by it
+    #[command(hide = true)]
+    Worker,
 }
 
 fn main() -> ExitCode {
-    match Cli::parse().command {
-        Command::Demo => {
-            let names = ["drop", "actors", "cremad", "inclusive-images"];
-            check(
-                names
-                    .map(|n| PathBuf::from(format!("datasets/{n}/source.toml")))
-                    .to_vec(),
-            )
+    let Cli { common, command } = Cli::parse();
+    if matches!(command, Command::Worker) {
+        return fairframe_ingest::media::worker_main();
+    }
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_env("FAIRFRAME_LOG"))
+        .with_writer(std::io::stderr)
+        .init();
+    let result = match command {
+        Command::Demo(args) => args.run(&common),
+        Command::Ingest(args) => args.run(&common),
+        Command::Verify(args) => args.run(&common),
+        Command::Recall(args) => args.run(&common),
+        Command::Diff(args) => args.run(&common),
+        Command::Eval(args) => return eval_code(&args),
+        Command::Serve(args) => args.run(&common),
+        Command::Schema(args) => args.run(),
+        Command::Worker => Ok(exit::OK),
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("failed to {error}");
+            ExitCode::from(exit::FAILED)
         }
-        Command::Check { sources } => check(sources),
-        Command::Schema { what } => schema(what),
-        Command::Place {
-            latitude,
-            longitude,
-        } => place(latitude, longitude),
     }
 }
 
-/// Exit code 1 when any of the files is wrong; each is reported.
-fn check(sources: Vec<PathBuf>) -> ExitCode {
-    let mut code = ExitCode::SUCCESS;
-    for path in sources {
-        let parsed = std::fs::read_to_string(&path)
-            .map_err(|e| e.to_string())
-            .and_then(|text| SourceToml::parse(&text).map_err(|e| e.to_string()));
-        match parsed {
-            Ok(s) => println!(
-                "{}: source `{}` of dataset `{}`",
-                path.display(),
-                s.source,
-                s.dataset
-            ),
-            Err(error) => {
-                eprintln!("failed to read {}: {error}", path.display());
-                code = ExitCode::FAILURE;
-            }
-        }
-    }
-    code
+fn eval_code(args: &eval::EvalArgs) -> ExitCode {
+    eval::run(args, &mut std::io::stdout()).unwrap_or_else(|error| {
+        eprintln!("failed to evaluate: {error}");
+        ExitCode::from(exit::FAILED)
+    })
 }
 
-fn schema(what: Written) -> ExitCode {
-    match what {
-        Written::Source => {
-            let schema = SourceToml::json_schema();
-            println!("{schema:#}");
-        }
-        Written::Columns => {
-            for &column in Column::ALL {
-                let null = if column.is_nullable() {
-                    "null"
-                } else {
-                    "not null"
-                };
-                let seen = match column.visibility() {
-                    Visibility::Public => "public",
-                    Visibility::Restricted => "restricted",
-                };
-                println!("{}\t{}\t{null}\t{seen}", column.name(), column.arrow_type());
-            }
-        }
-        Written::Reasons => {
-            for &reason in Reason::ALL {
-                println!("{}\t{}\t{}", reason.code(), reason.status(), reason.text());
-            }
-        }
-    }
-    ExitCode::SUCCESS
-}
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
 
-fn place(latitude: f64, longitude: f64) -> ExitCode {
-    match Gazetteer::bundled().at(latitude, longitude) {
-        Some(c) => {
-            let or_none = |t: &Option<String>| t.clone().unwrap_or_else(|| "none".to_owned());
-            println!(
-                "{}\t{}\t{}\t{}",
-                c.alpha2,
-                c.name,
-                or_none(&c.subregion),
-                or_none(&c.region)
-            );
-            ExitCode::SUCCESS
-        }
-        None => {
-            eprintln!("{latitude}, {longitude}: in no country");
-            ExitCode::FAILURE
-        }
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
     }
 }

@@ -1,24 +1,57 @@
-//! Sources to manifests, one stage a file, in the order of the pipeline:
+//! Sources to releases, one stage a file, in the order of the pipeline:
 //!
 //! ```text
-//! source -> fetch -> store -> admit -> describe -> dedupe -> split -> write
+//! source -> fetch -> store -> admit -> describe -> assemble -> decide -> release
 //! ```
 //!
-//! The only crate with network and ffmpeg.
+//! The only crate with network and ffmpeg. `run` goes the whole way.
 
+// What a source is read with.
+pub mod archive;
+pub mod html;
+pub mod licence;
+pub mod source;
+pub mod table;
+
+// Bytes into the store.
+pub mod fetch;
+pub mod http;
+pub mod opt_out;
+pub mod ssrf;
+pub mod store;
+
+// What may stay, what it shows, where it was.
+pub mod admit;
+pub mod media;
+pub mod place;
+pub mod receipt;
+
+// Rows and what only the whole dataset decides.
+pub mod assemble;
+pub mod decide;
+pub mod dedupe;
+pub mod prior;
+pub mod split;
+
+// The release.
 pub mod attribution;
 pub mod card;
 pub mod croissant;
-pub mod dedupe;
-pub mod http;
 pub mod manifest;
-pub mod media;
-pub mod opt_out;
-pub mod place;
-pub mod source;
-pub mod ssrf;
-pub mod store;
+pub mod recall;
+pub mod release;
 pub mod summary;
+
+// The way from end to end, and what is done with a release.
+pub mod diff;
+pub mod journal;
+pub mod reporter;
+pub mod run;
+pub mod verify;
+
+mod digest;
 
 #[cfg(test)]
 mod test_server;
+#[cfg(test)]
+mod test_shared;

@@ -7,7 +7,7 @@ mod write;
 
 pub use parquet_io::{ColumnKind, ParallelWriter, read_parallel};
 pub use read::{ManifestError, ReleaseReader};
-pub use rows::{batch, samples};
+pub use rows::{as_released, batch, samples};
 pub use write::{EXCLUDED, ManifestWriter, Stamp};
 
 #[cfg(test)]

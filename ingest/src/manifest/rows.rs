@@ -89,6 +89,23 @@ fn shown_degrees(sample: &Sample, degrees: Option<f64>) -> Option<f64> {
     Some((degrees / PEOPLE_GRID_DEG).round() / (1.0 / PEOPLE_GRID_DEG))
 }
 
+/// The sample as a release shows it: no consent id, people's places on a grid.
+pub fn as_released(sample: &Sample) -> Sample {
+    let mut shown = sample.clone();
+    shown.consent_id = None;
+    shown.latitude = shown_degrees(sample, sample.latitude);
+    shown.longitude = shown_degrees(sample, sample.longitude);
+    shown.place_precision_m = shown_precision(sample);
+    shown
+}
+
+fn shown_precision(sample: &Sample) -> Option<f64> {
+    if sample.subject_ids.is_empty() || sample.latitude.is_none() {
+        return sample.place_precision_m;
+    }
+    Some(sample.place_precision_m.unwrap_or(0.0).max(PEOPLE_GRID_M))
+}
+
 fn array(column: Column, s: &[Sample], stamp: &Stamp) -> ArrayRef {
     match column {
         Column::SampleId => owned(s.iter().map(|s| Some(s.sample_id.to_string()))),
@@ -150,13 +167,7 @@ fn array(column: Column, s: &[Sample], stamp: &Stamp) -> ArrayRef {
         }
         Column::Latitude => float(s.iter().map(|s| shown_degrees(s, s.latitude))),
         Column::Longitude => float(s.iter().map(|s| shown_degrees(s, s.longitude))),
-        Column::PlacePrecisionM => float(s.iter().map(|s| {
-            if s.subject_ids.is_empty() || s.latitude.is_none() {
-                s.place_precision_m
-            } else {
-                Some(s.place_precision_m.unwrap_or(0.0).max(PEOPLE_GRID_M))
-            }
-        })),
+        Column::PlacePrecisionM => float(s.iter().map(shown_precision)),
         Column::PreciseLatitude => float(s.iter().map(|s| s.latitude)),
         Column::PreciseLongitude => float(s.iter().map(|s| s.longitude)),
         Column::PlaceOrigin => text(s.iter().map(|s| s.place_origin.map(|p| p.as_str()))),

@@ -1,0 +1,429 @@
+//! What a running ingest has done so far: one SQLite file a dataset.
+//!
+//! Every stage writes its outcome here in transactions; a run that was killed
+//! at any moment finds all that was committed and does the rest. Media bytes
+//! are in the store *before* the row that names them is committed.
+//!
+//! ```text
+//! run      one row: as_of, settings digest, finished or not
+//! source   name -> checkpoint, done
+//! listed   sample id -> what the source says            (emptied by a new run)
+//! fetched  sample id -> outcome of fetching             (kept for the next run)
+//! facts    sha256 -> what the decoder says of the bytes (kept for the next run)
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use fairframe_schemas::{DatasetVersion, Digest, Reason, SampleId, Timestamp};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    media::Facts,
+    source::{Batch, Listed},
+};
+
+/// The journal's own format; a journal of another format is not continued.
+const FORMAT: i64 = 1;
+
+const TABLES: &str = "
+    CREATE TABLE IF NOT EXISTS run (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        as_of TEXT NOT NULL, settings TEXT NOT NULL, prior TEXT,
+        finished INTEGER NOT NULL);
+    CREATE TABLE IF NOT EXISTS source (
+        name TEXT PRIMARY KEY, checkpoint TEXT, done INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS listed (
+        id BLOB PRIMARY KEY, json TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS fetched (
+        id BLOB PRIMARY KEY, json TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS facts (
+        sha256 BLOB PRIMARY KEY, json TEXT NOT NULL) WITHOUT ROWID;
+";
+
+/// What can go wrong with a journal.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    #[error("{}: {error}", path.display())]
+    Sqlite {
+        path: PathBuf,
+        error: rusqlite::Error,
+    },
+    #[error("{}: {error}", path.display())]
+    Io {
+        path: PathBuf,
+        error: std::io::Error,
+    },
+    #[error("{}: a row cannot be read ({error}); remove the file to ingest from the start", path.display())]
+    Row {
+        path: PathBuf,
+        error: serde_json::Error,
+    },
+    #[error("{}: the journal is of format {found}, this release writes {FORMAT}; finish with the release that wrote it, or remove the file", path.display())]
+    Format { path: PathBuf, found: i64 },
+    #[error("{}: an unfinished ingest has other settings or another time; repeat it with the same files, or add `--restart`", .0.display())]
+    OtherRun(PathBuf),
+}
+
+/// The outcome of fetching one sample.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FetchRecord {
+    /// Where the bytes were and what they were to be: fetched again when this changes.
+    pub asked: String,
+    /// The run that fetched: `retrieved_at` of the sample.
+    pub at: Timestamp,
+    #[serde(flatten)]
+    pub outcome: FetchOutcome,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FetchOutcome {
+    Stored {
+        sha256: Digest,
+        sha1: String,
+        bytes: u64,
+        content_type: Option<String>,
+        opt_out: Vec<String>,
+    },
+    Failed {
+        reason: Reason,
+        message: String,
+        opt_out: Vec<String>,
+    },
+}
+
+/// What the decoder said of some bytes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FactsRecord {
+    Facts(Box<Facts>),
+    Failed { reason: Reason, message: String },
+}
+
+/// What a run is started with.
+pub struct Start<'a> {
+    /// Digest of everything declared: another one is another run.
+    pub settings: &'a str,
+    pub asked: Option<Timestamp>,
+    pub now: Timestamp,
+    /// The latest release.
+    pub prior: Option<DatasetVersion>,
+    /// Forget an unfinished run.
+    pub restart: bool,
+}
+
+/// What a run, new or continued, goes by. A continued one compares with the
+/// release that was the latest when it began, even if its own is there already.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Run {
+    pub as_of: Timestamp,
+    pub prior: Option<DatasetVersion>,
+    pub continued: bool,
+}
+
+/// One sample as far as the stages have come.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    pub listed: Listed,
+    pub fetched: Option<FetchRecord>,
+    pub facts: Option<FactsRecord>,
+}
+
+/// The journal of one dataset. One process writes it (the run holds a lock).
+pub struct Journal {
+    path: PathBuf,
+    db: Connection,
+}
+
+type Result<T> = std::result::Result<T, JournalError>;
+
+impl Journal {
+    pub fn open(path: &Path) -> Result<Self> {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(|error| JournalError::Io {
+                path: folder.to_owned(),
+                error,
+            })?;
+        }
+        let wrap = |error| JournalError::Sqlite {
+            path: path.to_owned(),
+            error,
+        };
+        let db = Connection::open(path).map_err(wrap)?;
+        // WAL with NORMAL: a kill loses nothing; power loss may lose the last
+        // transactions but never tears one, and what they named is done again.
+        db.execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -65536;",
+        )
+        .map_err(wrap)?;
+        let found: i64 = db
+            .query_row("PRAGMA user_version", [], |r| r.get(0))
+            .map_err(wrap)?;
+        if found != 0 && found != FORMAT {
+            return Err(JournalError::Format {
+                path: path.to_owned(),
+                found,
+            });
+        }
+        db.execute_batch(TABLES).map_err(wrap)?;
+        db.pragma_update(None, "user_version", FORMAT)
+            .map_err(wrap)?;
+        Ok(Self {
+            path: path.to_owned(),
+            db,
+        })
+    }
+
+    fn wrap(&self, error: rusqlite::Error) -> JournalError {
+        JournalError::Sqlite {
+            path: self.path.clone(),
+            error,
+        }
+    }
+
+    fn parse<T: for<'a> Deserialize<'a>>(&self, json: &str) -> Result<T> {
+        serde_json::from_str(json).map_err(|error| JournalError::Row {
+            path: self.path.clone(),
+            error,
+        })
+    }
+
+    /// Starts a run, or continues the unfinished one, whose `as_of` wins when
+    /// none is asked for.
+    pub fn begin(&mut self, start: &Start) -> Result<Run> {
+        let open: Option<(String, String, Option<String>)> = self
+            .db
+            .query_row(
+                "SELECT as_of, settings, prior FROM run WHERE finished = 0",
+                [],
+                |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)),
+            )
+            .optional()
+            .map_err(|e| self.wrap(e))?;
+        if let Some((as_of, settings, prior)) = open.filter(|_| !start.restart) {
+            let as_of: Timestamp = self.parse(&as_of)?;
+            if settings != start.settings || start.asked.is_some_and(|a| a != as_of) {
+                return Err(JournalError::OtherRun(self.path.clone()));
+            }
+            let prior = prior.and_then(|v| v.parse().ok());
+            return Ok(Run {
+                as_of,
+                prior,
+                continued: true,
+            });
+        }
+        let as_of = start.asked.unwrap_or(start.now);
+        let prior = start.prior.map(|v| v.to_string());
+        let text = serde_json::to_string(&as_of).map_err(|error| JournalError::Row {
+            path: self.path.clone(),
+            error,
+        })?;
+        self.transaction(|t| {
+            t.execute("DELETE FROM listed", [])?;
+            t.execute("DELETE FROM source", [])?;
+            // A failure is tried again by the next run, never by a resumed one.
+            t.execute(
+                "DELETE FROM fetched WHERE json_extract(json, '$.failed') IS NOT NULL",
+                [],
+            )?;
+            t.execute(
+                "DELETE FROM facts WHERE json_extract(json, '$.failed') IS NOT NULL",
+                [],
+            )?;
+            t.execute("DELETE FROM run", [])?;
+            t.execute(
+                "INSERT INTO run VALUES (1, ?1, ?2, ?3, 0)",
+                params![text, start.settings, prior],
+            )?;
+            Ok(())
+        })?;
+        Ok(Run {
+            as_of,
+            prior: start.prior,
+            continued: false,
+        })
+    }
+
+    pub fn finish(&mut self) -> Result<()> {
+        self.db
+            .execute("UPDATE run SET finished = 1", [])
+            .map_err(|e| self.wrap(e))?;
+        Ok(())
+    }
+
+    fn transaction(
+        &mut self,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
+    ) -> Result<()> {
+        let path = self.path.clone();
+        let wrap = |error| JournalError::Sqlite { path, error };
+        let run = || {
+            let transaction = self.db.transaction()?;
+            work(&transaction)?;
+            transaction.commit()
+        };
+        run().map_err(wrap)
+    }
+
+    /// The checkpoint of a source and whether it is listed to the end.
+    pub fn checkpoint(&self, source: &str) -> Result<(Option<serde_json::Value>, bool)> {
+        let row: Option<(Option<String>, bool)> = self
+            .db
+            .query_row(
+                "SELECT checkpoint, done FROM source WHERE name = ?1",
+                [source],
+                |r| Ok((r.get(0)?, r.get(1)?)),
+            )
+            .optional()
+            .map_err(|e| self.wrap(e))?;
+        match row {
+            None => Ok((None, false)),
+            Some((checkpoint, done)) => {
+                let parsed = checkpoint.map(|c| self.parse(&c)).transpose()?;
+                Ok((parsed, done))
+            }
+        }
+    }
+
+    /// Commits a batch together with the checkpoint after it. A sample listed
+    /// again replaces its earlier row.
+    pub fn list(&mut self, source: &str, batch: &Batch) -> Result<()> {
+        let path = self.path.clone();
+        let text = |l: &Listed| {
+            serde_json::to_string(l).map_err(|error| JournalError::Row {
+                path: path.clone(),
+                error,
+            })
+        };
+        let rows: Vec<(SampleId, String)> = batch
+            .listed
+            .iter()
+            .map(|l| Ok((l.sample.sample_id, text(l)?)))
+            .collect::<Result<_>>()?;
+        let checkpoint = batch.checkpoint.to_string();
+        self.transaction(|t| {
+            let mut insert = t.prepare_cached(
+                "INSERT INTO listed VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET json = ?2",
+            )?;
+            for (id, json) in &rows {
+                insert.execute(params![id.as_bytes(), json])?;
+            }
+            t.execute(
+                "INSERT INTO source VALUES (?1, ?2, 0)
+                 ON CONFLICT (name) DO UPDATE SET checkpoint = ?2",
+                params![source, checkpoint],
+            )?;
+            Ok(())
+        })
+    }
+
+    pub fn listed_to_the_end(&mut self, source: &str) -> Result<()> {
+        self.transaction(|t| {
+            t.execute(
+                "INSERT INTO source VALUES (?1, NULL, 1) ON CONFLICT (name) DO UPDATE SET done = 1",
+                [source],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// Commits outcomes of fetching and decoding.
+    pub fn record(
+        &mut self,
+        fetched: &[(SampleId, FetchRecord)],
+        facts: &[(Digest, FactsRecord)],
+    ) -> Result<()> {
+        let path = self.path.clone();
+        let wrap = |error| JournalError::Row {
+            path: path.clone(),
+            error,
+        };
+        let fetched: Vec<_> = fetched
+            .iter()
+            .map(|(id, r)| Ok((id, serde_json::to_string(r).map_err(wrap)?)))
+            .collect::<Result<_>>()?;
+        let facts: Vec<_> = facts
+            .iter()
+            .map(|(d, r)| Ok((d, serde_json::to_string(r).map_err(wrap)?)))
+            .collect::<Result<_>>()?;
+        self.transaction(|t| {
+            let mut insert = t.prepare_cached("INSERT OR REPLACE INTO facts VALUES (?1, ?2)")?;
+            for (digest, json) in &facts {
+                insert.execute(params![digest.as_bytes(), json])?;
+            }
+            let mut insert = t.prepare_cached("INSERT OR REPLACE INTO fetched VALUES (?1, ?2)")?;
+            for (id, json) in &fetched {
+                insert.execute(params![id.as_bytes(), json])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Forgets that a sample was fetched (its bytes are gone from the store).
+    pub fn forget(&mut self, ids: &[SampleId]) -> Result<()> {
+        self.transaction(|t| {
+            let mut delete = t.prepare_cached("DELETE FROM fetched WHERE id = ?1")?;
+            for id in ids {
+                delete.execute([id.as_bytes()])?;
+            }
+            Ok(())
+        })
+    }
+
+    pub fn is_listed(&self, id: SampleId) -> Result<bool> {
+        let mut statement = self
+            .db
+            .prepare_cached("SELECT 1 FROM listed WHERE id = ?1")
+            .map_err(|e| self.wrap(e))?;
+        statement.exists([id.as_bytes()]).map_err(|e| self.wrap(e))
+    }
+
+    pub fn count(&self) -> Result<u64> {
+        let count = self
+            .db
+            .query_row("SELECT count(*) FROM listed", [], |r| r.get::<_, i64>(0));
+        Ok(count.map_err(|e| self.wrap(e))?.max(0) as u64)
+    }
+
+    /// Entries after `after` in the order of their ids, at most `limit`.
+    pub fn page(&self, after: Option<SampleId>, limit: usize) -> Result<Vec<Entry>> {
+        let floor = after.map(|id| id.as_bytes().to_vec()).unwrap_or_default();
+        self.entries(
+            "SELECT l.json, f.json, x.json FROM listed l
+             LEFT JOIN fetched f ON f.id = l.id
+             LEFT JOIN facts x ON x.sha256 = unhex(json_extract(f.json, '$.stored.sha256'))
+             WHERE l.id > ?1 ORDER BY l.id LIMIT ?2",
+            params![floor, limit as i64],
+        )
+    }
+
+    pub fn entry(&self, id: SampleId) -> Result<Option<Entry>> {
+        let found = self.entries(
+            "SELECT l.json, f.json, x.json FROM listed l
+             LEFT JOIN fetched f ON f.id = l.id
+             LEFT JOIN facts x ON x.sha256 = unhex(json_extract(f.json, '$.stored.sha256'))
+             WHERE l.id = ?1",
+            params![id.as_bytes()],
+        )?;
+        Ok(found.into_iter().next())
+    }
+
+    fn entries(&self, sql: &str, params: impl rusqlite::Params) -> Result<Vec<Entry>> {
+        type Row = (String, Option<String>, Option<String>);
+        let mut statement = self.db.prepare_cached(sql).map_err(|e| self.wrap(e))?;
+        let rows = statement
+            .query_map(params, |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))
+            .and_then(|rows| rows.collect::<rusqlite::Result<Vec<Row>>>())
+            .map_err(|e| self.wrap(e))?;
+        rows.into_iter()
+            .map(|(listed, fetched, facts)| {
+                Ok(Entry {
+                    listed: self.parse(&listed)?,
+                    fetched: fetched.map(|j| self.parse(&j)).transpose()?,
+                    facts: facts.map(|j| self.parse(&j)).transpose()?,
+                })
+            })
+            .collect()
+    }
+}

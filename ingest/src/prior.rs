@@ -1,0 +1,139 @@
+//! What the latest release said of each sample, kept small: enough to see what
+//! changed and to keep splits where they are.
+
+use std::collections::HashMap;
+
+use fairframe_schemas::{
+    DatasetVersion, Digest, Layout, Name, Reason, Sample, SampleId, Split, Status,
+    recall::RecallList, release::Summary, version::Change,
+};
+use sha2::{Digest as _, Sha256};
+
+use crate::manifest::{ManifestError, ReleaseReader, as_released};
+
+/// One row of the latest release.
+#[derive(Debug, Clone, Copy)]
+pub struct PriorRow {
+    pub status: Status,
+    pub digest: Option<Digest>,
+    pub split: Option<Split>,
+    title: u64,
+    row: u64,
+}
+
+/// The latest release of a dataset.
+#[derive(Default)]
+pub struct Prior {
+    pub version: Option<DatasetVersion>,
+    pub rows: HashMap<SampleId, PriorRow>,
+    pub recall: Option<RecallList>,
+    pub summary: Option<Summary>,
+}
+
+/// Versions of a dataset, oldest first.
+pub fn versions(layout: &Layout, dataset: &Name) -> Vec<DatasetVersion> {
+    let entries = std::fs::read_dir(layout.dataset(dataset))
+        .into_iter()
+        .flatten();
+    let mut found: Vec<DatasetVersion> = entries
+        .filter_map(|e| e.ok()?.file_name().to_str()?.parse().ok())
+        .collect();
+    found.sort();
+    found
+}
+
+fn short(bytes: &[u8]) -> u64 {
+    let digest = Sha256::digest(bytes);
+    let mut eight = [0u8; 8];
+    eight.copy_from_slice(&digest[..8]);
+    u64::from_le_bytes(eight)
+}
+
+/// A number that changes with anything a release says of a sample.
+fn row_hash(sample: &Sample) -> u64 {
+    short(&serde_json::to_vec(&as_released(sample)).unwrap_or_default())
+}
+
+fn title_hash(sample: &Sample) -> u64 {
+    short(sample.title.as_deref().unwrap_or_default().as_bytes())
+}
+
+impl Prior {
+    pub fn load(
+        layout: &Layout,
+        dataset: &Name,
+        version: Option<DatasetVersion>,
+    ) -> Result<Self, ManifestError> {
+        let Some(version) = version else {
+            return Ok(Self::default());
+        };
+        let folder = layout.release(dataset, version);
+        let reader = ReleaseReader::open(&folder)?;
+        let mut rows = HashMap::new();
+        for batch in reader.accepted().chain(reader.excluded()) {
+            for sample in batch? {
+                let row = PriorRow {
+                    status: sample.status,
+                    digest: sample.media_sha256,
+                    split: sample.split,
+                    title: title_hash(&sample),
+                    row: row_hash(&sample),
+                };
+                rows.insert(sample.sample_id, row);
+            }
+        }
+        let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap_or_default();
+        Ok(Self {
+            version: Some(version),
+            rows,
+            recall: serde_json::from_str(&read("recall.json")).ok(),
+            summary: serde_json::from_str(&read("summary.json")).ok(),
+        })
+    }
+
+    /// Notes on a row what happened upstream since the latest release.
+    pub fn compare_upstream(&self, sample: &mut Sample) {
+        let Some(before) = self.rows.get(&sample.sample_id) else {
+            return;
+        };
+        let lost = [Reason::UpstreamMissing, Reason::UpstreamHidden];
+        let was_there = matches!(before.status, Status::Accepted | Status::Withdrawn);
+        if was_there && sample.reasons.iter().any(|r| lost.contains(r)) {
+            sample.add_reason(Reason::UpstreamDeleted);
+        }
+        if before.status != Status::Accepted || sample.status != Status::Accepted {
+            return;
+        }
+        if sample.landing_url.is_some() && title_hash(sample) != before.title {
+            sample.add_reason(Reason::UpstreamRenamed);
+        }
+        if sample.media_sha256.is_some()
+            && before
+                .digest
+                .is_some_and(|d| sample.media_sha256 != Some(d))
+        {
+            sample.add_reason(Reason::UpstreamReplaced);
+        }
+    }
+
+    /// What one row changes: MAJOR when something accepted is gone or other
+    /// than it was (bytes, split), MINOR when it is new, PATCH for the rest.
+    pub fn change(&self, sample: &Sample) -> Change {
+        let accepted = sample.status == Status::Accepted;
+        match self.rows.get(&sample.sample_id) {
+            None if accepted => Change::Minor,
+            None => Change::Patch,
+            Some(before) => match (before.status == Status::Accepted, accepted) {
+                (true, false) => Change::Major,
+                (true, true)
+                    if before.digest != sample.media_sha256 || before.split != sample.split =>
+                {
+                    Change::Major
+                }
+                (false, true) => Change::Minor,
+                _ if before.row != row_hash(sample) => Change::Patch,
+                _ => Change::None,
+            },
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! `fairframe verify`: everything a release promises, checked offline.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    fs,
+    path::Path,
+};
+
+use fairframe_schemas::{
+    ConsentState, Digest, Layout, Sample, SampleId, Split, Status, licence, recall::RecallList,
+    release::Summary,
+};
+
+use crate::{
+    digest,
+    manifest::{ManifestError, ReleaseReader},
+};
+
+/// One broken promise.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub struct Problem {
+    /// Which rule: `digest`, `file`, `schema`, `id`, `licence`, `consent`, `split`, `order`,
+    /// `count`, `recall`, `media`.
+    pub rule: &'static str,
+    /// File, sample or group.
+    pub at: String,
+    pub problem: String,
+}
+
+/// What was looked at, and what is wrong with it.
+#[derive(Debug, Clone, Default, serde::Serialize)]
+pub struct Verified {
+    pub files: u64,
+    pub rows: u64,
+    /// Media files whose digest was checked.
+    pub media: u64,
+    /// The first [`MAX_SHOWN`] of each rule.
+    pub problems: Vec<Problem>,
+    /// All problems by rule.
+    pub counts: BTreeMap<&'static str, u64>,
+}
+
+/// Problems kept of each rule; the rest is counted.
+pub const MAX_SHOWN: u64 = 20;
+
+impl Verified {
+    fn add(&mut self, rule: &'static str, at: impl ToString, problem: impl ToString) {
+        let count = self.counts.entry(rule).or_default();
+        *count += 1;
+        if *count <= MAX_SHOWN {
+            let (at, problem) = (at.to_string(), problem.to_string());
+            self.problems.push(Problem { rule, at, problem });
+        }
+    }
+
+    pub fn is_sound(&self) -> bool {
+        self.counts.is_empty()
+    }
+}
+
+/// Checks a release folder; with `layout`, the bytes of its media too.
+pub fn verify(folder: &Path, layout: Option<&Layout>) -> Result<Verified, ManifestError> {
+    let mut v = Verified::default();
+    let reader = ReleaseReader::open(folder)?;
+    check_sums(folder, &mut v)?;
+    let recalled = read_recall(folder, &mut v);
+    let mut splits: HashMap<String, Split> = HashMap::new();
+    let mut together: HashMap<(&'static str, String), Split> = HashMap::new();
+    let mut ids: HashSet<SampleId> = HashSet::new();
+    let mut by_status: BTreeMap<Status, u64> = BTreeMap::new();
+
+    let mut last = None;
+    for batch in reader.accepted() {
+        for sample in batch? {
+            check_row(&sample, &mut v, &mut ids, &mut by_status);
+            check_accepted(&sample, &recalled, &mut v);
+            check_split(&sample, &mut splits, &mut together, &mut v);
+            let key = order_key(&sample);
+            if last.as_ref().is_some_and(|l| *l > key) {
+                v.add("order", sample.sample_id, "the row stands out of order");
+            }
+            last = Some(key);
+            if let (Some(layout), Some(digest)) = (layout, &sample.media_sha256) {
+                check_media(layout, digest, &sample, &mut v);
+            }
+        }
+    }
+    for batch in reader.excluded() {
+        for sample in batch? {
+            check_row(&sample, &mut v, &mut ids, &mut by_status);
+            if sample.status == Status::Accepted {
+                v.add(
+                    "count",
+                    sample.sample_id,
+                    "an accepted row stands among the excluded",
+                );
+            } else if sample.reasons.is_empty() {
+                v.add("count", sample.sample_id, "an excluded row gives no reason");
+            }
+        }
+    }
+    check_summary(folder, &by_status, &mut v);
+    Ok(v)
+}
+
+/// Region, country, id; unknown last.
+fn order_key(s: &Sample) -> ((bool, String), (bool, String), SampleId) {
+    let part = |t: &Option<String>| (t.is_none(), t.clone().unwrap_or_default());
+    (part(&s.region), part(&s.country), s.sample_id)
+}
+
+fn check_sums(folder: &Path, v: &mut Verified) -> Result<(), ManifestError> {
+    let path = folder.join("SHA256SUMS");
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(e) => {
+            v.add("file", path.display(), e);
+            return Ok(());
+        }
+    };
+    let mut listed = HashSet::new();
+    for (index, line) in text.lines().enumerate() {
+        let parts = line.split_once("  ");
+        let Some((digest, name)) = parts.and_then(|(d, n)| Some((d.parse::<Digest>().ok()?, n)))
+        else {
+            v.add(
+                "digest",
+                format!("SHA256SUMS, line {}", index + 1),
+                "not `<sha256>  <name>`",
+            );
+            continue;
+        };
+        if name.contains(['/', '\\']) || name.starts_with('.') {
+            v.add("file", name, "the name leaves the folder");
+            continue;
+        }
+        listed.insert(name.to_owned());
+        v.files += 1;
+        match digest::of_file(&folder.join(name)) {
+            Ok((found, _)) if found == digest => {}
+            Ok((found, _)) => v.add("digest", name, format!("sha256 is {found}, not {digest}")),
+            Err(e) => v.add("file", name, e),
+        }
+    }
+    let entries = fs::read_dir(folder).map_err(|error| ManifestError::Io {
+        path: folder.to_owned(),
+        error,
+    })?;
+    for name in entries.filter_map(|e| e.ok()?.file_name().into_string().ok()) {
+        if name != "SHA256SUMS" && !listed.contains(&name) {
+            v.add("file", name, "the file is not in SHA256SUMS");
+        }
+    }
+    Ok(())
+}
+
+fn read_recall(folder: &Path, v: &mut Verified) -> HashSet<SampleId> {
+    let path = folder.join("recall.json");
+    let read = fs::read_to_string(&path).map_err(|e| e.to_string());
+    let parsed =
+        read.and_then(|t| serde_json::from_str::<RecallList>(&t).map_err(|e| e.to_string()));
+    match parsed {
+        Ok(list) => list.entries.iter().map(|e| e.sample_id).collect(),
+        Err(e) => {
+            v.add("recall", "recall.json", e);
+            HashSet::new()
+        }
+    }
+}
+
+fn check_row(
+    sample: &Sample,
+    v: &mut Verified,
+    ids: &mut HashSet<SampleId>,
+    by_status: &mut BTreeMap<Status, u64>,
+) {
+    v.rows += 1;
+    *by_status.entry(sample.status).or_default() += 1;
+    if SampleId::new(&sample.source, &sample.source_key) != sample.sample_id {
+        v.add(
+            "id",
+            sample.sample_id,
+            "the id is not that of `source` and `source_key`",
+        );
+    }
+    if !ids.insert(sample.sample_id) {
+        v.add("id", sample.sample_id, "the id stands twice");
+    }
+    let worst = sample
+        .reasons
+        .iter()
+        .map(|r| r.status())
+        .max()
+        .unwrap_or(Status::Accepted);
+    if worst > sample.status {
+        v.add(
+            "count",
+            sample.sample_id,
+            "the status is milder than its reasons",
+        );
+    }
+}
+
+fn check_accepted(sample: &Sample, recalled: &HashSet<SampleId>, v: &mut Verified) {
+    let id = sample.sample_id;
+    if sample.status != Status::Accepted {
+        v.add(
+            "count",
+            id,
+            format!(
+                "a row of status `{}` stands among the accepted",
+                sample.status
+            ),
+        );
+    }
+    match &sample.licence {
+        None => v.add("licence", id, "accepted without a licence"),
+        Some(text) => {
+            if let Err(e) = licence::parse(text) {
+                v.add("licence", id, e);
+            }
+        }
+    }
+    if !sample.subject_ids.is_empty() && sample.consent_state != Some(ConsentState::Given) {
+        v.add("consent", id, "people are shown without a consent in force");
+    }
+    if recalled.contains(&id) {
+        v.add(
+            "recall",
+            id,
+            "the sample is on the recall list and accepted",
+        );
+    }
+}
+
+/// What must stand in one split: the group, each subject, each picture's bytes.
+fn check_split(
+    sample: &Sample,
+    splits: &mut HashMap<String, Split>,
+    together: &mut HashMap<(&'static str, String), Split>,
+    v: &mut Verified,
+) {
+    let Some(split) = sample.split else {
+        v.add("split", sample.sample_id, "an accepted sample has no split");
+        return;
+    };
+    if let Some(group) = &sample.split_group {
+        let first = *splits.entry(group.clone()).or_insert(split);
+        if first != split {
+            v.add(
+                "split",
+                group,
+                format!("the group stands in `{first}` and `{split}`"),
+            );
+        }
+    }
+    let subjects = sample.subject_ids.iter();
+    let subjects = subjects.map(|s| ("subject", format!("{}/{s}", sample.source)));
+    let bytes = sample.media_sha256.iter().map(|d| ("media", d.to_string()));
+    for key in subjects.chain(bytes) {
+        let what = format!("{} {}", key.0, key.1);
+        let first = *together.entry(key).or_insert(split);
+        if first != split {
+            v.add(
+                "split",
+                what,
+                format!("it stands in `{first}` and `{split}`"),
+            );
+        }
+    }
+}
+
+fn check_media(layout: &Layout, digest: &Digest, sample: &Sample, v: &mut Verified) {
+    v.media += 1;
+    match digest::of_file(&layout.media(digest)) {
+        Ok((found, _)) if found == *digest => {}
+        Ok((found, _)) => v.add(
+            "media",
+            sample.sample_id,
+            format!("the bytes have sha256 {found}"),
+        ),
+        Err(e) => v.add("media", sample.sample_id, e),
+    }
+}
+
+fn check_summary(folder: &Path, by_status: &BTreeMap<Status, u64>, v: &mut Verified) {
+    let read = fs::read_to_string(folder.join("summary.json")).map_err(|e| e.to_string());
+    let parsed = read.and_then(|t| serde_json::from_str::<Summary>(&t).map_err(|e| e.to_string()));
+    match parsed {
+        Err(e) => v.add("count", "summary.json", e),
+        Ok(summary) => {
+            let counts = &summary.counts;
+            if counts.by_status != *by_status {
+                v.add(
+                    "count",
+                    "summary.json",
+                    "counts by status are not those of the rows",
+                );
+            }
+            if counts.listed != by_status.values().sum::<u64>() {
+                v.add(
+                    "count",
+                    "summary.json",
+                    "samples listed and rows differ in number",
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! `fairframe demo`: the whole way on the bundled samples.
+
+mod replay;
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use clap::Parser;
+use fairframe_ingest::{
+    media::WorkerCommand,
+    recall,
+    run::{Declared, Outcome, Settings},
+    verify::verify,
+};
+use fairframe_schemas::{DatasetVersion, Layout, Timestamp};
+
+use crate::{
+    Common, eval,
+    exit::{self, Doing, Failure},
+    ingest::{declared, describe, ingest},
+    serve::ServeArgs,
+};
+
+#[derive(Debug, clap::Args)]
+pub struct DemoArgs {
+    /// Folder of the bundled datasets
+    #[arg(long, value_name = "DIR", default_value = "datasets")]
+    datasets: PathBuf,
+    /// Serve the result afterwards
+    #[arg(long)]
+    serve: bool,
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+}
+
+#[derive(clap::Parser)]
+struct Eval {
+    #[command(flatten)]
+    args: eval::EvalArgs,
+}
+
+/// Before one of the three actors withdrew, and after: the demo's clock.
+const BEFORE: &str = "2026-09-01T00:00:00Z";
+const AFTER: &str = "2026-11-01T00:00:00Z";
+
+impl DemoArgs {
+    pub fn run(self, common: &Common) -> Result<u8, Failure> {
+        let layout = Layout::new(&common.root);
+        let at = |text: &str| text.parse::<Timestamp>().doing("read the demo's date");
+        let (before, after) = (at(BEFORE)?, at(AFTER)?);
+
+        eprintln!("\n1. Photos: recorded Wikimedia Commons answers and a crowdsourced drop");
+        let photos = self.photos(&layout, after, common)?;
+        print!("{}", describe(&photos));
+
+        eprintln!("\n2. Actor videos, on {BEFORE}: all three have given consent");
+        let actors = vec![declared(&self.datasets.join("actors/source.toml"))?];
+        let first = ingest(&settings(&layout, actors.clone(), before)?, common)?;
+        print!("{}", describe(&first));
+
+        eprintln!("\n3. A researcher's copy of that version");
+        let copy = copy_media(&layout, &first)?;
+
+        eprintln!("\n4. The same session on {AFTER}: one has withdrawn");
+        let second = ingest(&settings(&layout, actors, after)?, common)?;
+        print!("{}", describe(&second));
+
+        eprintln!("\n5. The recall list, applied to the researcher's copy");
+        let list =
+            recall::read_list(&second.folder.join("recall.json")).doing("read the recall list")?;
+        let recalled = recall::apply(&copy, &list, false).doing("recall")?;
+        println!(
+            "  {} files removed from {}",
+            recalled.removed.len(),
+            copy.display()
+        );
+
+        eprintln!("\n6. Verify");
+        for release in [&photos, &second] {
+            let found = verify(&release.folder, Some(&layout)).doing("verify")?;
+            let verdict = if found.is_sound() {
+                "sound"
+            } else {
+                "NOT sound"
+            };
+            println!(
+                "  {} {}: {verdict}; {} files, {} rows, {} media checked",
+                release.dataset, release.version, found.files, found.rows, found.media
+            );
+            for p in &found.problems {
+                println!("    {}: {}: {}", p.rule, p.at, p.problem);
+            }
+        }
+
+        eprintln!("\n7. A detector's scores judged");
+        self.reports(&layout)?;
+
+        println!("\nEverything is in {}", common.root.display());
+        for release in [&photos, &second] {
+            println!("  card: {}", release.folder.join("card.html").display());
+        }
+        if self.serve {
+            return ServeArgs {
+                listen: self.listen,
+            }
+            .run(common);
+        }
+        Ok(exit::OK)
+    }
+
+    /// Ingests Commons as replayed on loopback, by the same client as live, and the drop.
+    fn photos(&self, layout: &Layout, at: Timestamp, common: &Common) -> Result<Outcome, Failure> {
+        let runtime = tokio::runtime::Runtime::new().doing("start the runtime")?;
+        let commons = self.datasets.join("demo-commons");
+        let (address, server) = runtime
+            .block_on(replay::serve(&commons.join("replay")))
+            .doing("start the replay server")?;
+        let mut replayed = declared(&commons.join("source.toml"))?;
+        if let Some(wiki) = &mut replayed.toml.wikimedia {
+            wiki.api = format!("http://{address}/w/api.php");
+        }
+        let drop = declared(&self.datasets.join("drop/source.toml"))?;
+        let outcome = ingest(&settings(layout, vec![drop, replayed], at)?, common);
+        server.abort();
+        outcome
+    }
+
+    fn reports(&self, layout: &Layout) -> Result<(), Failure> {
+        let predictions = self
+            .datasets
+            .join("dfdc/predictions_1.json")
+            .display()
+            .to_string();
+        let out = layout.reports().join("dfdc").display().to_string();
+        let line = [
+            "eval",
+            "--form",
+            "detection",
+            "--solution",
+            &predictions,
+            "--submission",
+            &predictions,
+            "--truth-threshold",
+            "0.5",
+            "--out",
+            &out,
+        ];
+        let Eval { args } = Eval::parse_from(line);
+        eval::run(&args, &mut std::io::stdout()).doing("evaluate")?;
+        Ok(())
+    }
+}
+
+fn settings(layout: &Layout, sources: Vec<Declared>, at: Timestamp) -> Result<Settings, Failure> {
+    Ok(Settings {
+        layout: layout.clone(),
+        sources,
+        as_of: Some(at),
+        now: at,
+        restart: false,
+        worker: WorkerCommand::this_binary().doing("find this program")?,
+        parallel: std::thread::available_parallelism().map_or(2, usize::from),
+    })
+}
+
+/// What a researcher has after a download: the media by sample id.
+fn copy_media(layout: &Layout, release: &Outcome) -> Result<PathBuf, Failure> {
+    let copy = layout.root().join("researcher-copy");
+    fs::create_dir_all(&copy).doing("make the copy's folder")?;
+    let reader = fairframe_ingest::manifest::ReleaseReader::open(&release.folder)
+        .doing("open the release")?;
+    let mut files = 0;
+    for rows in reader.accepted() {
+        for sample in rows.doing("read the release")? {
+            if let Some(digest) = sample.media_sha256 {
+                let name = copy.join(sample.sample_id.to_string());
+                fs::copy(layout.media(&digest), &name).doing("copy media")?;
+                files += 1;
+            }
+        }
+    }
+    println!("  {files} files in {}", copy.display());
+    Ok(copy)
+}

@@ -1,0 +1,111 @@
+//! `fairframe ingest`.
+
+use std::path::{Path, PathBuf};
+
+use fairframe_ingest::{
+    media::WorkerCommand,
+    run::{Declared, Outcome, Settings, run},
+};
+use fairframe_schemas::{Layout, SourceToml, Status, Timestamp};
+
+use crate::{
+    Common,
+    exit::{self, Doing, Failure},
+    progress::Progress,
+};
+
+#[derive(Debug, clap::Args)]
+pub struct IngestArgs {
+    /// `source.toml` files of one dataset
+    #[arg(required = true, value_name = "SOURCE.TOML")]
+    sources: Vec<PathBuf>,
+    /// The moment at which consents are judged [default: now]
+    #[arg(long, value_name = "RFC 3339")]
+    at: Option<Timestamp>,
+    /// Forget an unfinished ingest of the dataset
+    #[arg(long)]
+    restart: bool,
+    /// Decoders at a time [default: all cores]
+    #[arg(long, value_name = "N")]
+    decoders: Option<usize>,
+    /// Only check the source files
+    #[arg(long)]
+    check: bool,
+}
+
+impl IngestArgs {
+    pub fn run(self, common: &Common) -> Result<u8, Failure> {
+        let sources: Vec<Declared> = self
+            .sources
+            .iter()
+            .map(|path| declared(path))
+            .collect::<Result<_, _>>()?;
+        if self.check {
+            return Ok(exit::OK);
+        }
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        let settings = Settings {
+            layout: Layout::new(&common.root),
+            sources,
+            as_of: self.at,
+            now: chrono::Utc::now(),
+            restart: self.restart,
+            worker: WorkerCommand::this_binary().doing("find this program")?,
+            parallel: self.decoders.unwrap_or(cores),
+        };
+        let outcome = ingest(&settings, common)?;
+        if common.json {
+            exit::print_json(&outcome.summary)?;
+        } else {
+            print!("{}", describe(&outcome));
+        }
+        Ok(exit::OK)
+    }
+}
+
+/// Reads a `source.toml`.
+pub fn declared(path: &Path) -> Result<Declared, Failure> {
+    let doing = || format!("read {}", path.display());
+    let text = std::fs::read_to_string(path).doing(doing())?;
+    let toml = SourceToml::parse(&text).doing(doing())?;
+    let folder = path.parent().map(Path::to_owned).unwrap_or_default();
+    let folder = std::path::absolute(&folder).doing(doing())?;
+    Ok(Declared { toml, text, folder })
+}
+
+/// Runs an ingest with progress on stderr.
+pub fn ingest(settings: &Settings, common: &Common) -> Result<Outcome, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .doing("start the runtime")?;
+    let progress = Progress::new(common.quiet);
+    runtime.block_on(run(settings, &progress)).doing("ingest")
+}
+
+/// What a person reads at the end: counts in and out, where it is.
+pub fn describe(outcome: &Outcome) -> String {
+    let counts = &outcome.summary.counts;
+    let mut text = format!(
+        "{} {}{}\n",
+        outcome.dataset,
+        outcome.version,
+        if outcome.written {
+            ""
+        } else {
+            " (nothing changed: no new version)"
+        },
+    );
+    text.push_str(&format!("  {:>9} listed\n", counts.listed));
+    for status in Status::ALL {
+        let n = counts.of(*status);
+        if n > 0 {
+            text.push_str(&format!("  {n:>9} {status}\n"));
+        }
+    }
+    for (reason, n) in &counts.by_reason {
+        text.push_str(&format!("            {n} {reason}: {}\n", reason.text()));
+    }
+    text.push_str(&format!("  {}\n", outcome.folder.display()));
+    text
+}

@@ -1,0 +1,133 @@
+//! Progress as a person sees it: a bar on a terminal, a line every few seconds elsewhere.
+
+use std::{
+    io::IsTerminal,
+    sync::Mutex,
+    time::{Duration, Instant},
+};
+
+use fairframe_ingest::reporter::Reporter;
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Seconds between lines where there is no terminal.
+const EVERY: Duration = Duration::from_secs(5);
+
+pub struct Progress {
+    quiet: bool,
+    terminal: bool,
+    stage: Mutex<Option<Stage>>,
+}
+
+struct Stage {
+    name: String,
+    total: Option<u64>,
+    done: u64,
+    began: Instant,
+    said: Instant,
+    bar: Option<ProgressBar>,
+}
+
+impl Progress {
+    pub fn new(quiet: bool) -> Self {
+        Self {
+            quiet,
+            terminal: std::io::stderr().is_terminal(),
+            stage: Mutex::new(None),
+        }
+    }
+
+    fn with(&self, work: impl FnOnce(&mut Option<Stage>)) {
+        work(&mut self.stage.lock().unwrap_or_else(|e| e.into_inner()));
+    }
+}
+
+impl Stage {
+    fn line(&self) -> String {
+        let rate = self.done as f64 / self.began.elapsed().as_secs_f64().max(1e-3);
+        let left = match self.total {
+            Some(total) if self.done > 0 && total > self.done => {
+                format!(", {:.0} s left", (total - self.done) as f64 / rate)
+            }
+            _ => String::new(),
+        };
+        let total = self.total.map(|t| format!(" of {t}")).unwrap_or_default();
+        format!(
+            "{}: {}{total}, {rate:.0} a second{left}",
+            self.name, self.done
+        )
+    }
+
+    fn end(self, quiet: bool) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+        if !quiet {
+            eprintln!(
+                "{}: {} in {:.1} s",
+                self.name,
+                self.done,
+                self.began.elapsed().as_secs_f64()
+            );
+        }
+    }
+}
+
+impl Reporter for Progress {
+    fn stage(&self, name: &str, total: Option<u64>) {
+        self.with(|stage| {
+            if let Some(ended) = stage.take() {
+                ended.end(self.quiet);
+            }
+            let bar = (self.terminal && !self.quiet).then(|| {
+                let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
+                let form = match total {
+                    Some(_) => "{msg} {bar:30} {pos}/{len} {per_sec} {eta} left",
+                    None => "{spinner} {msg} {pos} {per_sec}",
+                };
+                if let Ok(style) = ProgressStyle::with_template(form) {
+                    bar.set_style(style);
+                }
+                bar.set_message(name.to_owned());
+                bar
+            });
+            let now = Instant::now();
+            *stage = Some(Stage {
+                name: name.to_owned(),
+                total,
+                done: 0,
+                began: now,
+                said: now,
+                bar,
+            });
+        });
+    }
+
+    fn advance(&self, steps: u64) {
+        self.with(|stage| {
+            let Some(stage) = stage else { return };
+            stage.done += steps;
+            if let Some(bar) = &stage.bar {
+                bar.inc(steps);
+            } else if !self.quiet && stage.said.elapsed() >= EVERY {
+                stage.said = Instant::now();
+                eprintln!("{}", stage.line());
+            }
+        });
+    }
+
+    fn message(&self, text: &str) {
+        if !self.quiet {
+            eprintln!("{text}");
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.with(|stage| {
+            if let Some(ended) = stage.take() {
+                ended.end(self.quiet);
+            }
+        });
+    }
+}

@@ -1,0 +1,543 @@
+//! Every route, in process: what is there, what is not, what may not be.
+
+mod support;
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    http::{HeaderMap, Method, Request, StatusCode, header},
+};
+use fairframe_schemas::{Digest, Layout, Sample, Summary};
+use tower::ServiceExt;
+
+struct TestApp {
+    router: Router,
+    layout: Layout,
+    samples: Vec<Sample>,
+    summary: Summary,
+    _root: tempfile::TempDir,
+}
+
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    bytes: Vec<u8>,
+}
+
+impl Answer {
+    fn text(&self) -> &str {
+        std::str::from_utf8(&self.bytes).unwrap()
+    }
+
+    fn header(&self, name: header::HeaderName) -> &str {
+        self.headers.get(&name).map_or("", |v| v.to_str().unwrap())
+    }
+}
+
+impl TestApp {
+    fn new() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let layout = Layout::new(root.path());
+        let (samples, summary) = support::demo(&layout);
+        let report = layout.reports().join("first");
+        std::fs::create_dir_all(&report).unwrap();
+        std::fs::write(
+            report.join("report.html"),
+            "<!doctype html><title>r</title>",
+        )
+        .unwrap();
+        std::fs::write(report.join("report.json"), "{}").unwrap();
+        std::fs::write(report.join("secret.txt"), "hidden truth").unwrap();
+        Self {
+            router: fairframe_web::router(layout.clone()),
+            layout,
+            samples,
+            summary,
+            _root: root,
+        }
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(header::HeaderName, &str)],
+    ) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        request = request.header(header::HOST, "data.example");
+        for (name, value) in headers {
+            request = request.header(name, *value);
+        }
+        let request = request.body(Body::empty()).unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (head, body) = response.into_parts();
+        Answer {
+            status: head.status,
+            headers: head.headers,
+            bytes: to_bytes(body, 64 << 20).await.unwrap().to_vec(),
+        }
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.ask(Method::GET, path, &[]).await
+    }
+
+    fn digest(&self, title: &str) -> Digest {
+        let has = |s: &&Sample| s.title.as_deref().is_some_and(|t| t.contains(title));
+        self.samples.iter().find(has).unwrap().media_sha256.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn every_page_is_there() {
+    let app = TestApp::new();
+    for (path, word) in [
+        ("/", "Photos &#38; places"),
+        ("/datasets/photos", "2.0.0"),
+        ("/datasets/photos/1.0.0/", "older version"),
+        (
+            "/datasets/photos/2.0.0/",
+            "1 sample withdrawn in this version",
+        ),
+        (
+            "/datasets/photos/2.0.0/samples",
+            "Farmhouse below the pines",
+        ),
+        ("/datasets/photos/2.0.0/samples?page=1", "Italy"),
+        ("/reports", "first"),
+        ("/reports/first/", "report.json"),
+    ] {
+        let answer = app.get(path).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.text());
+        assert!(
+            answer.text().contains(word),
+            "{path} lacks `{word}`:\n{}",
+            answer.text()
+        );
+        assert!(
+            answer.header(header::CONTENT_TYPE).starts_with("text/html"),
+            "{path}"
+        );
+    }
+    for (from, to) in [
+        ("/datasets", "/"),
+        ("/datasets/photos/", "/datasets/photos"),
+        ("/datasets/photos/2.0.0", "/datasets/photos/2.0.0/"),
+        ("/reports/first", "/reports/first/"),
+    ] {
+        let answer = app.get(from).await;
+        assert_eq!(answer.status, StatusCode::PERMANENT_REDIRECT, "{from}");
+        assert_eq!(answer.header(header::LOCATION), to);
+    }
+    assert_eq!(app.get("/assets/style.css").await.status, StatusCode::OK);
+    assert_eq!(app.get("/assets/icon.svg").await.status, StatusCode::OK);
+    assert_eq!(app.get("/healthz").await.text(), "ok\n");
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_a_page_with_a_way_back() {
+    let app = TestApp::new();
+    for path in [
+        "/nowhere",
+        "/datasets/none",
+        "/datasets/photos/9.9.9/",
+        "/datasets/photos/latest/",
+        "/datasets/photos/2.0.0/samples?page=0",
+        "/datasets/photos/2.0.0/samples?page=2",
+        "/datasets/photos/2.0.0/samples?page=-1",
+        "/datasets/photos/2.0.0/samples?page=99999999999999999999999",
+        "/data/photos/2.0.0/nothing.parquet",
+        "/reports/none/",
+        "/reports/first/groups.parquet",
+        "/media/abc",
+        "/thumbnails/abc",
+    ] {
+        let answer = app.get(path).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
+        assert!(
+            answer.text().contains("href=\"/\""),
+            "{path}: {}",
+            answer.text()
+        );
+    }
+}
+
+#[tokio::test]
+async fn nothing_can_be_written() {
+    let app = TestApp::new();
+    for method in [Method::POST, Method::PUT, Method::DELETE, Method::PATCH] {
+        for path in [
+            "/",
+            "/datasets/photos",
+            "/data/photos/2.0.0/SHA256SUMS",
+            "/media/abc",
+        ] {
+            let answer = app.ask(method.clone(), path, &[]).await;
+            assert_eq!(
+                answer.status,
+                StatusCode::METHOD_NOT_ALLOWED,
+                "{method} {path}"
+            );
+            assert!(answer.header(header::ALLOW).contains("GET"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_path_leaves_a_release() {
+    let app = TestApp::new();
+    let outside = app.layout.root().join("secret");
+    std::fs::write(&outside, "secret").unwrap();
+    let folder = app
+        .layout
+        .release(&app.summary.dataset, app.summary.version);
+    std::fs::write(folder.join("unlisted.txt"), "secret").unwrap();
+    for path in [
+        "/data/photos/2.0.0/../../../secret",
+        "/data/photos/2.0.0/..%2f..%2f..%2fsecret",
+        "/data/photos/2.0.0/%2e%2e%2f%2e%2e%2f%2e%2e%2fsecret",
+        "/data/photos/2.0.0/..%5c..%5csecret",
+        "/data/..%2f..%2f/2.0.0/secret",
+        "/data/photos/..%2f..%2f../secret",
+        "/data/photos/2.0.0/%00",
+        "/data/photos/2.0.0/unlisted.txt",
+        "/data/photos/2.0.0/.",
+        "/data/%2e%2e/restricted/photos/2.0.0/restricted.parquet",
+        "/data/photos/2.0.0/restricted.parquet",
+        "/restricted/photos/2.0.0/restricted.parquet",
+        "/receipts/photos/x",
+        "/journal/photos.sqlite",
+        "/store/ab/cd/x",
+        "/reports/first/secret.txt",
+        "/reports/..%2fmanifests/report.html",
+        "/media/..%2f..%2fsecret",
+        "/datasets/..%2f/",
+    ] {
+        let answer = app.get(path).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
+        assert!(!answer.text().contains("secret"), "{path}");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_link_in_a_release_is_not_followed() {
+    let app = TestApp::new();
+    let outside = app.layout.root().join("secret");
+    std::fs::write(&outside, "secret").unwrap();
+    let card = app
+        .layout
+        .release(&app.summary.dataset, app.summary.version)
+        .join("card.html");
+    std::fs::remove_file(&card).unwrap();
+    std::os::unix::fs::symlink(&outside, &card).unwrap();
+    let answer = app.get("/data/photos/2.0.0/card.html").await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn files_come_whole_in_ranges_and_not_at_all_when_known() {
+    let app = TestApp::new();
+    let path = "/data/photos/2.0.0/part-00000.parquet";
+    let whole = app.get(path).await;
+    assert_eq!(whole.status, StatusCode::OK);
+    assert_eq!(
+        whole.header(header::CONTENT_TYPE),
+        "application/vnd.apache.parquet"
+    );
+    assert!(!whole.header(header::LAST_MODIFIED).is_empty());
+    assert_eq!(whole.header(header::ACCEPT_RANGES), "bytes");
+    let etag = whole.header(header::ETAG).to_owned();
+    assert_eq!(etag, format!("\"{}\"", Digest::of(&whole.bytes)));
+
+    let part = app
+        .ask(Method::GET, path, &[(header::RANGE, "bytes=4-103")])
+        .await;
+    assert_eq!(part.status, StatusCode::PARTIAL_CONTENT);
+    assert_eq!(part.bytes, whole.bytes[4..104]);
+    let length = whole.bytes.len();
+    assert_eq!(
+        part.header(header::CONTENT_RANGE),
+        format!("bytes 4-103/{length}")
+    );
+    let tail = app
+        .ask(Method::GET, path, &[(header::RANGE, "bytes=-8")])
+        .await;
+    assert_eq!(tail.bytes, whole.bytes[length - 8..]);
+    let beyond = format!("bytes={length}-");
+    let beyond = app
+        .ask(Method::GET, path, &[(header::RANGE, &beyond)])
+        .await;
+    assert_eq!(beyond.status, StatusCode::RANGE_NOT_SATISFIABLE);
+
+    for known in [etag.as_str(), "\"x\", W/\"y\", *"] {
+        let answer = app
+            .ask(Method::GET, path, &[(header::IF_NONE_MATCH, known)])
+            .await;
+        assert_eq!(answer.status, StatusCode::NOT_MODIFIED, "{known}");
+        assert!(answer.bytes.is_empty());
+        assert_eq!(answer.header(header::ETAG), etag);
+    }
+    let since = whole.header(header::LAST_MODIFIED).to_owned();
+    let answer = app
+        .ask(Method::GET, path, &[(header::IF_MODIFIED_SINCE, &since)])
+        .await;
+    assert_eq!(answer.status, StatusCode::NOT_MODIFIED);
+    // A tag that differs wins over a date that agrees.
+    let both = [
+        (header::IF_NONE_MATCH, "\"old\""),
+        (header::IF_MODIFIED_SINCE, since.as_str()),
+    ];
+    assert_eq!(
+        app.ask(Method::GET, path, &both).await.status,
+        StatusCode::OK
+    );
+
+    let range = (header::RANGE, "bytes=0-3");
+    let same = app
+        .ask(
+            Method::GET,
+            path,
+            &[range.clone(), (header::IF_RANGE, &etag)],
+        )
+        .await;
+    assert_eq!(same.status, StatusCode::PARTIAL_CONTENT);
+    let other = app
+        .ask(Method::GET, path, &[range, (header::IF_RANGE, "\"old\"")])
+        .await;
+    assert_eq!((other.status, other.bytes.len()), (StatusCode::OK, length));
+    let other = app
+        .ask(Method::GET, path, &[(header::IF_MATCH, "\"old\"")])
+        .await;
+    assert_eq!(other.status, StatusCode::PRECONDITION_FAILED);
+
+    let head = app.ask(Method::HEAD, path, &[]).await;
+    assert_eq!((head.status, head.bytes.len()), (StatusCode::OK, 0));
+    assert_eq!(head.header(header::CONTENT_LENGTH), length.to_string());
+}
+
+#[tokio::test]
+async fn every_file_of_a_release_is_served_with_its_digest() {
+    let app = TestApp::new();
+    let sums = app.get("/data/photos/2.0.0/SHA256SUMS").await;
+    assert_eq!(
+        sums.header(header::CONTENT_TYPE),
+        "text/plain; charset=utf-8"
+    );
+    let lines: Vec<&str> = sums.text().lines().collect();
+    assert!(lines.len() >= 8, "{lines:?}");
+    for line in lines {
+        let (digest, name) = line.split_once("  ").unwrap();
+        let file = app.get(&format!("/data/photos/2.0.0/{name}")).await;
+        assert_eq!(file.status, StatusCode::OK, "{name}");
+        assert_eq!(Digest::of(&file.bytes).to_string(), digest, "{name}");
+    }
+    let card = app.get("/data/photos/2.0.0/card.html").await;
+    assert!(
+        card.header(header::CONTENT_SECURITY_POLICY)
+            .contains("sandbox")
+    );
+    let json_ld = app.get("/data/photos/2.0.0/croissant.json").await;
+    assert!(
+        json_ld
+            .header(header::CONTENT_TYPE)
+            .starts_with("application/ld+json")
+    );
+}
+
+#[tokio::test]
+async fn media_are_served_only_of_samples_that_may_be_handed_on() {
+    let app = TestApp::new();
+    let shown = app.digest("Farmhouse");
+    for path in [format!("/media/{shown}"), format!("/thumbnails/{shown}")] {
+        let answer = app.get(&path).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}");
+        assert_eq!(answer.header(header::CONTENT_TYPE), "image/jpeg");
+        assert!(
+            answer
+                .header(header::CONTENT_SECURITY_POLICY)
+                .contains("sandbox")
+        );
+        assert_eq!(Digest::of(&answer.bytes), shown);
+    }
+    // Withdrawn; shown without consent to redistribution; quarantined; known to nobody.
+    let unknown = support::keep(&app.layout, b"in the store, in no release");
+    for digest in [
+        app.digest("iguana"),
+        app.digest("Avenue"),
+        app.digest("Waterfall"),
+        unknown,
+    ] {
+        assert!(app.layout.media(&digest).is_file());
+        for path in [format!("/media/{digest}"), format!("/thumbnails/{digest}")] {
+            assert_eq!(app.get(&path).await.status, StatusCode::NOT_FOUND, "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_withdrawal_is_followed_at_once() {
+    let root = tempfile::tempdir().unwrap();
+    let layout = Layout::new(root.path());
+    let samples = support::photos(&layout);
+    let release = |version, samples, recall| support::Release {
+        dataset: "later",
+        version,
+        previous: None,
+        change: fairframe_schemas::version::Change::Major,
+        about: Default::default(),
+        samples,
+        recall,
+    };
+    support::publish(&layout, release("1.0.0", samples.clone(), None));
+    let app = TestApp {
+        router: fairframe_web::router(layout.clone()),
+        summary: support::demo(&Layout::new(root.path().join("other"))).1,
+        layout: layout.clone(),
+        samples,
+        _root: root,
+    };
+    let path = format!("/media/{}", app.digest("iguana"));
+    assert_eq!(app.get(&path).await.status, StatusCode::OK);
+    let rest = app
+        .samples
+        .iter()
+        .filter(|s| s.title.as_deref() != Some("Head of an iguana"));
+    support::publish(&layout, release("2.0.0", rest.cloned().collect(), None));
+    assert_eq!(app.get(&path).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn an_older_version_does_not_show_what_was_withdrawn_since() {
+    let app = TestApp::new();
+    let page = app.get("/datasets/photos/1.0.0/samples").await;
+    assert!(
+        page.text().contains("Withdrawn since this version"),
+        "{}",
+        page.text()
+    );
+    assert!(!page.text().contains("iguana"));
+    assert!(page.text().contains("Waterfall"));
+}
+
+#[tokio::test]
+async fn every_answer_has_the_headers_that_keep_a_browser_safe() {
+    let app = TestApp::new();
+    for path in [
+        "/",
+        "/nowhere",
+        "/datasets/photos",
+        "/data/photos/2.0.0/SHA256SUMS",
+    ] {
+        let answer = app.get(path).await;
+        assert_eq!(
+            answer.header(header::X_CONTENT_TYPE_OPTIONS),
+            "nosniff",
+            "{path}"
+        );
+        assert_eq!(answer.header(header::X_FRAME_OPTIONS), "DENY");
+        let policy = answer.header(header::CONTENT_SECURITY_POLICY);
+        assert!(policy.contains("default-src 'none'"), "{policy}");
+        assert!(!policy.contains("script-src"), "{policy}");
+    }
+}
+
+#[tokio::test]
+async fn a_fault_inside_shows_nothing_of_the_inside() {
+    let app = TestApp::new();
+    let folder = app
+        .layout
+        .release(&app.summary.dataset, app.summary.version);
+    std::fs::write(folder.join("summary.json"), "{ not json").unwrap();
+    let answer = app.get("/datasets/photos").await;
+    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+    for word in ["summary.json", "manifests", "expected", "column"] {
+        assert!(!answer.text().contains(word), "{}", answer.text());
+    }
+    // The list of datasets still stands.
+    assert_eq!(app.get("/").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_dataset_page_says_how_to_get_it_and_describes_itself_to_machines() {
+    let app = TestApp::new();
+    let page = app.get("/datasets/photos").await;
+    let part = "http://data.example/data/photos/2.0.0/part-00000.parquet";
+    for line in [
+        "curl -fLO -C - ",
+        "pl.read_parquet(",
+        "pd.read_parquet(",
+        "read_parquet([",
+        "load_dataset(",
+        "fairframe pull ",
+    ] {
+        assert!(page.text().contains(line), "{line}");
+    }
+    assert!(page.text().contains(part));
+    let start = page
+        .text()
+        .find("<script type=\"application/ld+json\">")
+        .unwrap();
+    let json = &page.text()[start..];
+    let json = &json[json.find('>').unwrap() + 1..json.find("</script>").unwrap()];
+    let json: serde_json::Value = serde_json::from_str(json).unwrap();
+    assert_eq!(json["name"], "photos");
+    let files = json["distribution"].as_array().unwrap();
+    let url = |f: &serde_json::Value| f["contentUrl"].as_str().unwrap().to_owned();
+    assert!(
+        files
+            .iter()
+            .map(url)
+            .any(|u| u == "/data/photos/2.0.0/part-00000.parquet")
+    );
+}
+
+#[tokio::test]
+async fn an_empty_folder_has_pages_too() {
+    let root = tempfile::tempdir().unwrap();
+    let router = fairframe_web::router(Layout::new(root.path().join("nothing")));
+    for path in ["/", "/reports"] {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let response = router.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+    }
+}
+
+/// Real proportions: where Dollar Street's pictures are from, beside where people live.
+#[tokio::test]
+async fn the_card_of_a_large_dataset_names_who_is_missing() {
+    let Some(table) = support::shared("dollar-street/metadata.csv.gz") else {
+        return;
+    };
+    let root = tempfile::tempdir().unwrap();
+    let layout = Layout::new(root.path());
+    let summary = support::publish(
+        &layout,
+        support::Release {
+            dataset: "dollar-street",
+            version: "1.0.0",
+            previous: None,
+            change: fairframe_schemas::version::Change::None,
+            about: Default::default(),
+            samples: support::dollar_street(&table),
+            recall: None,
+        },
+    );
+    assert_eq!(summary.counts.listed, 13_565);
+    assert_eq!(summary.counts.out(), 13_565);
+    let folder = layout.release(&summary.dataset, summary.version);
+    let card = std::fs::read_to_string(folder.join("card.html")).unwrap();
+    for word in ["under-represented", "Sub-Saharan Africa", "China"] {
+        assert!(card.contains(word), "{word}");
+    }
+    if let Some(keep) = option_env!("CARGO_TARGET_TMPDIR") {
+        // For looking at.
+        let _ = std::fs::write(std::path::Path::new(keep).join("card.html"), &card);
+    }
+    let router = fairframe_web::router(layout);
+    let last = 13_565u64.div_ceil(48);
+    let path = format!("/datasets/dollar-street/1.0.0/samples?page={last}");
+    let request = Request::get(path).body(Body::empty()).unwrap();
+    let response = router.oneshot(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+}

@@ -311,7 +311,8 @@ fn resolve_groups(options: &EvalOptions, solution: &Table) -> Result<Vec<Vec<Str
     }
     for column in groupings.iter().flatten().chain(&options.cluster) {
         let in_solution = solution.find(&[column]).is_some();
-        if !in_solution && !(options.manifest.is_some() && manifest::offers(column)) {
+        let in_manifest = options.manifest.is_some() && manifest::offers(column);
+        if !in_solution && !in_manifest {
             let mut known = solution.names.clone();
             if options.manifest.is_some() {
                 known.extend(manifest::OFFERED.iter().map(|c| c.name().to_owned()));

@@ -285,6 +285,25 @@ impl<R: Read> Read for Bounded<R> {
     }
 }
 
+/// The line a row began at: it ended with the LF before `end`, and held those in its cells.
+fn first_line(row: &csv::ByteRecord, end: u64) -> u64 {
+    let inner = row.as_slice().iter().filter(|b| **b == b'\n').count() as u64;
+    end.saturating_sub(inner + 1)
+}
+
+/// Takes the CR of a CRLF off the last cell.
+fn trim_cr(row: &mut csv::ByteRecord) {
+    let last = row
+        .iter()
+        .next_back()
+        .and_then(|cell| cell.strip_suffix(b"\r"));
+    let Some(last) = last.map(<[u8]>::to_vec) else {
+        return;
+    };
+    row.truncate(row.len() - 1);
+    row.push_field(&last);
+}
+
 fn read_csv(
     path: &Path,
     reader: impl Read,
@@ -300,7 +319,10 @@ fn read_csv(
     let mut csv = csv::ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
-        .from_reader(BufReader::with_capacity(1 << 16, bounded));
+        // A row ends at LF alone, and the last one always has one: then the
+        // reader's line count tells where a row began (see `first_line`).
+        .terminator(csv::Terminator::Any(b'\n'))
+        .from_reader(BufReader::with_capacity(1 << 16, bounded).chain(&b"\n"[..]));
     let mut table = Table::default();
     let mut record = csv::ByteRecord::new();
     let mut columns: Vec<Texts> = Vec::new();
@@ -311,7 +333,8 @@ fn read_csv(
             Ok(false) => break,
             Err(error) => return Err(csv_error(path, error)),
         }
-        let row = record.position().map_or(0, csv::Position::line);
+        let row = first_line(&record, csv.position().line());
+        trim_cr(&mut record);
         if first {
             first = false;
             if record.len() > limits.columns {

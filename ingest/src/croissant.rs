@@ -238,6 +238,7 @@ fn splits(summary: &Summary) -> Value {
         .keys()
         .map(|split| json!({"splits/name": split, "splits/url": term(split)}))
         .collect();
+    // The specification's example gives `url` the type cr:Split, which the public validator refuses.
     json!({
         "@type": "cr:RecordSet",
         "@id": "splits",
@@ -247,7 +248,7 @@ fn splits(summary: &Summary) -> Value {
         "key": {"@id": "splits/name"},
         "field": [
             {"@type": "cr:Field", "@id": "splits/name", "name": "name", "dataType": "sc:Text"},
-            {"@type": "cr:Field", "@id": "splits/url", "name": "url", "dataType": "cr:Split"},
+            {"@type": "cr:Field", "@id": "splits/url", "name": "url", "dataType": "sc:URL"},
         ],
         "data": data,
     })

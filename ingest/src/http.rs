@@ -760,7 +760,12 @@ fn location(response: &Response) -> Option<String> {
 /// What `Retry-After` asks for, in seconds or as a date; at most [`MAX_RETRY_AFTER`].
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    parse_retry_after(text, SystemTime::now().into())
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a date in Retry-After is measured from now"
+    )]
+    let now = SystemTime::now();
+    parse_retry_after(text, now.into())
 }
 
 fn parse_retry_after(text: &str, now: DateTime<Utc>) -> Option<Duration> {

@@ -2,11 +2,7 @@
 
 mod replay;
 
-use std::{
-    fs,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-};
+use std::{fs, net::SocketAddr, path::PathBuf};
 
 use clap::Parser;
 use fairframe_ingest::{
@@ -15,7 +11,7 @@ use fairframe_ingest::{
     run::{Declared, Outcome, Settings},
     verify::verify,
 };
-use fairframe_schemas::{DatasetVersion, Layout, Timestamp};
+use fairframe_schemas::{Layout, Timestamp};
 
 use crate::{
     Common, eval,

@@ -157,45 +157,9 @@ impl Read for Decoded {
 }
 
 /// A guess at the encoding of bytes that are not UTF-8, for the remedy only.
-pub(super) fn likely_encoding(bytes: &[u8]) -> &'static str {
-    let decodes = |encoding: &'static Encoding| {
-        encoding
-            .decode_without_bom_handling_and_without_replacement(bytes)
-            .map(|text| text.into_owned())
-    };
-    let kana = |c: char| ('\u{3040}'..='\u{30ff}').contains(&c);
-    let hangul = |c: char| ('\u{ac00}'..='\u{d7a3}').contains(&c);
-    for (encoding, is) in [
-        (encoding_rs::SHIFT_JIS, &kana as &dyn Fn(char) -> bool),
-        (encoding_rs::EUC_JP, &kana),
-    ] {
-        if decodes(encoding).is_some_and(|text| text.chars().filter(|c| is(*c)).count() > 1) {
-            return if encoding == encoding_rs::EUC_JP {
-                "euc-jp"
-            } else {
-                "shift_jis"
-            };
-        }
-    }
-    let runs: Vec<usize> = bytes
-        .split(u8::is_ascii)
-        .map(<[u8]>::len)
-        .filter(|n| *n > 0)
-        .collect();
-    let long = runs.iter().filter(|n| **n > 2).count();
-    if runs.iter().all(|n| n % 2 == 0) {
-        if decodes(encoding_rs::EUC_KR)
-            .is_some_and(|t| t.chars().filter(|c| hangul(*c)).count() > 1)
-        {
-            return "euc-kr";
-        }
-        if decodes(encoding_rs::GB18030).is_some_and(|t| !t.contains('\u{fffd}')) && long > 0 {
-            return "gb18030";
-        }
-    }
-    if long > runs.len() / 2 {
-        "windows-1251"
-    } else {
-        "windows-1252"
-    }
+pub(super) fn likely_encoding(bytes: &[u8]) -> String {
+    let mut detector = chardetng::EncodingDetector::new(chardetng::Iso2022JpDetection::Deny);
+    detector.feed(bytes, true);
+    let guess = detector.guess(None, chardetng::Utf8Detection::Deny);
+    guess.name().to_ascii_lowercase()
 }

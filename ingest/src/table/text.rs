@@ -40,11 +40,37 @@ impl Read for Metered {
 }
 
 pub(super) struct TextRows {
-    reader: csv::Reader<Metered>,
+    reader: csv::Reader<io::Chain<Metered, &'static [u8]>>,
     since_row: Arc<AtomicUsize>,
     /// The first row, where it is no header.
     first: Option<(StringRecord, u64)>,
     declared: bool,
+    /// Rows so far, where CR alone ends them: the reader counts LF only.
+    cr_rows: Option<u64>,
+}
+
+/// The line a row began at: it ended with the LF before `end`, and held those in its cells.
+fn first_line(row: &ByteRecord, end: u64) -> u64 {
+    let inner = row.as_slice().iter().filter(|b| **b == b'\n').count() as u64;
+    end.saturating_sub(inner + 1)
+}
+
+fn is_blank(row: &ByteRecord) -> bool {
+    row.len() == 1 && matches!(&row[0], b"" | b"\r")
+}
+
+/// Takes the CR of a CRLF off the last cell.
+fn trim_cr(row: &mut ByteRecord) {
+    let Some(last) = row
+        .iter()
+        .next_back()
+        .and_then(|cell| cell.strip_suffix(b"\r"))
+    else {
+        return;
+    };
+    let last = last.to_vec();
+    row.truncate(row.len() - 1);
+    row.push_field(&last);
 }
 
 impl TextRows {
@@ -53,7 +79,14 @@ impl TextRows {
         options: &TableOptions,
         fail: Fail<'_>,
     ) -> Result<(Self, Vec<String>), SourceError> {
-        let delimiter = delimiter(read.fill_buf().map_err(|e| fail.io(e))?);
+        let start = read.fill_buf().map_err(|e| fail.io(e))?;
+        let delimiter = delimiter(start);
+        // Old Macintosh tables end their rows with CR alone.
+        let end = if start.contains(&b'\r') && !start.contains(&b'\n') {
+            b"\r"
+        } else {
+            b"\n"
+        };
         let since_row = Arc::new(AtomicUsize::new(0));
         let metered = Metered {
             read,
@@ -65,13 +98,17 @@ impl TextRows {
             .has_headers(false)
             .flexible(true)
             .delimiter(delimiter)
+            // A row ends at one byte alone, and the last row always has it: then
+            // the lines in a row tell where the next one begins.
+            .terminator(csv::Terminator::Any(end[0]))
             .buffer_capacity(BUFFER)
-            .from_reader(metered);
+            .from_reader(metered.chain(&end[..]));
         let mut rows = Self {
             reader,
             since_row,
             first: None,
             declared: options.encoding.is_some(),
+            cr_rows: (end == b"\r").then_some(0),
         };
         let mut record = StringRecord::new();
         let Some(line) = rows.record(&mut record, fail)? else {
@@ -95,7 +132,36 @@ impl TextRows {
     ) -> Result<Option<u64>, SourceError> {
         let mut bytes = std::mem::take(record).into_byte_record();
         let line = self.reader.position().line();
-        let more = self.reader.read_byte_record(&mut bytes).map_err(|e| {
+        loop {
+            let more = self.read_bytes(&mut bytes, line, fail)?;
+            self.since_row.store(0, Ordering::Relaxed);
+            if !more {
+                return Ok(None);
+            }
+            if !is_blank(&bytes) {
+                break;
+            }
+        }
+        let line = match &mut self.cr_rows {
+            Some(rows) => {
+                *rows += 1;
+                *rows
+            }
+            None => first_line(&bytes, self.reader.position().line()),
+        };
+        trim_cr(&mut bytes);
+        *record = StringRecord::from_byte_record(bytes)
+            .map_err(|e| self.not_utf8(e.into_byte_record(), line, fail))?;
+        Ok(Some(line))
+    }
+
+    fn read_bytes(
+        &mut self,
+        bytes: &mut ByteRecord,
+        line: u64,
+        fail: Fail<'_>,
+    ) -> Result<bool, SourceError> {
+        self.reader.read_byte_record(bytes).map_err(|e| {
             let row = Some(line);
             match e.into_kind() {
                 csv::ErrorKind::Io(error) => match fail.io(error) {
@@ -106,15 +172,7 @@ impl TextRows {
                 },
                 other => fail.table(row, None, &format!("{other:?}"), "correct the row"),
             }
-        })?;
-        self.since_row.store(0, Ordering::Relaxed);
-        if !more {
-            return Ok(None);
-        }
-        let line = bytes.position().map_or(line, csv::Position::line);
-        *record = StringRecord::from_byte_record(bytes)
-            .map_err(|e| self.not_utf8(e.into_byte_record(), line, fail))?;
-        Ok(Some(line))
+        })
     }
 
     fn not_utf8(&self, bytes: ByteRecord, row: u64, fail: Fail<'_>) -> SourceError {

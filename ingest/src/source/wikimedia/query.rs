@@ -619,10 +619,7 @@ impl<A: Answerer> WikimediaSource<A> {
                     .to_owned(),
             };
             let following = merge::continuation(&answer);
-            if following
-                .as_ref()
-                .is_some_and(|n| checkpoint::is_too_large(n))
-            {
+            if following.as_ref().is_some_and(checkpoint::is_too_large) {
                 return Err(stuck("its `continue` is too large"));
             }
             if merge::is_complete(&answer) || following.is_none() {

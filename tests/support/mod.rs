@@ -1,0 +1,91 @@
+//! What the tests of the real binary share.
+#![allow(dead_code)]
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+pub fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+pub fn datasets() -> PathBuf {
+    workspace().join("datasets")
+}
+
+/// The real binary with a data folder.
+pub fn fairframe(root: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fairframe"));
+    command
+        .arg("--root")
+        .arg(root)
+        .arg("--quiet")
+        .current_dir(workspace());
+    command
+}
+
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Runs to success; says what was printed where it fails.
+pub fn ok(command: &mut Command) -> Output {
+    let output = command.output().expect("the binary starts");
+    assert!(
+        output.status.success(),
+        "{command:?}\n{}\n{}",
+        text(&output.stdout),
+        text(&output.stderr)
+    );
+    output
+}
+
+/// The Python with the packages of `tests/python/requirements.txt`; `None`,
+/// said plainly, where there is none. Never `None` in CI.
+pub fn python() -> Option<PathBuf> {
+    let folder = std::env::var_os("FAIRFRAME_VENV")
+        .map(PathBuf::from)
+        .unwrap_or_else(|| {
+            let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+            target
+                .unwrap_or_else(|| workspace().join("target"))
+                .join("venv")
+        });
+    let python = folder.join("bin/python");
+    if python.exists() {
+        return Some(python);
+    }
+    assert!(
+        std::env::var_os("CI").is_none_or(|v| v != "true"),
+        "no Python in {}",
+        folder.display()
+    );
+    eprintln!(
+        "skipped: no Python in {} (`make venv` makes it)",
+        folder.display()
+    );
+    None
+}
+
+/// Every file below a folder with its bytes, by relative path.
+pub fn tree(folder: &Path) -> std::collections::BTreeMap<String, Vec<u8>> {
+    let mut found = std::collections::BTreeMap::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(at) = open.pop() {
+        for entry in std::fs::read_dir(&at).expect("the folder is there") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                let name = path
+                    .strip_prefix(folder)
+                    .expect("below")
+                    .display()
+                    .to_string();
+                found.insert(name, std::fs::read(&path).expect("readable"));
+            }
+        }
+    }
+    found
+}

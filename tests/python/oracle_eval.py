@@ -32,7 +32,8 @@ BINS = 15
 def f2_of(truth, answer):
     if not truth and not answer:
         return 1.0
-    labels = sorted(truth | answer)
+    # One column alone would be read as binary: a label that is in neither changes no F.
+    labels = sorted(truth | answer) + [None]
     y = [[label in truth for label in labels]]
     p = [[label in answer for label in labels]]
     return float(fbeta_score(y, p, beta=2, average="samples", zero_division=0))

@@ -18,7 +18,7 @@ use futures_util::{StreamExt, stream};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    admit::{ConsentLedger, LedgerLimits},
+    admit::{ConsentLedger, InvalidConsent as Invalid, LedgerLimits},
     assemble::{Rules, assemble, refused_before_fetching, scrub},
     decide::{Decisions, Gathered},
     fetch::Fetcher,
@@ -142,6 +142,17 @@ pub async fn run(settings: &Settings, reporter: &dyn Reporter) -> Result<Outcome
     }
     let prior = Prior::load(layout, &dataset, run.prior)?;
     let (contexts, mut sources) = open(settings)?;
+    for invalid in contexts.values().flat_map(|c| c.ledger.invalid()) {
+        let Invalid {
+            source,
+            file,
+            message,
+            ..
+        } = invalid;
+        reporter.message(&format!(
+            "{source}: consent record {file} is not relied on: {message}"
+        ));
+    }
 
     list(
         &mut sources,

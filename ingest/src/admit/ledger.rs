@@ -55,7 +55,8 @@ pub struct ConsentLedger {
     invalid: Vec<InvalidConsent>,
     invalid_subjects: BTreeSet<(String, String)>,
     invalid_ids: BTreeSet<(String, String)>,
-    /// Sources of which something was not read at all.
+    /// Sources with a record of which nobody can say whose it is: no consent
+    /// of theirs is relied on.
     unread: BTreeSet<String>,
 }
 
@@ -215,6 +216,10 @@ impl ConsentLedger {
             (text.len() <= 128).then(|| text.to_owned())
         };
         let (subject, record_id) = (field("pii_principal_id"), field("record_id"));
+        if subject.is_none() {
+            // It may be anybody's withdrawal.
+            self.unread.insert(source.to_string());
+        }
         let keyed = |text: &String| (source.to_string(), text.clone());
         self.invalid_subjects.extend(subject.iter().map(keyed));
         self.invalid_ids.extend(record_id.iter().map(keyed));

@@ -456,6 +456,17 @@ fn a_folder_is_read_and_bad_files_are_entries() {
         ledger.invalid()[0]
     );
     assert_eq!(ledger.invalid()[0].subject.as_deref(), Some("c"));
+    // Whose the strays are nobody can say: one may be a withdrawal of anybody.
+    for subject in ["a", "b", "c", "d"] {
+        let row = judged(sample(&[subject]), &Policy::default(), &ledger);
+        assert!(row.reasons.contains(&Reason::ConsentInvalid), "{subject}");
+    }
+    // Without them, only the person with the slip is refused.
+    for stray in ["empty.json", "latin.json", "large.json", "link.json"] {
+        std::fs::remove_file(folder.path().join(stray)).unwrap();
+    }
+    std::fs::remove_dir(folder.path().join("folder.json")).unwrap();
+    let ledger = ConsentLedger::load(&source(), folder.path());
     for (subject, reasons) in [
         ("a", vec![]),
         ("b", vec![]),

@@ -68,8 +68,9 @@ pub fn declared(path: &Path) -> Result<Declared, Failure> {
     let doing = || format!("read {}", path.display());
     let text = std::fs::read_to_string(path).doing(doing())?;
     let toml = SourceToml::parse(&text).doing(doing())?;
-    let folder = path.parent().map(Path::to_owned).unwrap_or_default();
-    let folder = std::path::absolute(&folder).doing(doing())?;
+    // Made absolute first: a bare `source.toml` has an empty parent.
+    let whole = std::path::absolute(path).doing(doing())?;
+    let folder = whole.parent().map(Path::to_owned).unwrap_or_default();
     Ok(Declared { toml, text, folder })
 }
 

@@ -4,7 +4,7 @@ mod support;
 
 use std::path::Path;
 
-use support::{fairframe, ok, python, text, tree, workspace};
+use support::{datasets, fairframe, ok, python, text, tree, workspace};
 
 fn demo(root: &Path) -> String {
     text(&ok(fairframe(root).arg("demo")).stdout)
@@ -129,6 +129,11 @@ fn wrong_sources_are_refused_with_a_remedy() {
         said.contains("source.toml") && said.contains("did you mean `categories`?"),
         "{said}"
     );
+    // A bare name in the folder itself.
+    let mut bare = fairframe(root.path());
+    bare.current_dir(datasets().join("drop"))
+        .args(["ingest", "source.toml", "--check"]);
+    ok(&mut bare);
     let output = fairframe(root.path()).arg("nonsense").output().unwrap();
     assert_eq!(output.status.code(), Some(2));
 }

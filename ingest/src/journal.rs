@@ -26,6 +26,8 @@ use crate::{
 /// The journal's own format; a journal of another format is not continued.
 const FORMAT: i64 = 1;
 
+// Rows are appended and found by a slim index: clustered by id, which is a hash,
+// each of them would rewrite a whole page of some other place.
 const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS run (
         one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -34,9 +36,9 @@ const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS source (
         name TEXT PRIMARY KEY, checkpoint TEXT, done INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS listed (
-        id BLOB PRIMARY KEY, json TEXT NOT NULL) WITHOUT ROWID;
+        id BLOB NOT NULL UNIQUE, json TEXT NOT NULL);
     CREATE TABLE IF NOT EXISTS fetched (
-        id BLOB PRIMARY KEY, json TEXT NOT NULL) WITHOUT ROWID;
+        id BLOB NOT NULL UNIQUE, json TEXT NOT NULL);
     CREATE TABLE IF NOT EXISTS facts (
         sha256 BLOB PRIMARY KEY, json TEXT NOT NULL) WITHOUT ROWID;
 ";
@@ -304,7 +306,7 @@ impl Journal {
         let checkpoint = batch.checkpoint.to_string();
         self.transaction(|t| {
             let mut insert = t.prepare_cached(
-                "INSERT INTO listed VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET json = ?2",
+                "INSERT INTO listed (id, json) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET json = ?2",
             )?;
             for (id, json) in &rows {
                 insert.execute(params![id.as_bytes(), json])?;
@@ -352,7 +354,8 @@ impl Journal {
             for (digest, json) in &facts {
                 insert.execute(params![digest.as_bytes(), json])?;
             }
-            let mut insert = t.prepare_cached("INSERT OR REPLACE INTO fetched VALUES (?1, ?2)")?;
+            let mut insert =
+                t.prepare_cached("INSERT OR REPLACE INTO fetched (id, json) VALUES (?1, ?2)")?;
             for (id, json) in &fetched {
                 insert.execute(params![id.as_bytes(), json])?;
             }

@@ -6,6 +6,7 @@ mod eval;
 mod exit;
 mod ingest;
 mod progress;
+mod pull;
 mod recall;
 mod schema;
 mod serve;
@@ -54,6 +55,8 @@ enum Command {
     Ingest(ingest::IngestArgs),
     /// Checks every digest, licence, consent and split of a release, offline
     Verify(verify::VerifyArgs),
+    /// A release and its media into a folder; goes on where a killed pull stopped
+    Pull(pull::PullArgs),
     /// Removes withdrawn samples from a copy
     Recall(recall::RecallArgs),
     /// What one release changes against another
@@ -82,6 +85,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => args.run(&common),
         Command::Ingest(args) => args.run(&common),
         Command::Verify(args) => args.run(&common),
+        Command::Pull(args) => args.run(&common),
         Command::Recall(args) => args.run(&common),
         Command::Diff(args) => args.run(&common),
         Command::Eval(args) => return eval_code(&args),

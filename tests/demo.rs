@@ -19,7 +19,7 @@ fn the_whole_way_on_the_bundled_samples() {
     let root = tempfile::tempdir().unwrap();
     let root = root.path();
     let said = demo(root);
-    assert!(said.contains("5 files removed"), "{said}");
+    assert!(said.contains("5 files removed: recalled"), "{said}");
     assert_eq!(said.matches(": sound;").count(), 2, "{said}");
 
     // The person who withdrew: excluded, recalled, gone from the store; nothing of them in any row.

@@ -108,6 +108,14 @@ impl Fetcher {
         &self.store
     }
 
+    /// The same with another limit on the size of a file.
+    pub fn limited(&self, max_bytes: u64) -> Self {
+        Self {
+            max_bytes,
+            ..self.clone()
+        }
+    }
+
     /// Brings a sample's bytes into the store and checks them against what the
     /// source expects. `sample_id` names the part of a long transfer that a
     /// later call goes on with.
@@ -144,11 +152,12 @@ impl Fetcher {
             }
             MediaRef::File { .. } | MediaRef::Member { .. } => {
                 let (store, wanted, max) = (self.store.clone(), media.clone(), self.max_bytes);
-                let copied = tokio::task::spawn_blocking(move || copy(&store, &wanted, max));
+                let expected = expected.clone();
+                let copied =
+                    tokio::task::spawn_blocking(move || copy(&store, &wanted, &expected, max));
                 let written = copied.await.map_err(|e| {
                     FetchFailure::new(Reason::FileMissing, format!("reading the file: {e}"))
                 })??;
-                check(&written, expected, &name_of(media))?;
                 Ok(Fetched {
                     sha256: written.sha256,
                     sha1: written.sha1,
@@ -170,15 +179,23 @@ fn name_of(media: &MediaRef) -> String {
     }
 }
 
-/// Reads a file of a drop once, into the store.
-fn copy(store: &Store, media: &MediaRef, max_bytes: u64) -> Result<Written, FetchFailure> {
+/// Reads a file of a drop once, into the store if it is what was expected.
+fn copy(
+    store: &Store,
+    media: &MediaRef,
+    expected: &Expected,
+    max_bytes: u64,
+) -> Result<Written, FetchFailure> {
     let mut reader = Marked {
         inner: archive::open_media(media)
             .map_err(|e| FetchFailure::new(e.reason(), e.to_string()))?,
         failed: false,
     };
     match store.copy_from(&mut reader, max_bytes) {
-        Ok(Some(written)) => Ok(written),
+        Ok(Some(writer)) => {
+            check(&writer.written(), expected, &name_of(media))?;
+            writer.commit().map_err(|e| FetchFailure::store(&e))
+        }
         Ok(None) => Err(FetchFailure::new(
             Reason::FetchTooLarge,
             format!("`{}` is larger than {max_bytes} bytes", name_of(media)),

@@ -41,14 +41,17 @@ pub mod manifest;
 pub mod recall;
 pub mod release;
 pub mod summary;
+pub mod sums;
 
 // The way from end to end, and what is done with a release.
 pub mod diff;
 pub mod journal;
+pub mod pull;
 pub mod reporter;
 pub mod run;
 pub mod verify;
 
+mod atomic;
 mod digest;
 
 #[cfg(test)]

@@ -7,12 +7,12 @@ use std::{
 };
 
 use fairframe_schemas::{
-    DatasetVersion, Digest, Name, Reason, Sample, SampleId, Status, Timestamp,
+    DatasetVersion, Digest, Layout, Name, Reason, Sample, SampleId, Status, Timestamp,
     recall::{RecallEntry, RecallList},
     release::Summary,
 };
 
-use crate::digest;
+use crate::{atomic, digest};
 
 /// Collects what a release withdraws, on top of the list before it.
 pub struct Withdrawals {
@@ -112,10 +112,47 @@ pub fn read_list(path: &Path) -> Result<RecallList, RecallError> {
     })
 }
 
+/// One list with the entries of both: no list takes back what another withdrew.
+pub fn union(one: RecallList, other: RecallList) -> RecallList {
+    let version = one.recall_version.max(other.recall_version);
+    let both = other.entries.into_iter().chain(one.entries);
+    let known: BTreeMap<SampleId, RecallEntry> = both.map(|e| (e.sample_id, e)).collect();
+    RecallList {
+        dataset: one.dataset,
+        recall_version: version,
+        entries: known.into_values().collect(),
+    }
+}
+
+/// Puts the list of the newest release where it is found without knowing which
+/// one that is ([`Layout::recall`]): copies of older releases ask there.
+pub fn publish(layout: &Layout, dataset: &Name, release: &Path) -> Result<(), RecallError> {
+    let path = layout.recall(dataset);
+    let wrap = |error| RecallError::Io {
+        path: path.clone(),
+        error,
+    };
+    let list = fs::read(release.join("recall.json")).map_err(wrap)?;
+    if fs::read(&path).is_ok_and(|there| there == list) {
+        return Ok(());
+    }
+    atomic::write(&path, &list).map_err(wrap)
+}
+
 /// Removes from a downloaded copy every file named after a recalled sample
 /// (`<sample_id>.<ext>`) or holding recalled bytes, whatever its name. Links
 /// are not followed. With `dry_run` nothing is removed.
 pub fn apply(copy: &Path, list: &RecallList, dry_run: bool) -> Result<Recalled, RecallError> {
+    apply_knowing(copy, list, dry_run, &|_| None)
+}
+
+/// As [`apply`], without reading files whose digest is already known.
+pub fn apply_knowing(
+    copy: &Path,
+    list: &RecallList,
+    dry_run: bool,
+    known: &dyn Fn(&Path) -> Option<Digest>,
+) -> Result<Recalled, RecallError> {
     if let Ok(text) = fs::read_to_string(copy.join("summary.json"))
         && let Ok(summary) = serde_json::from_str::<Summary>(&text)
         && summary.dataset != list.dataset
@@ -164,10 +201,17 @@ pub fn apply(copy: &Path, list: &RecallList, dry_run: bool) -> Result<Recalled, 
                 Some(id) => Some(*id),
                 None if digests.is_empty() => None,
                 None => {
-                    let (digest, _) = digest::of_file(&path).map_err(|error| RecallError::Io {
-                        path: path.clone(),
-                        error,
-                    })?;
+                    let digest = match known(&path) {
+                        Some(digest) => digest,
+                        None => {
+                            let read = digest::of_file(&path);
+                            read.map_err(|error| RecallError::Io {
+                                path: path.clone(),
+                                error,
+                            })?
+                            .0
+                        }
+                    };
                     digests.get(&digest).copied()
                 }
             };

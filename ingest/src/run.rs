@@ -27,7 +27,7 @@ use crate::{
     manifest::{ManifestError, ReleaseReader, Stamp},
     media::{Describer, WorkerCommand},
     prior::{Prior, versions},
-    recall::Withdrawals,
+    recall::{self, RecallError, Withdrawals},
     release::{ReleaseError, ReleaseWriter, schema_version},
     reporter::Reporter,
     source::{
@@ -104,6 +104,8 @@ pub enum IngestError {
     Manifest(#[from] ManifestError),
     #[error(transparent)]
     Release(#[from] ReleaseError),
+    #[error(transparent)]
+    Recall(#[from] RecallError),
 }
 
 /// Samples fetched and decoded at a time; hosts and decoders have limits of their own.
@@ -167,6 +169,7 @@ pub async fn run(settings: &Settings, reporter: &dyn Reporter) -> Result<Outcome
     let outcome = release(
         &contexts, &journal, &prior, &dataset, run.as_of, layout, reporter,
     )?;
+    recall::publish(layout, &dataset, &outcome.folder)?;
     write_receipts(&contexts, &dataset, run.as_of, layout)?;
     remove_withdrawn(&outcome, &contexts, layout)?;
     journal.finish()?;
@@ -777,12 +780,7 @@ fn remove_withdrawn(
     contexts: &BTreeMap<String, Context>,
     layout: &Layout,
 ) -> Result<(), IngestError> {
-    let list = crate::recall::read_list(&outcome.folder.join("recall.json")).map_err(|e| {
-        IngestError::Io {
-            path: outcome.folder.clone(),
-            error: io::Error::other(e),
-        }
-    })?;
+    let list = recall::read_list(&outcome.folder.join("recall.json"))?;
     let mut gone: std::collections::BTreeSet<Digest> =
         list.entries.iter().filter_map(|e| e.media_sha256).collect();
     if gone.is_empty() {

@@ -98,6 +98,11 @@ impl Store {
         })
     }
 
+    /// Its folder.
+    pub fn root(&self) -> PathBuf {
+        self.inner.layout.store()
+    }
+
     /// Where the bytes with this digest stand, if they do.
     pub fn path(&self, digest: &Digest) -> PathBuf {
         self.inner.layout.media(digest)
@@ -161,14 +166,14 @@ impl Store {
         Ok(Writer::new(self.clone(), file, path))
     }
 
-    /// Copies a stream of at most `max_bytes` into the store with one read;
-    /// `None` if there is more.
-    pub fn copy_from(&self, from: &mut impl Read, max_bytes: u64) -> io::Result<Option<Written>> {
+    /// Copies a stream of at most `max_bytes` into a new file with one read,
+    /// which the caller judges and commits; `None` if there is more.
+    pub fn copy_from(&self, from: &mut impl Read, max_bytes: u64) -> io::Result<Option<Writer>> {
         let mut writer = self.writer()?;
         let mut buffer = vec![0; COPY_BUFFER];
         loop {
             match from.read(&mut buffer) {
-                Ok(0) => return writer.commit().map(Some),
+                Ok(0) => return Ok(Some(writer)),
                 Ok(n) if writer.bytes() + n as u64 > max_bytes => return Ok(None),
                 Ok(n) => writer.write_all(&buffer[..n])?,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -403,17 +408,21 @@ mod tests {
             .copy_from(&mut &b"abc"[..], 3)
             .unwrap()
             .unwrap()
+            .commit()
+            .unwrap()
             .sha256;
         fs::write(store.path(&digest), b"").unwrap();
         assert!(!store.is_sound(&digest).unwrap());
-        store.copy_from(&mut &b"abc"[..], 3).unwrap();
+        let again = store.copy_from(&mut &b"abc"[..], 3).unwrap().unwrap();
+        again.commit().unwrap();
         assert!(store.is_sound(&digest).unwrap());
     }
 
     #[test]
     fn copying_stops_at_the_limit() {
         let (_folder, store) = store();
-        assert_eq!(store.copy_from(&mut io::repeat(1), 1 << 20).unwrap(), None);
+        let endless = store.copy_from(&mut io::repeat(1), 1 << 20).unwrap();
+        assert!(endless.is_none());
         assert_eq!(temporary(&store), 0);
         assert!(store.copy_from(&mut &b""[..], 0).unwrap().is_some());
     }
@@ -439,7 +448,8 @@ mod tests {
             for _ in 0..8 {
                 scope.spawn(|| {
                     for _ in 0..20 {
-                        let written = store.copy_from(&mut &body[..], 1 << 20).unwrap().unwrap();
+                        let writer = store.copy_from(&mut &body[..], 1 << 20).unwrap();
+                        let written = writer.unwrap().commit().unwrap();
                         assert!(store.is_sound(&written.sha256).unwrap());
                     }
                 });

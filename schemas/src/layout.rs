@@ -15,9 +15,12 @@ use crate::{DatasetVersion, Digest, Name};
 ///     excluded.parquet                all other rows, same columns
 ///     croissant.json  card.html  ATTRIBUTION.csv  ATTRIBUTION.html
 ///     recall.json  summary.json  SHA256SUMS
+///   manifests/<dataset>/recall.json   that of the newest release, asked for by copies of older ones
 ///   restricted/<dataset>/<version>/   restricted.parquet: never served
 ///   receipts/<dataset>/               consent receipts (JSON-LD): never served
 ///   journal/<dataset>.sqlite          what a running ingest has done so far
+///   pulled/<dataset>/<version>/       in a copy, of what it holds: ATTRIBUTION.csv, ATTRIBUTION.html,
+///                                     samples.csv (id -> file), failures.csv
 ///   reports/<name>/                   report.html, report.json, groups.parquet, item_results.parquet
 /// ```
 #[derive(Debug, Clone)]
@@ -57,6 +60,16 @@ impl Layout {
 
     pub fn release(&self, dataset: &Name, version: DatasetVersion) -> PathBuf {
         self.dataset(dataset).join(version.to_string())
+    }
+
+    /// What was withdrawn up to now.
+    pub fn recall(&self, dataset: &Name) -> PathBuf {
+        self.dataset(dataset).join("recall.json")
+    }
+
+    /// What a pull keeps for itself.
+    pub fn pulled(&self) -> PathBuf {
+        self.root.join("pulled")
     }
 
     pub fn restricted(&self, dataset: &Name, version: DatasetVersion) -> PathBuf {

@@ -2,12 +2,12 @@
 
 mod replay;
 
-use std::{fs, net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Parser;
 use fairframe_ingest::{
     media::WorkerCommand,
-    recall,
+    pull::{Origin, Pulled},
     run::{Declared, Outcome, Settings},
     verify::verify,
 };
@@ -17,6 +17,7 @@ use crate::{
     Common, eval,
     exit::{self, Doing, Failure},
     ingest::{declared, describe, ingest},
+    pull,
     serve::ServeArgs,
 };
 
@@ -58,21 +59,17 @@ impl DemoArgs {
         print!("{}", describe(&first));
 
         eprintln!("\n3. A researcher's copy of that version");
-        let copy = copy_media(&layout, &first)?;
+        let copy = Copy::of(&first, &layout);
+        let pulled = copy.pull(common)?;
+        print!("{}", pull::describe(&pulled));
 
         eprintln!("\n4. The same session on {AFTER}: one has withdrawn");
         let second = ingest(&settings(&layout, actors, after)?, common)?;
         print!("{}", describe(&second));
 
-        eprintln!("\n5. The recall list, applied to the researcher's copy");
-        let list =
-            recall::read_list(&second.folder.join("recall.json")).doing("read the recall list")?;
-        let recalled = recall::apply(&copy, &list, false).doing("recall")?;
-        println!(
-            "  {} files removed from {}",
-            recalled.removed.len(),
-            copy.display()
-        );
+        eprintln!("\n5. The researcher pulls again: the recall list of the newest version holds");
+        let pulled = copy.pull(common)?;
+        print!("{}", pull::describe(&pulled));
 
         eprintln!("\n6. Verify");
         for release in [&photos, &second] {
@@ -150,6 +147,26 @@ impl DemoArgs {
     }
 }
 
+/// A researcher's copy of a release.
+struct Copy {
+    release: PathBuf,
+    to: PathBuf,
+}
+
+impl Copy {
+    fn of(release: &Outcome, layout: &Layout) -> Self {
+        Self {
+            release: release.folder.clone(),
+            to: layout.root().join("researcher-copy"),
+        }
+    }
+
+    fn pull(&self, common: &Common) -> Result<Pulled, Failure> {
+        let origin = Origin::parse(&self.release.display().to_string()).doing("pull")?;
+        pull::pull(&pull::plain(origin, self.to.clone()), common)
+    }
+}
+
 fn settings(layout: &Layout, sources: Vec<Declared>, at: Timestamp) -> Result<Settings, Failure> {
     Ok(Settings {
         layout: layout.clone(),
@@ -160,24 +177,4 @@ fn settings(layout: &Layout, sources: Vec<Declared>, at: Timestamp) -> Result<Se
         worker: WorkerCommand::this_binary().doing("find this program")?,
         parallel: std::thread::available_parallelism().map_or(2, usize::from),
     })
-}
-
-/// What a researcher has after a download: the media by sample id.
-fn copy_media(layout: &Layout, release: &Outcome) -> Result<PathBuf, Failure> {
-    let copy = layout.root().join("researcher-copy");
-    fs::create_dir_all(&copy).doing("make the copy's folder")?;
-    let reader = fairframe_ingest::manifest::ReleaseReader::open(&release.folder)
-        .doing("open the release")?;
-    let mut files = 0;
-    for rows in reader.accepted() {
-        for sample in rows.doing("read the release")? {
-            if let Some(digest) = sample.media_sha256 {
-                let name = copy.join(sample.sample_id.to_string());
-                fs::copy(layout.media(&digest), &name).doing("copy media")?;
-                files += 1;
-            }
-        }
-    }
-    println!("  {files} files in {}", copy.display());
-    Ok(copy)
 }

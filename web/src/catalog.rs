@@ -7,15 +7,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use fairframe_ingest::sums;
+pub use fairframe_ingest::sums::{SUMS, SumsLine as Listed};
 use fairframe_schemas::{DatasetVersion, Digest, Layout, Name, RecallList, Summary};
 
 use crate::error::AppError;
 
 /// Largest `summary.json`, `recall.json`, `croissant.json` or `SHA256SUMS` read, in bytes.
 pub const MAX_TEXT: u64 = 64 << 20;
-
-/// The file with the digests of all others.
-pub const SUMS: &str = "SHA256SUMS";
 
 /// A dataset with at least one release.
 #[derive(Debug, Clone)]
@@ -37,13 +36,6 @@ pub struct Release {
     pub dataset: Name,
     pub version: DatasetVersion,
     pub folder: PathBuf,
-}
-
-/// A file as `SHA256SUMS` lists it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
-    pub name: String,
-    pub sha256: Digest,
 }
 
 /// All datasets, by name. A folder that is no release is passed over.
@@ -110,7 +102,7 @@ impl Release {
     /// The files of the release.
     pub fn sums(&self) -> Result<Vec<Listed>, AppError> {
         let text = read_text(&self.folder.join(SUMS))?;
-        parse_sums(&text).map_err(AppError::internal)
+        sums::parse(&text).map_err(AppError::internal)
     }
 
     /// The listed file of that name, `SHA256SUMS` included.
@@ -156,55 +148,9 @@ pub fn read_text(path: &Path) -> Result<String, AppError> {
     fs::read_to_string(path).map_err(|e| failed(&e))
 }
 
-/// Lines `digest  name`. A name that could leave the folder spoils the whole list.
-fn parse_sums(text: &str) -> Result<Vec<Listed>, String> {
-    text.lines()
-        .map(|line| {
-            let odd = || {
-                format!(
-                    "`{}` is no line of {SUMS}",
-                    line.chars().take(120).collect::<String>()
-                )
-            };
-            let (digest, name) = line.split_once("  ").ok_or_else(odd)?;
-            let sha256 = digest.parse().map_err(|_| odd())?;
-            let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
-            let fits = (1..=128).contains(&name.len())
-                && !name.starts_with('.')
-                && name.bytes().all(plain);
-            fits.then(|| Listed {
-                name: name.to_owned(),
-                sha256,
-            })
-            .ok_or_else(odd)
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sums_with_names_that_leave_the_folder_are_refused() {
-        let digest = Digest::of(b"").to_string();
-        assert!(parse_sums(&format!("{digest}  part-00000.parquet\n")).is_ok());
-        for name in [
-            "../x",
-            "/etc/passwd",
-            "a/b",
-            ".hidden",
-            "",
-            "a\\b",
-            "a\u{0}",
-        ] {
-            assert!(
-                parse_sums(&format!("{digest}  {name}\n")).is_err(),
-                "{name}"
-            );
-        }
-        assert!(parse_sums("abc  x").is_err());
-    }
 
     #[test]
     fn odd_folders_are_passed_over_and_versions_stand_newest_first() {

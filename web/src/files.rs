@@ -37,6 +37,37 @@ pub async fn release_file(
     Ok(response)
 }
 
+/// `/data/{name}/recall.json`: what the newest release withdraws, for copies of any release.
+pub async fn recall(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Result<Response, AppError> {
+    let dataset = Name::new(&name)
+        .ok()
+        .and_then(|name| catalog::dataset(&app.layout, &name).transpose())
+        .ok_or(AppError::NotFound("dataset"))?
+        .map_err(AppError::internal)?;
+    let published = app.layout.recall(&dataset.name);
+    let path = match published.is_file() {
+        true => published,
+        false => {
+            let version = dataset.latest().to_string();
+            catalog::release(&app.layout, &name, &version)?
+                .folder
+                .join("recall.json")
+        }
+    };
+    if !path.is_file() {
+        return Err(AppError::NotFound("recall list"));
+    }
+    let tag = Digest::of(catalog::read_text(&path)?.as_bytes());
+    let mut response = serve(&path, &tag.to_string(), request).await?;
+    let headers = response.headers_mut();
+    set(headers, header::CONTENT_TYPE, content_type("recall.json"));
+    Ok(response)
+}
+
 /// `/media/{digest}`: the bytes of an accepted sample that may be handed on.
 pub async fn media(
     State(app): State<App>,

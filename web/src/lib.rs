@@ -47,6 +47,7 @@ pub fn router(layout: Layout) -> Router {
             "/datasets/{name}/{version}/samples",
             get(pages::samples::samples),
         )
+        .route("/data/{name}/recall.json", get(files::recall))
         .route("/data/{name}/{version}/{file}", get(files::release_file))
         .route("/media/{digest}", get(files::media))
         .route("/thumbnails/{digest}", get(files::thumbnail))

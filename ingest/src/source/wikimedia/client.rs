@@ -150,7 +150,7 @@ impl<A: Answerer> ApiClient<A> {
                 "give `api` in `[wikimedia]` without `?` and `#`",
             ));
         }
-        if is_wikimedia(&base) && !user_agent.is_some_and(has_contact) {
+        if wants_contact(&base, user_agent) {
             return Err(error(
                 "Wikimedia asks every client to say who it is",
                 "set `user_agent` in `[fetch]` to a name and a contact, \
@@ -232,6 +232,11 @@ impl<A: Answerer> ApiClient<A> {
         }
         url
     }
+}
+
+/// Whether a host is asked only by clients that say who they are, and this one does not.
+pub fn wants_contact(url: &Url, user_agent: Option<&str>) -> bool {
+    is_wikimedia(url) && !user_agent.is_some_and(has_contact)
 }
 
 fn is_wikimedia(url: &Url) -> bool {

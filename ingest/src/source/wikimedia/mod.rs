@@ -32,5 +32,5 @@ mod when;
 #[cfg(test)]
 mod tests;
 
-pub use client::{Answerer, MAX_ANSWER_BYTES};
+pub use client::{Answerer, MAX_ANSWER_BYTES, wants_contact};
 pub use query::{MAX_CATEGORIES, WikimediaSource};

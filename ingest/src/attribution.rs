@@ -10,7 +10,7 @@ use std::{
     io::{self, Read, Seek, Write},
 };
 
-use fairframe_schemas::{Sample, Summary};
+use fairframe_schemas::{Sample, Summary, licence, text::count};
 
 /// The columns of `ATTRIBUTION.csv`.
 pub const COLUMNS: [&str; 10] = [
@@ -152,7 +152,8 @@ impl AttributionHtml {
             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
              <title>Attribution: {title} {version}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n\
-             <h1>Attribution</h1>\n<p>{title}, version {version}. Every work below is used as its \
+             <a class=\"skip\" href=\"#works\">To the works</a>\n<main>\n\
+             <p class=\"soft\">{title} {version}</p>\n<h1>Attribution</h1>\n<p>Every work below is used as its \
              licence allows; each line names title, author, source and licence. The same for \
              programs: <a href=\"ATTRIBUTION.csv\">ATTRIBUTION.csv</a>.</p>\n",
             version = summary.version,
@@ -163,20 +164,29 @@ impl AttributionHtml {
             writeln!(out, "<nav aria-label=\"Licences\"><ul>")?;
             for (at, (licence, group)) in self.groups.iter().enumerate() {
                 let name = escape(section_name(licence));
-                let n = group.count;
-                writeln!(out, "<li><a href=\"#licence-{at}\">{name}</a> ({n})</li>")?;
+                let n = count(group.count);
+                writeln!(out, "<li><a href=\"#licence-{at}\">{name}</a> {n}</li>")?;
             }
             writeln!(out, "</ul></nav>")?;
         }
+        writeln!(out, "<div id=\"works\" tabindex=\"-1\">")?;
         for (at, (licence, mut group)) in self.groups.into_iter().enumerate() {
             let name = escape(section_name(&licence));
+            // The id and the words: one is the heading, the other stands below it.
+            let other = licence::words(&licence).map(|words| match name == escape(words) {
+                true => licence.as_str(),
+                false => words,
+            });
+            let other = other.map_or_else(String::new, |other| {
+                format!("<p class=\"soft\">{}</p>\n", escape(other))
+            });
             let heading = match group.url.as_deref() {
                 Some(url) if licence != OTHERS => link(url, &name, " rel=\"license\""),
                 _ => name,
             };
             writeln!(
                 out,
-                "<section>\n<h2 id=\"licence-{at}\">{heading}</h2>\n<ul class=\"works\">"
+                "<section>\n<h2 id=\"licence-{at}\">{heading}</h2>\n{other}<ul class=\"works\">"
             )?;
             group.rows.rewind()?;
             let mut block = vec![0; 64 << 10];
@@ -190,7 +200,7 @@ impl AttributionHtml {
             out.write_all(&group.buffer)?;
             writeln!(out, "</ul>\n</section>")?;
         }
-        writeln!(out, "</body>\n</html>")
+        writeln!(out, "</div>\n</main>\n</body>\n</html>")
     }
 }
 
@@ -201,7 +211,11 @@ impl Default for AttributionHtml {
 }
 
 fn section_name(key: &str) -> &str {
-    if key == OTHERS { "Other licences" } else { key }
+    match licence::words(key).filter(|_| key.starts_with("LicenseRef-")) {
+        Some(words) => words,
+        None if key == OTHERS => "Other licences",
+        None => key,
+    }
 }
 
 /// One line: title, author, source, licence.
@@ -294,11 +308,14 @@ pub fn escape(text: &str) -> String {
 }
 
 const STYLE: &str = "\
-:root{color-scheme:light dark;--ink:#1c2321;--soft:#55615d;--line:#dfe4e1;--paper:#fdfdfb;--link:#0b5f52}\
-@media(prefers-color-scheme:dark){:root{--ink:#e6ebe8;--soft:#a3b0ab;--line:#2f3936;--paper:#141917;--link:#7fd1bf}}\
+:root{color-scheme:light dark;--ink:#1b2422;--soft:#5b6864;--line:#dde3df;--paper:#fbfbf8;--link:#0b5f52}\
+@media(prefers-color-scheme:dark){:root{--ink:#e7ece9;--soft:#a1afa9;--line:#2c3633;--paper:#131816;--link:#7fd1bf}}\
 body{margin:0 auto;padding:2rem 1.25rem 4rem;max-width:46rem;background:var(--paper);color:var(--ink);\
 font:1rem/1.55 system-ui,-apple-system,\"Segoe UI\",Roboto,\"Helvetica Neue\",Arial,sans-serif}\
-h1{font-size:1.9rem;line-height:1.2}h2{font-size:1.2rem;margin:2.5rem 0 .5rem;padding-top:.75rem;border-top:1px solid var(--line)}\
+h1,h2{font-family:\"Iowan Old Style\",\"Palatino Linotype\",Palatino,\"Book Antiqua\",Georgia,serif;line-height:1.15;font-weight:600}\
+h1{font-size:clamp(2rem,6vw,3rem);margin:.25rem 0 .75rem}h2{font-size:1.35rem;margin:2.5rem 0 .25rem;padding-top:1.25rem;border-top:1px solid var(--line)}\
+.soft{color:var(--soft);margin:0}.skip{position:absolute;left:-99rem}.skip:focus{left:1rem;top:.5rem;background:var(--paper);padding:.5rem}\
+:focus-visible{outline:2px solid var(--link);outline-offset:2px}#works:focus{outline:none}\
 a{color:var(--link);text-underline-offset:.15em}nav ul{list-style:none;display:flex;flex-wrap:wrap;gap:.25rem 1.25rem;padding:0;color:var(--soft)}\
 .works{list-style:none;padding:0}.works li{padding:.35rem 0;overflow-wrap:anywhere}cite{font-style:normal;font-weight:600}\
 @media print{a{color:inherit}body{max-width:none;padding:0}}";

@@ -69,6 +69,20 @@ pub fn satisfied_by(expression: &str, allowed: &[String]) -> bool {
     expression.evaluate(|offer| allowed.iter().any(|entry| admits(entry, offer)))
 }
 
+/// The licence in words where SPDX or we have some: `Creative Commons Attribution 4.0
+/// International`. None for an expression of several, which its ids say best.
+pub fn words(expression: &str) -> Option<&'static str> {
+    if expression == PUBLIC_DOMAIN {
+        return Some("Public domain");
+    }
+    let reason = expression.strip_prefix(PUBLIC_DOMAIN);
+    if reason.is_some_and(|reason| reason.starts_with('-') && !reason.contains(' ')) {
+        return Some("Public domain, for a stated reason");
+    }
+    let name = spdx::license_id(expression)?.full_name;
+    (name != expression).then_some(name)
+}
+
 fn admits(entry: &LicenseReq, offer: &LicenseReq) -> bool {
     if entry == offer {
         return true;
@@ -120,6 +134,27 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn licences_have_words() {
+        for (expression, wanted) in [
+            (
+                "CC-BY-SA-4.0",
+                Some("Creative Commons Attribution Share Alike 4.0 International"),
+            ),
+            ("LicenseRef-PD", Some("Public domain")),
+            (
+                "LicenseRef-PD-USGov",
+                Some("Public domain, for a stated reason"),
+            ),
+            ("LicenseRef-PDX", None),
+            ("CC-BY-4.0 OR MIT", None),
+            ("LicenseRef-PD-old AND MIT", None),
+            ("unknown", None),
+        ] {
+            assert_eq!(words(expression), wanted, "{expression}");
+        }
+    }
 
     #[test]
     fn accepts() {

@@ -62,6 +62,18 @@ text_enum! {
         Withdrawn = "withdrawn",
     }
 }
+impl Status {
+    /// What it means, for people.
+    pub fn text(self) -> &'static str {
+        match self {
+            Status::Accepted => "stands in the dataset",
+            Status::Quarantined => "waits for a person to decide",
+            Status::Failed => "could not be fetched or read",
+            Status::Rejected => "may not stand in the dataset",
+            Status::Withdrawn => "was taken out",
+        }
+    }
+}
 text_enum! {
     /// The part of a dataset a sample is used in.
     Split { Train = "train", Validation = "validation", Test = "test", }

@@ -18,6 +18,15 @@ pub fn counted(n: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(n), if n == 1 { "" } else { "s" })
 }
 
+/// With a capital at its head.
+pub fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    chars
+        .next()
+        .map(|first| first.to_uppercase().chain(chars).collect())
+        .unwrap_or_default()
+}
+
 /// A share as a percentage with one decimal; a dash where there is nothing to share. What is
 /// there but rounds to nothing is `<0.1%`, what is not whole but rounds to it is `>99.9%`.
 pub fn percent(part: u64, whole: u64) -> String {
@@ -75,6 +84,12 @@ mod tests {
         assert_eq!(count(1_234_567), "1\u{202f}234\u{202f}567");
         assert_eq!(counted(1, "sample"), "1 sample");
         assert_eq!(counted(0, "sample"), "0 samples");
+    }
+
+    #[test]
+    fn sentences() {
+        assert_eq!(sentence("élan vital"), "Élan vital");
+        assert_eq!(sentence(""), "");
     }
 
     #[test]

@@ -122,22 +122,22 @@ impl DemoArgs {
     }
 
     fn reports(&self, layout: &Layout) -> Result<(), Failure> {
-        let predictions = self
-            .datasets
-            .join("dfdc/predictions_1.json")
-            .display()
-            .to_string();
+        let file = |name| self.datasets.join("dfdc").join(name).display().to_string();
+        let (solution, submission) = (file("folds.csv"), file("predictions_1.json"));
         let out = layout.reports().join("dfdc").display().to_string();
         let line = [
             "eval",
             "--form",
             "detection",
             "--solution",
-            &predictions,
+            &solution,
             "--submission",
-            &predictions,
-            "--truth-threshold",
-            "0.5",
+            &submission,
+            "--group",
+            "fold",
+            // So few videos that groups of 30 would hide the smaller of the two.
+            "--min-n",
+            "5",
             "--out",
             &out,
         ];

@@ -2,7 +2,10 @@
 
 use std::{fs, io, path::Path, time::UNIX_EPOCH};
 
+use fairframe_eval::report::{Brief, brief};
 use fairframe_schemas::{Layout, Name};
+
+use crate::catalog;
 
 /// The files a report may have; no other is served.
 pub const FILES: [&str; 4] = [
@@ -17,6 +20,8 @@ pub struct Report {
     pub name: Name,
     /// The files it has, in the order of [`FILES`].
     pub files: Vec<ReportFile>,
+    /// What it says on top; none where `report.json` cannot be read.
+    pub brief: Option<Brief>,
 }
 
 /// A file of a report.
@@ -74,7 +79,13 @@ pub fn report(layout: &Layout, name: Name) -> Option<Report> {
             data.is_file().then_some(ReportFile { name, bytes })
         })
         .collect();
-    (!files.is_empty()).then_some(Report { name, files })
+    let brief = files
+        .iter()
+        .find(|f| f.name == FILES[1])
+        .and_then(|f| catalog::read_text(&folder.join(f.name)).ok())
+        .and_then(|text| serde_json::from_str(&text).ok())
+        .map(|report| brief(&report));
+    (!files.is_empty()).then_some(Report { name, files, brief })
 }
 
 /// A validator from size and time: reports are replaced as a whole, by renaming.

@@ -1,6 +1,8 @@
 //! A report on disk: `report.json`, `report.html`, `groups.parquet` and
 //! `item_results.parquet`.
 
+mod brief;
+mod by_group;
 mod html;
 mod plot;
 mod tables;
@@ -76,4 +78,5 @@ fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     }
 }
 
+pub use brief::{Brief, Headline, brief};
 pub use html::page;

@@ -1,6 +1,10 @@
 //! Numbers become text in one place.
 
-use fairframe_schemas::report::{Estimate, Interval, IntervalMethod, Verdict};
+use crate::evaluate::SEVERAL_GROUP;
+use fairframe_schemas::report::{
+    Estimate, Interval, IntervalMethod, Level, MetricReport, UNKNOWN_GROUP, Verdict,
+};
+pub use fairframe_schemas::text::{count, sentence, size};
 
 /// A value, with three decimals.
 pub fn value(value: f64) -> String {
@@ -10,19 +14,6 @@ pub fn value(value: f64) -> String {
     } else {
         text
     }
-}
-
-/// A whole number with thin spaces between thousands.
-pub fn count(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push('\u{202f}');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 pub fn interval(interval: Interval) -> String {
@@ -38,9 +29,37 @@ pub fn estimate(estimate: &Estimate) -> String {
     }
 }
 
-/// A group's name.
-pub fn group(values: &[String]) -> String {
-    values.join(" · ")
+/// A group's name; a value that says nothing by itself stands with its column: `fold 0`.
+pub fn group(columns: &[String], values: &[String]) -> String {
+    let bare = |value: &str| value.parse::<f64>().is_ok() || matches!(value, "true" | "false");
+    let none = |value: &str| matches!(value, UNKNOWN_GROUP | SEVERAL_GROUP);
+    let named = values.iter().enumerate().map(|(at, value)| {
+        let column = columns.get(at).map(|column| column.replace('_', " "));
+        match column {
+            Some(column) if bare(value) => format!("{column} {value}"),
+            Some(column) if none(value) => format!("{value} ({column})"),
+            _ => value.clone(),
+        }
+    });
+    named.collect::<Vec<_>>().join(" · ")
+}
+
+pub fn direction(metric: &MetricReport) -> &'static str {
+    if metric.higher_is_better {
+        "higher is better"
+    } else {
+        "lower is better"
+    }
+}
+
+/// The plural of a level, for counting.
+pub fn items(level: Level) -> &'static str {
+    match level {
+        Level::Image => "images",
+        Level::Sample => "samples",
+        Level::Frame => "frames",
+        Level::Video => "videos",
+    }
 }
 
 pub fn method(interval: Interval) -> String {
@@ -70,27 +89,30 @@ pub fn denominators(estimate: &Estimate) -> String {
         .join(", ")
 }
 
-pub fn bytes(n: u64) -> String {
-    match n {
-        0..1_000 => format!("{n} B"),
-        1_000..1_000_000 => format!("{:.1} kB", n as f64 / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.1} MB", n as f64 / 1e6),
-        _ => format!("{:.1} GB", n as f64 / 1e9),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
+    fn bare_values_stand_with_their_column() {
+        let words = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
+        let columns = words(&["age_group", "country"]);
+        assert_eq!(
+            group(&columns, &words(&["3", "Kenya"])),
+            "age group 3 · Kenya"
+        );
+        assert_eq!(
+            group(&columns, &words(&["unknown", "several"])),
+            "unknown (age group) · several (country)"
+        );
+        assert_eq!(group(&[], &words(&["3"])), "3");
+    }
+
+    #[test]
     fn numbers_are_written_alike() {
         assert_eq!(value(0.2960123), "0.296");
         assert_eq!(value(-0.0001), "0.000");
-        assert_eq!(count(32_088), "32\u{202f}088");
-        assert_eq!(count(999), "999");
         assert_eq!(percent(0.95), "95%");
         assert_eq!(percent(0.999), "99.9%");
-        assert_eq!(bytes(1_234_567), "1.2 MB");
     }
 }

@@ -38,6 +38,22 @@ def project(lon, lat):
     return round((x + HALF) * SCALE), round((TOP - y) * SCALE)
 
 
+def runs(points):
+    """A ring over the antimeridian as one ring on either side: else it crosses the whole world."""
+    cuts = [i for i in range(len(points)) if abs(points[i][0] - points[i - 1][0]) > WIDTH / 2]
+    if not cuts:
+        return [points]
+    points = points[cuts[0] :] + points[: cuts[0]]
+    ends = [cut - cuts[0] for cut in cuts] + [len(points)]
+    return [points[a:b] for a, b in zip(ends, ends[1:])]
+
+
+def write(points):
+    path = "M%d %d" % points[0]
+    steps = ["%d %d" % (x - a, y - b) for (a, b), (x, y) in zip(points, points[1:])]
+    return path + "l" + " ".join(steps).replace(" -", "-") + "z"
+
+
 def main(topology, iso):
     topo = json.load(open(topology, encoding="utf-8"))
     codes = {row["country-code"]: row["alpha-2"] for row in csv.DictReader(open(iso, encoding="utf-8"))}
@@ -63,13 +79,7 @@ def main(topology, iso):
                 out.append(p)
         if len(out) < 4:  # less than a pixel
             return ""
-        path = "M%d %d" % out[0]
-        last = out[0]
-        steps = []
-        for p in out[1:-1]:
-            steps.append("%d %d" % (p[0] - last[0], p[1] - last[1]))
-            last = p
-        return path + "l" + " ".join(steps).replace(" -", "-") + "z"
+        return "".join(write(run) for run in runs(out[:-1]) if len(run) > 2)
 
     rows = []
     for shape in topo["objects"]["countries"]["geometries"]:

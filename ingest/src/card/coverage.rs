@@ -72,8 +72,13 @@ impl Verdict {
 
 /// Shares by subregion.
 pub struct Coverage {
-    /// By region, then subregion.
+    /// By region, then subregion; where samples are too few to judge, only those that have any.
     pub rows: Vec<Row>,
+    /// Subregions that stand in no row, and the share of people who live there.
+    pub others: usize,
+    pub others_population: String,
+    /// Whether shares may be compared: at least [`MIN_SAMPLES`] samples have a place.
+    pub judged: bool,
     /// Samples with a known subregion.
     pub known: u64,
     pub unknown: u64,
@@ -100,7 +105,8 @@ pub fn coverage(counts: &SampleCounts) -> Coverage {
     let unknown = counts.subregions.get(UNKNOWN).copied().unwrap_or(0);
     let total: u64 = counts.subregions.values().sum();
     let known = total - unknown;
-    let figures: Vec<_> = people
+    let judged = known >= MIN_SAMPLES;
+    let mut figures: Vec<_> = people
         .into_iter()
         .map(|((region, subregion), people)| {
             let n = counts.subregions.get(&subregion).copied().unwrap_or(0);
@@ -110,12 +116,15 @@ pub fn coverage(counts: &SampleCounts) -> Coverage {
             (region, subregion, n, share, low, high, people, of_people)
         })
         .collect();
+    let all = figures.len();
+    if !judged {
+        figures.retain(|f| f.2 > 0);
+    }
+    let shown_population: u64 = figures.iter().map(|f| f.6).sum();
+    let others = all - figures.len();
     let widest = figures
         .iter()
-        .map(|f| {
-            f.3.max(f.7)
-                .max(if known >= MIN_SAMPLES { f.5 } else { 0.0 })
-        })
+        .map(|f| f.3.max(f.7).max(if judged { f.5 } else { 0.0 }))
         .fold(0.0, f64::max)
         .max(0.01);
     let length = |share: f64| format!("{:.2}", 100.0 * (share / widest).min(1.0));
@@ -125,7 +134,7 @@ pub fn coverage(counts: &SampleCounts) -> Coverage {
         .map(
             |(region, subregion, n, share, low, high, people, of_people)| {
                 let verdict = match () {
-                    () if known < MIN_SAMPLES => Verdict::Insufficient,
+                    () if !judged => Verdict::Insufficient,
                     () if high < of_people => Verdict::Under,
                     () if low > of_people => Verdict::Over,
                     () => Verdict::Near,
@@ -138,15 +147,9 @@ pub fn coverage(counts: &SampleCounts) -> Coverage {
                     subregion,
                     n,
                     share: percent(n, known),
-                    interval: match known {
-                        0 => "–".to_owned(),
-                        _ => format!("{:.1} to {:.1}%", 100.0 * low, 100.0 * high),
-                    },
+                    interval: format!("{:.1} to {:.1}%", 100.0 * low, 100.0 * high),
                     population_share: percent(people, population),
-                    ratio: match known {
-                        0 => "–".to_owned(),
-                        _ => format!("{:.2}×", share / of_people),
-                    },
+                    ratio: format!("{:.2}×", share / of_people),
                     verdict,
                     bar: Bar {
                         share: length(share),
@@ -161,6 +164,9 @@ pub fn coverage(counts: &SampleCounts) -> Coverage {
     missing.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
     Coverage {
         rows,
+        others,
+        others_population: percent(population - shown_population, population),
+        judged,
         known,
         unknown,
         unknown_share: percent(unknown, total),
@@ -172,10 +178,14 @@ pub fn coverage(counts: &SampleCounts) -> Coverage {
 impl Coverage {
     /// One sentence that says the main thing.
     pub fn sentence(&self) -> String {
-        if self.known < MIN_SAMPLES {
+        if self.known == 0 {
+            return "No accepted sample has a known place: there is nothing to compare with the world's population.".to_owned();
+        }
+        if !self.judged {
             return format!(
-                "{} of the accepted samples have a known place: too few to compare with the world's population (at least {MIN_SAMPLES} are needed).",
-                count(self.known)
+                "{} of the accepted samples {} a known place: too few to compare with the world's population (at least {MIN_SAMPLES} are needed).",
+                count(self.known),
+                if self.known == 1 { "has" } else { "have" }
             );
         }
         match self.missing.as_slice() {
@@ -249,7 +259,12 @@ mod tests {
         for pairs in [&[][..], &[("Western Europe", 29)]] {
             let c = coverage(&counts(pairs));
             assert!(c.rows.iter().all(|r| r.verdict == Verdict::Insufficient));
-            assert!(c.sentence().contains("too few"));
+            assert!(
+                c.sentence()
+                    .contains(if c.known == 0 { "nothing" } else { "too few" })
+            );
+            assert_eq!(c.rows.len(), usize::from(c.known > 0));
+            assert_eq!(c.rows.len() + c.others, 17);
         }
     }
 }

@@ -79,7 +79,7 @@ pub fn map(counts: &SampleCounts) -> Map {
         .map(|cell| {
             let (x, y) = project(cell.latitude, cell.longitude);
             // Area, not radius, grows with the count; the smallest must still be seen.
-            let r = 4.0 + 14.0 * (cell.samples as f64 / most as f64).sqrt();
+            let r = 7.0 + 15.0 * (cell.samples as f64 / most as f64).sqrt();
             Dot {
                 x: format!("{x:.0}"),
                 y: format!("{y:.0}"),
@@ -174,6 +174,19 @@ mod tests {
             assert!(path.starts_with('M') && path.ends_with('z'), "{code}");
             let known = Gazetteer::bundled().by_code(code).is_some();
             assert!(code == "-" || known, "{code}");
+        }
+    }
+
+    #[test]
+    fn no_border_crosses_the_whole_world() {
+        for line in WORLD.lines() {
+            for ring in line.split('z') {
+                let steps = ring.split_once('l').map_or("", |(_, steps)| steps);
+                for step in steps.replace('-', " -").split_whitespace() {
+                    let step: f64 = step.parse().unwrap();
+                    assert!(step.abs() < WIDTH / 2.0, "{line}");
+                }
+            }
         }
     }
 

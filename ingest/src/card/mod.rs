@@ -6,9 +6,9 @@ pub mod map;
 
 use askama::Template;
 use fairframe_schemas::{
-    Split, Status, Summary,
+    Split, Status, Summary, licence,
     release::{Counts, OTHER, UNKNOWN},
-    text::{count, counted, duration, percent, size},
+    text::{count, counted, duration, percent, sentence, size},
     version::Change,
 };
 
@@ -95,7 +95,7 @@ struct Part {
 struct ReasonRow {
     status: Status,
     code: &'static str,
-    text: &'static str,
+    text: String,
     n: String,
     share: String,
 }
@@ -103,6 +103,8 @@ struct ReasonRow {
 /// A word with its count and share.
 struct BarRow {
     label: String,
+    /// The word as manifests have it, where the label is another.
+    code: Option<String>,
     n: String,
     share: String,
     width: String,
@@ -175,10 +177,13 @@ impl<'a> Page<'a> {
             reasons: reasons(s),
             map,
             map_text,
-            countries: bars(&c.countries, map::country_name),
+            countries: bars(&c.countries, map::country_name)
+                .into_iter()
+                .map(|row| BarRow { code: None, ..row })
+                .collect(),
             coverage,
             regions: regions(s),
-            licences: bars(&c.licences, str::to_owned),
+            licences: bars(&c.licences, licence_words),
             types: bars(&c.mimes, str::to_owned),
             splits: splits(s),
             duplicates: duplicates(s),
@@ -188,14 +193,17 @@ impl<'a> Page<'a> {
                     .map(|(state, n)| (state.to_string(), *n))
                     .collect(),
                 consent_words,
-            ),
+            )
+            .into_iter()
+            .map(|row| BarRow { code: None, ..row })
+            .collect(),
             attributes: c
                 .attributes
                 .iter()
                 .map(|(name, values)| (name.clone(), bars(values, str::to_owned)))
                 .collect(),
-            opt_outs: bars(&c.opt_outs, str::to_owned),
-            restrictions: bars(&c.restrictions, str::to_owned),
+            opt_outs: bars(&c.opt_outs, opt_out_words),
+            restrictions: bars(&c.restrictions, restriction_words),
             sources: sources(s),
             files: files(s),
             citation: cite_as(s),
@@ -276,7 +284,7 @@ fn reasons(s: &Summary) -> Vec<ReasonRow> {
         .map(|(reason, n)| ReasonRow {
             status: reason.status(),
             code: reason.code(),
-            text: reason.text(),
+            text: sentence(reason.text()),
             n: count(*n),
             share: percent(*n, s.counts.out()),
         })
@@ -300,9 +308,13 @@ fn bars(counts: &Counts, name: impl Fn(&str) -> String) -> Vec<BarRow> {
     };
     let rest: u64 = words[keep..].iter().map(|w| w.1).sum();
     let more = words.len() - keep;
-    let mut rows: Vec<(String, u64, bool)> = words[..keep]
+    let mut rows: Vec<(String, Option<String>, u64, bool)> = words[..keep]
         .iter()
-        .map(|(word, n)| (name(word), *n, false))
+        .map(|(word, n)| {
+            let label = name(word);
+            let code = (label != **word).then(|| (*word).clone());
+            (label, code, *n, false)
+        })
         .collect();
     let other = rest + counts.get(OTHER).copied().unwrap_or(0);
     if other > 0 {
@@ -311,15 +323,16 @@ fn bars(counts: &Counts, name: impl Fn(&str) -> String) -> Vec<BarRow> {
         } else {
             OTHER.to_owned()
         };
-        rows.push((label, other, true));
+        rows.push((label, None, other, true));
     }
     if let Some(n) = counts.get(UNKNOWN) {
-        rows.push((UNKNOWN.to_owned(), *n, true));
+        rows.push((UNKNOWN.to_owned(), None, *n, true));
     }
-    let largest = rows.iter().map(|r| r.1).max().unwrap_or(1).max(1);
+    let largest = rows.iter().map(|r| r.2).max().unwrap_or(1).max(1);
     rows.into_iter()
-        .map(|(label, n, plain)| BarRow {
+        .map(|(label, code, n, plain)| BarRow {
             label,
+            code,
             n: count(n),
             share: percent(n, whole),
             width: format!("{:.2}", 100.0 * n as f64 / largest as f64),
@@ -397,6 +410,33 @@ fn duplicates(s: &Summary) -> String {
         ),
     };
     format!("{exact} {near}")
+}
+
+fn licence_words(expression: &str) -> String {
+    licence::words(expression).unwrap_or(expression).to_owned()
+}
+
+/// What is read of opt-outs, in words.
+fn opt_out_words(code: &str) -> String {
+    match code {
+        "robots.txt" => "robots.txt keeps us out",
+        "tdm-reservation" => "text and data mining is reserved (TDMRep)",
+        _ => code,
+    }
+    .to_owned()
+}
+
+/// Wikimedia Commons' words for rights beside copyright, in ours.
+fn restriction_words(code: &str) -> String {
+    match code {
+        "personality" => "personality rights of a person shown",
+        "trademarked" => "a trademark is shown",
+        "insignia" => "official insignia are shown",
+        "currency" => "money is shown",
+        "design" => "a protected design is shown",
+        _ => code,
+    }
+    .to_owned()
 }
 
 fn consent_words(state: &str) -> String {
@@ -493,7 +533,7 @@ mod tests {
         for reason in s.counts.decided_by.keys() {
             assert!(page.contains(reason.code()), "{reason}");
             assert!(
-                page.contains(&crate::attribution::escape(reason.text())),
+                page.contains(&crate::attribution::escape(&sentence(reason.text()))),
                 "{reason}"
             );
         }

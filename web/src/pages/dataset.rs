@@ -14,12 +14,18 @@ use fairframe_schemas::{
 };
 use serde_json::Value;
 
-use super::filters;
+use super::{
+    filters,
+    samples::{Picture, pictures},
+};
 use crate::{
     App,
     catalog::{self, Dataset, Release, SUMS},
     error::{AppError, page},
 };
+
+/// Pictures at the head of the page.
+const PICTURES: usize = 6;
 
 #[derive(Template)]
 #[template(path = "dataset.html")]
@@ -33,6 +39,7 @@ struct DatasetPage {
     files: Vec<FileRow>,
     snippets: Vec<Snippet>,
     json_ld: Option<String>,
+    pictures: Vec<Picture>,
     base: String,
 }
 
@@ -57,7 +64,7 @@ pub async fn dataset(
     let dataset = find(&app, &name)?;
     let latest = dataset.latest().to_string();
     let release = catalog::release(&app.layout, &name, &latest)?;
-    page(&show(&app, dataset, &release, &headers)?)
+    page(&show(&app, dataset, &release, &headers).await?)
 }
 
 pub async fn version(
@@ -67,7 +74,7 @@ pub async fn version(
 ) -> Result<Html<String>, AppError> {
     let dataset = find(&app, &name)?;
     let release = catalog::release(&app.layout, &name, &version)?;
-    page(&show(&app, dataset, &release, &headers)?)
+    page(&show(&app, dataset, &release, &headers).await?)
 }
 
 pub async fn without_slash(
@@ -94,7 +101,7 @@ fn find(app: &App, name: &str) -> Result<Dataset, AppError> {
         .ok_or(AppError::NotFound("dataset"))
 }
 
-fn show(
+async fn show(
     app: &App,
     dataset: Dataset,
     release: &Release,
@@ -129,6 +136,7 @@ fn show(
         changes: changes(app, release, &summary)?,
         snippets: snippets(&origin(headers), &base, &parts),
         json_ld: json_ld(release, &base)?,
+        pictures: pictures(app, release, PICTURES).await,
         dataset,
         summary,
         files,
@@ -234,7 +242,7 @@ fn snippets(origin: &str, base: &str, parts: &[String]) -> Vec<Snippet> {
         snippet(
             "DuckDB",
             format!(
-                "INSTALL httpfs; LOAD httpfs;\nSELECT region, count(*) FROM read_parquet([{}]) GROUP BY region;",
+                "INSTALL httpfs; LOAD httpfs;\nSELECT region, count(*)\nFROM read_parquet([{}])\nGROUP BY region;",
                 parts
                     .iter()
                     .map(|p| format!("'{p}'"))
@@ -243,12 +251,15 @@ fn snippets(origin: &str, base: &str, parts: &[String]) -> Vec<Snippet> {
             ),
         ),
         snippet(
-            "datasets",
+            "Hugging Face datasets",
             format!(
-                "from datasets import load_dataset\nsamples = load_dataset(\"parquet\", data_files={list}, split=\"train\")"
+                "from datasets import load_dataset\nsamples = load_dataset(\n    \"parquet\",\n    data_files={list},\n    split=\"train\",\n)"
             ),
         ),
-        snippet("media", format!("fairframe pull {origin}{base}/")),
+        snippet(
+            "everything, media included",
+            format!("fairframe pull {origin}{base}/"),
+        ),
     ]
 }
 

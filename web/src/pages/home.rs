@@ -7,12 +7,18 @@ use axum::{
 };
 use fairframe_schemas::{Summary, release::UNKNOWN};
 
-use super::filters;
+use super::{
+    filters,
+    samples::{Picture, pictures},
+};
 use crate::{
     App, catalog,
     error::{AppError, page},
     reports,
 };
+
+/// Pictures of one dataset.
+const PICTURES: usize = 4;
 
 #[derive(Template)]
 #[template(path = "home.html")]
@@ -25,6 +31,7 @@ struct Entry {
     summary: Summary,
     versions: u64,
     countries: u64,
+    pictures: Vec<Picture>,
 }
 
 pub async fn home(State(app): State<App>) -> Result<Html<String>, AppError> {
@@ -43,6 +50,7 @@ pub async fn home(State(app): State<App>) -> Result<Html<String>, AppError> {
         let countries = summary.counts.countries.keys().filter(|c| *c != UNKNOWN);
         datasets.push(Entry {
             countries: countries.count() as u64,
+            pictures: pictures(&app, &release, PICTURES).await,
             versions: dataset.versions.len() as u64,
             summary,
         });

@@ -8,7 +8,7 @@ use axum::{
     response::Html,
 };
 use fairframe_ingest::{attribution::web_link, manifest::ReleaseReader};
-use fairframe_schemas::{DatasetVersion, Name, Sample, SampleId};
+use fairframe_schemas::{DatasetVersion, Name, Sample, SampleId, licence, text::sentence};
 use serde::Deserialize;
 
 use super::filters;
@@ -51,7 +51,7 @@ struct Tile {
     media: Option<String>,
     has_thumbnail: bool,
     kind: &'static str,
-    reasons: Vec<&'static str>,
+    reasons: Vec<String>,
 }
 
 pub async fn samples(
@@ -109,6 +109,54 @@ pub async fn samples(
     })
 }
 
+/// SPDX ids are short and known; references of our own are neither.
+fn licence_words(licence: Option<String>) -> String {
+    let licence = licence.unwrap_or_else(|| "licence unknown".to_owned());
+    match licence::words(&licence).filter(|_| licence.starts_with("LicenseRef-")) {
+        Some(words) => words.to_owned(),
+        None => licence,
+    }
+}
+
+/// A sample at the head of a page.
+pub struct Picture {
+    pub digest: String,
+    pub title: String,
+}
+
+/// Rows looked at for each picture wanted: not all have a thumbnail.
+const ROWS_A_PICTURE: usize = 4;
+
+/// The first samples that have a thumbnail and may be shown; a page does without where they cannot be read.
+pub async fn pictures(app: &App, release: &catalog::Release, most: usize) -> Vec<Picture> {
+    let folder = release.folder.clone();
+    let limit = (most * ROWS_A_PICTURE) as u64;
+    let rows = tokio::task::spawn_blocking(move || ReleaseReader::open(&folder)?.slice(0, limit));
+    let mut out = Vec::new();
+    for sample in rows.await.ok().and_then(Result::ok).unwrap_or_default() {
+        let shown = match sample.media_sha256 {
+            Some(digest) => app
+                .media
+                .allowed(digest)
+                .await
+                .ok()
+                .flatten()
+                .map(|_| digest),
+            None => None,
+        };
+        if let Some(digest) = shown.filter(|d| app.layout.thumbnail(d).is_file()) {
+            out.push(Picture {
+                digest: digest.to_string(),
+                title: sample.title.unwrap_or_else(|| sample.sample_id.to_string()),
+            });
+        }
+        if out.len() == most {
+            break;
+        }
+    }
+    out
+}
+
 async fn tile(app: &App, sample: Sample) -> Result<Tile, AppError> {
     let media = match sample.media_sha256 {
         Some(digest) => app.media.allowed(digest).await?.map(|_| digest),
@@ -124,13 +172,13 @@ async fn tile(app: &App, sample: Sample) -> Result<Tile, AppError> {
     Ok(Tile {
         title: sample.title.unwrap_or_else(|| sample.sample_id.to_string()),
         creator: sample.creator,
-        licence: sample.licence.unwrap_or_else(|| "unknown".to_owned()),
+        licence: licence_words(sample.licence),
         licence_link: sample.licence_url.as_deref().and_then(web_link),
         place,
         link: link.or_else(|| sample.source_url.as_deref().and_then(web_link)),
         media: media.map(|digest| digest.to_string()),
         has_thumbnail,
         kind: sample.media_type.as_str(),
-        reasons: sample.reasons.iter().map(|r| r.text()).collect(),
+        reasons: sample.reasons.iter().map(|r| sentence(r.text())).collect(),
     })
 }

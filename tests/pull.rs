@@ -16,6 +16,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use fairframe_ingest::{
+    manifest::Stamp,
+    release::{ReleaseWriter, schema_version},
+};
+use fairframe_schemas::{
+    DatasetVersion, Digest, Layout, MediaType, Name, RecallList, Sample, Split, Summary,
+    version::Change,
+};
 use files::{Act, Files};
 use support::{datasets, fairframe, ok, text, tree};
 
@@ -459,6 +467,28 @@ fn what_was_withdrawn_since_is_removed_and_never_asked_for() {
     assert_eq!(rows(papers(copy.path(), "ATTRIBUTION.csv")).len(), 10);
     let again = pulled(&release, copy.path());
     assert_eq!(again["removed"].as_array().unwrap().len(), 0);
+    verified(copy.path());
+
+    // Bytes that came back are found.
+    let (name, bytes) = before
+        .iter()
+        .find(|(n, _)| !media(copy.path()).contains_key(*n))
+        .unwrap();
+    let back = copy.path().join("store").join(name);
+    std::fs::write(&back, bytes).unwrap();
+    let mut verify = fairframe(copy.path());
+    verify
+        .arg("verify")
+        .arg(copy.path().join(FIRST))
+        .arg("--media");
+    let output = verify.output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    assert!(
+        text(&output.stdout).contains("withdrawn since"),
+        "{}",
+        text(&output.stdout)
+    );
+    std::fs::remove_file(&back).unwrap();
 
     // A server that still has the bytes, asked by a new copy and by one that was killed with a
     // part of them: nobody downloads them.
@@ -606,7 +636,7 @@ fn a_release_file_with_other_bytes_is_named() {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    fairframe_schemas::Digest::of(bytes).to_string()
+    Digest::of(bytes).to_string()
 }
 
 #[test]
@@ -700,6 +730,92 @@ fn upstream_addresses_that_are_private_are_refused_unless_said() {
         held.iter()
             .all(|(name, bytes)| all.get(name) == Some(bytes))
     );
+}
+
+/// A release of one sample, with an upstream address of our choice.
+fn released(root: &Path, source_url: &str) {
+    let mut sample = Sample::new("s", "k", MediaType::Image);
+    sample.media_sha256 = Some(Digest::of(b"x"));
+    sample.bytes = Some(1);
+    sample.source_url = Some(source_url.to_owned());
+    sample.licence = Some("CC0-1.0".to_owned());
+    sample.split = Some(Split::Train);
+    let dataset = Name::new("one").unwrap();
+    let stamp = Stamp {
+        dataset: dataset.clone(),
+        version: DatasetVersion::FIRST,
+        recall_version: 0,
+    };
+    let mut writer = ReleaseWriter::create(&Layout::new(root), &stamp).unwrap();
+    writer.add(sample).unwrap();
+    let summary = Summary {
+        dataset: dataset.clone(),
+        version: DatasetVersion::FIRST,
+        previous: None,
+        change: Change::None,
+        as_of: BEFORE.parse().unwrap(),
+        generator: "test".to_owned(),
+        schema_version: schema_version(),
+        about: Default::default(),
+        sources: Vec::new(),
+        counts: Default::default(),
+        files: Vec::new(),
+    };
+    writer
+        .finish(summary, &RecallList::new(dataset), 1, 0)
+        .unwrap();
+}
+
+#[test]
+fn wikimedia_is_not_asked_without_a_contact_nor_anybody_on_a_private_address() {
+    let root = tempfile::tempdir().unwrap();
+    released(
+        root.path(),
+        "https://upload.wikimedia.org/wikipedia/commons/a/a8/A.jpg",
+    );
+    let release = root
+        .path()
+        .join("manifests/one/1.0.0")
+        .display()
+        .to_string();
+    let copy = tempfile::tempdir().unwrap();
+    for agent in ["", "me"] {
+        let mut command = pull(&release, copy.path());
+        if !agent.is_empty() {
+            command.args(["--user-agent", agent]);
+        }
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let said = text(&output.stderr);
+        assert!(
+            said.contains("`upload.wikimedia.org`") && said.contains("--user-agent"),
+            "{said}"
+        );
+    }
+
+    for (address, kind) in [
+        ("http://169.254.169.254/latest/meta-data/", "link-local"),
+        ("http://[::1]:8080/x", "loopback"),
+        ("http://0x7f.1/x", "loopback"),
+        ("file:///etc/passwd", "not http or https"),
+    ] {
+        let root = tempfile::tempdir().unwrap();
+        released(root.path(), address);
+        let release = root
+            .path()
+            .join("manifests/one/1.0.0")
+            .display()
+            .to_string();
+        let copy = tempfile::tempdir().unwrap();
+        let output = pull(&release, copy.path()).output().unwrap();
+        assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
+        let failures = rows(copy.path().join("pulled/one/1.0.0/failures.csv"));
+        assert!(
+            failures[0].contains(",fetch-refused-address,"),
+            "{failures:?}"
+        );
+        assert!(failures[0].contains(kind), "{failures:?}");
+    }
 }
 
 #[test]

@@ -63,7 +63,13 @@ pub fn verify(folder: &Path, layout: Option<&Layout>) -> Result<Verified, Manife
     let mut v = Verified::default();
     let reader = ReleaseReader::open(folder)?;
     check_sums(folder, &mut v)?;
-    let recalled = read_recall(folder, &mut v);
+    let recalled = read_recall(&folder.join("recall.json"), &mut v);
+    // The list beside the versions is that of the newest release.
+    let newest = folder.parent().map(|dataset| dataset.join("recall.json"));
+    let since = match newest.filter(|path| layout.is_some() && path.is_file()) {
+        Some(path) => read_recall(&path, &mut v),
+        None => HashSet::new(),
+    };
     let mut splits: HashMap<String, Split> = HashMap::new();
     let mut together: HashMap<(&'static str, String), Split> = HashMap::new();
     let mut ids: HashSet<SampleId> = HashSet::new();
@@ -81,7 +87,10 @@ pub fn verify(folder: &Path, layout: Option<&Layout>) -> Result<Verified, Manife
             }
             last = Some(key);
             if let (Some(layout), Some(digest)) = (layout, &sample.media_sha256) {
-                check_media(layout, digest, &sample, &mut v);
+                match since.contains(&sample.sample_id) {
+                    true => check_gone(layout, digest, &sample, &mut v),
+                    false => check_media(layout, digest, &sample, &mut v),
+                }
             }
         }
     }
@@ -154,15 +163,14 @@ fn check_sums(folder: &Path, v: &mut Verified) -> Result<(), ManifestError> {
     Ok(())
 }
 
-fn read_recall(folder: &Path, v: &mut Verified) -> HashSet<SampleId> {
-    let path = folder.join("recall.json");
-    let read = fs::read_to_string(&path).map_err(|e| e.to_string());
+fn read_recall(path: &Path, v: &mut Verified) -> HashSet<SampleId> {
+    let read = fs::read_to_string(path).map_err(|e| e.to_string());
     let parsed =
         read.and_then(|t| serde_json::from_str::<RecallList>(&t).map_err(|e| e.to_string()));
     match parsed {
         Ok(list) => list.entries.iter().map(|e| e.sample_id).collect(),
         Err(e) => {
-            v.add("recall", "recall.json", e);
+            v.add("recall", path.display(), e);
             HashSet::new()
         }
     }
@@ -267,6 +275,18 @@ fn check_split(
                 format!("it stands in `{first}` and `{split}`"),
             );
         }
+    }
+}
+
+/// The media of what was withdrawn since this release.
+fn check_gone(layout: &Layout, digest: &Digest, sample: &Sample, v: &mut Verified) {
+    v.media += 1;
+    if layout.media(digest).exists() {
+        v.add(
+            "recall",
+            sample.sample_id,
+            "withdrawn since, and its bytes are still there; pull again, or apply the newest `recall.json`",
+        );
     }
 }
 

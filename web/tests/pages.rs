@@ -163,6 +163,23 @@ async fn what_is_not_there_is_a_page_with_a_way_back() {
 }
 
 #[tokio::test]
+async fn the_newest_recall_list_is_found_without_a_version() {
+    let app = TestApp::new();
+    let released = app.get("/data/photos/2.0.0/recall.json").await;
+    let answer = app.get("/data/photos/recall.json").await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.bytes, released.bytes);
+    assert_eq!(answer.header(header::CONTENT_TYPE), "application/json");
+    // A copy keeps a list that is newer than any release it holds.
+    let newer = app.layout.recall(&app.summary.dataset);
+    std::fs::write(&newer, "{}").unwrap();
+    assert_eq!(app.get("/data/photos/recall.json").await.bytes, b"{}");
+    for path in ["/data/nothing/recall.json", "/data/..%2f/recall.json"] {
+        assert_eq!(app.get(path).await.status, StatusCode::NOT_FOUND, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn nothing_can_be_written() {
     let app = TestApp::new();
     for method in [Method::POST, Method::PUT, Method::DELETE, Method::PATCH] {

@@ -163,9 +163,11 @@ impl Job<'_> {
         right: &mut Vec<(Digest, Mark)>,
         failed: &mut Vec<Failed>,
     ) -> Result<(), PullError> {
-        let store = self.store.clone();
-        blocking(self.store, move || store.sync()).await?;
-        self.record.checked(right)?;
+        if !right.is_empty() {
+            let store = self.store.clone();
+            blocking(self.store, move || store.sync()).await?;
+            self.record.checked(right)?;
+        }
         self.record.failed(failed)?;
         right.clear();
         failed.clear();
@@ -212,7 +214,7 @@ impl Job<'_> {
     async fn fetch(&self, wanted: &Wanted) -> Result<Result<u64, Failed>, PullError> {
         let mut last = None;
         if let Some(media) = self.origin.media(&wanted.digest) {
-            match self.clients.from_server.get(wanted, &media).await {
+            match get(&self.clients.from_server, wanted, &media).await {
                 Ok(bytes) => return Ok(Ok(bytes)),
                 Err(failure) => {
                     let elsewhere = matches!(
@@ -249,36 +251,36 @@ impl Job<'_> {
             });
         }
         let media = MediaRef::Url(url.clone());
-        Ok(match self.clients.from_upstream.get(wanted, &media).await {
-            Ok(bytes) => Ok(bytes),
-            Err(mut failure) => {
-                if let Some(first) = last.filter(|f| f.reason == Reason::DigestMismatch) {
-                    failure.message = format!("{}; {}", first.message, failure.message);
+        Ok(
+            match get(&self.clients.from_upstream, wanted, &media).await {
+                Ok(bytes) => Ok(bytes),
+                Err(mut failure) => {
+                    if let Some(first) = last.filter(|f| f.reason == Reason::DigestMismatch) {
+                        failure.message = format!("{}; {}", first.message, failure.message);
+                    }
+                    Err(failed(wanted, url.clone(), failure))
                 }
-                Err(failed(wanted, url.clone(), failure))
-            }
-        })
+            },
+        )
     }
 }
 
-impl Fetcher {
-    /// Fetches at most the bytes that the manifest states; more cannot have the digest.
-    async fn get(&self, wanted: &Wanted, media: &MediaRef) -> Result<u64, FetchFailure> {
-        let expected = Expected {
-            sha1: None,
-            sha256: Some(wanted.digest),
-            bytes: wanted.bytes,
-        };
-        let limited = self.limited(wanted.bytes.unwrap_or(MAX_UNSTATED));
-        let fetched = limited.fetch(wanted.sample_id, media, &expected).await;
-        fetched.map(|f| f.bytes).map_err(|mut failure| {
-            if failure.reason == Reason::FetchTooLarge && wanted.bytes.is_some() {
-                failure.reason = Reason::DigestMismatch;
-                failure.message = format!("{}: the file has changed", failure.message);
-            }
-            failure
-        })
-    }
+/// Fetches at most the bytes that the manifest states; more cannot have the digest.
+async fn get(from: &Fetcher, wanted: &Wanted, media: &MediaRef) -> Result<u64, FetchFailure> {
+    let expected = Expected {
+        sha1: None,
+        sha256: Some(wanted.digest),
+        bytes: wanted.bytes,
+    };
+    let limited = from.limited(wanted.bytes.unwrap_or(MAX_UNSTATED));
+    let fetched = limited.fetch(wanted.sample_id, media, &expected).await;
+    fetched.map(|f| f.bytes).map_err(|mut failure| {
+        if failure.reason == Reason::FetchTooLarge && wanted.bytes.is_some() {
+            failure.reason = Reason::DigestMismatch;
+            failure.message = format!("{}: the file has changed", failure.message);
+        }
+        failure
+    })
 }
 
 fn failed(wanted: &Wanted, url: String, failure: FetchFailure) -> Failed {

@@ -258,7 +258,7 @@ fn snippets(origin: &str, base: &str, parts: &[String]) -> Vec<Snippet> {
         ),
         snippet(
             "everything, media included",
-            format!("fairframe pull {origin}{base}/"),
+            format!("fairframe pull {origin}{base}/ --to copy"),
         ),
     ]
 }

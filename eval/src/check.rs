@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use fairframe_schemas::Column;
 use fairframe_schemas::report::{Defect, DefectAt, DefectKind, InputRole, TaskForm};
 
 use crate::metrics::multi_label::Lists;
@@ -67,7 +68,7 @@ impl Defects {
 const ID_NAMES: &[&str] = &[
     "image_id",
     "imageid",
-    "sample_id",
+    Column::SampleId.name(),
     "video_id",
     "video",
     "filename",

@@ -5,11 +5,11 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use fairframe_schemas::Digest;
 use fairframe_schemas::report::{
     Baseline, Counts, DefectKind, EqualisedOdds, Grouping, Input, InputRole, Level, MetricReport,
     REPORT_VERSION, Report, Settings, TaskForm,
 };
+use fairframe_schemas::{Column, Digest};
 use sha2::Digest as _;
 
 use crate::baselines::{self, beats};
@@ -300,7 +300,9 @@ fn settings(options: &EvalOptions) -> Settings {
 fn resolve_groups(options: &EvalOptions, solution: &Table) -> Result<Vec<Vec<String>>, EvalError> {
     let mut groupings: Vec<Vec<String>> = Vec::new();
     let asked = if options.groups.is_empty() && options.manifest.is_some() {
-        vec![vec!["region".to_owned()], vec!["country".to_owned()]]
+        [Column::Region, Column::Country]
+            .map(|c| vec![c.name().to_owned()])
+            .to_vec()
     } else {
         options.groups.clone()
     };

@@ -10,19 +10,19 @@ use std::{
     io::{self, Read, Seek, Write},
 };
 
-use fairframe_schemas::{Sample, Summary, licence, text::count};
+use fairframe_schemas::{Column, Sample, Summary, licence, text::count};
 
 /// The columns of `ATTRIBUTION.csv`.
 pub const COLUMNS: [&str; 10] = [
-    "sample_id",
-    "title",
-    "creator",
-    "creator_url",
-    "licence",
-    "licence_url",
-    "source_url",
-    "landing_url",
-    "credit",
+    Column::SampleId.name(),
+    Column::Title.name(),
+    Column::Creator.name(),
+    Column::CreatorUrl.name(),
+    Column::Licence.name(),
+    Column::LicenceUrl.name(),
+    Column::SourceUrl.name(),
+    Column::LandingUrl.name(),
+    Column::Credit.name(),
     "changes",
 ];
 

@@ -21,7 +21,7 @@ macro_rules! columns {
         impl Column {
             pub const ALL: &'static [Column] = &[$(Column::$variant,)*];
 
-            pub fn name(self) -> &'static str {
+            pub const fn name(self) -> &'static str {
                 match self { $(Column::$variant => $name,)* }
             }
 

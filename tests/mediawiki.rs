@@ -251,7 +251,7 @@ async fn other_ways_to_ask(wiki: &TestWiki) {
     let range = "{ from = \"2000-01-01T00:00:00Z\", to = \"2100-01-01T00:00:00Z\" }";
     let asked = format!("uploaded = {range}\nbatch = 3");
     let rows = all(&source_toml(wiki, &asked)).await;
-    assert_eq!(rows.len(), 8);
+    assert_eq!(rows.len(), 8, "{:?}", titles(&rows));
     let id = find(&rows, "DSCN0012.jpg").sample.source_key.clone();
     let asked = format!("page_ids = [{id}, 999999, 1]");
     let rows = all(&source_toml(wiki, &asked)).await;

@@ -7,14 +7,18 @@ use std::{
 
 use fairframe_schemas::{Column, Sample, SampleId, Status, version::Change};
 
-use crate::manifest::{ManifestError, ReleaseReader};
+use crate::{
+    manifest::{ManifestError, ReleaseReader},
+    prior::set_aside,
+};
 
 /// The difference between two releases, by sample id.
 #[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
 pub struct Diff {
     /// Accepted now, not accepted or not there before.
     pub added: BTreeSet<SampleId>,
-    /// Accepted before, not now, with the status and reasons of now.
+    /// Accepted before and not now, or withdrawn after it was set aside; with the
+    /// status and reasons of now.
     pub removed: BTreeMap<SampleId, Gone>,
     /// Accepted in both, with the columns that differ.
     pub changed: BTreeMap<SampleId, Vec<String>>,
@@ -69,13 +73,10 @@ pub fn diff(before: &Path, after: &Path) -> Result<Diff, ManifestError> {
                 }
             }
             (true, now) => {
-                let status = now.as_ref().map(|s| s.status);
-                let reasons = now
-                    .iter()
-                    .flat_map(|s| &s.reasons)
-                    .map(|r| r.to_string())
-                    .collect();
-                diff.removed.insert(*id, Gone { status, reasons });
+                diff.removed.insert(*id, gone(now.as_ref()));
+            }
+            (false, Some(now)) if set_aside(was) && now.status == Status::Withdrawn => {
+                diff.removed.insert(*id, gone(Some(&now)));
             }
             (false, Some(_)) if kept => {
                 diff.added.insert(*id);
@@ -94,6 +95,14 @@ pub fn diff(before: &Path, after: &Path) -> Result<Diff, ManifestError> {
         }
     }
     Ok(diff)
+}
+
+fn gone(now: Option<&Sample>) -> Gone {
+    let reasons = now.into_iter().flat_map(|s| &s.reasons);
+    Gone {
+        status: now.map(|s| s.status),
+        reasons: reasons.map(|r| r.to_string()).collect(),
+    }
 }
 
 fn rows(folder: &Path) -> Result<BTreeMap<SampleId, Sample>, ManifestError> {

@@ -5,11 +5,14 @@ use std::collections::HashMap;
 
 use fairframe_schemas::{
     DatasetVersion, Digest, Layout, Name, Reason, Sample, SampleId, Split, Status,
-    recall::RecallList, release::Summary, version::Change,
+    recall::RecallList, version::Change,
 };
 use sha2::{Digest as _, Sha256};
 
-use crate::manifest::{ManifestError, ReleaseReader, as_released};
+use crate::{
+    manifest::{ManifestError, ReleaseReader, as_released},
+    recall,
+};
 
 /// One row of the latest release.
 #[derive(Debug, Clone, Copy)]
@@ -17,9 +20,15 @@ pub struct PriorRow {
     pub status: Status,
     pub digest: Option<Digest>,
     pub split: Option<Split>,
+    /// Of [`LASTING`], those that stand in the row.
+    lasting: [bool; LASTING.len()],
+    set_aside: bool,
     title: u64,
     row: u64,
 }
+
+/// What happened upstream once is said of the sample from then on.
+const LASTING: [Reason; 2] = [Reason::UpstreamRenamed, Reason::UpstreamReplaced];
 
 /// The latest release of a dataset.
 #[derive(Default)]
@@ -27,7 +36,6 @@ pub struct Prior {
     pub version: Option<DatasetVersion>,
     pub rows: HashMap<SampleId, PriorRow>,
     pub recall: Option<RecallList>,
-    pub summary: Option<Summary>,
 }
 
 /// Versions of a dataset, oldest first.
@@ -47,6 +55,11 @@ fn short(bytes: &[u8]) -> u64 {
     let mut eight = [0u8; 8];
     eight.copy_from_slice(&digest[..8]);
     u64::from_le_bytes(eight)
+}
+
+/// Released once, then no longer listed, and not withdrawn.
+pub fn set_aside(sample: &Sample) -> bool {
+    sample.status == Status::Rejected && sample.reasons.contains(&Reason::UpstreamUnlisted)
 }
 
 /// A number that changes with anything a release says of a sample.
@@ -76,19 +89,31 @@ impl Prior {
                     status: sample.status,
                     digest: sample.media_sha256,
                     split: sample.split,
+                    lasting: LASTING.map(|r| sample.reasons.contains(&r)),
+                    set_aside: set_aside(&sample),
                     title: title_hash(&sample),
                     row: row_hash(&sample),
                 };
                 rows.insert(sample.sample_id, row);
             }
         }
-        let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap_or_default();
+        // Without the list, what was withdrawn would come back unsaid.
+        let mut recall = recall::read_list(&folder.join("recall.json"))?;
+        recall.entries.sort_by_key(|e| e.sample_id);
         Ok(Self {
             version: Some(version),
             rows,
-            recall: serde_json::from_str(&read("recall.json")).ok(),
-            summary: serde_json::from_str(&read("summary.json")).ok(),
+            recall: Some(recall),
         })
+    }
+
+    /// Why a sample stands on the recall list, if it does. It stays withdrawn
+    /// whatever its source says by now: copies that follow the list would lose
+    /// it again.
+    pub fn recalled(&self, id: SampleId) -> Option<Reason> {
+        let entries = &self.recall.as_ref()?.entries;
+        let at = entries.binary_search_by_key(&id, |e| e.sample_id).ok()?;
+        Some(entries[at].reason)
     }
 
     /// Notes on a row what happened upstream since the latest release.
@@ -97,11 +122,20 @@ impl Prior {
             return;
         };
         let lost = [Reason::UpstreamMissing, Reason::UpstreamHidden];
-        let was_there = matches!(before.status, Status::Accepted | Status::Withdrawn);
+        let was_there =
+            matches!(before.status, Status::Accepted | Status::Withdrawn) || before.set_aside;
         if was_there && sample.reasons.iter().any(|r| lost.contains(r)) {
             sample.add_reason(Reason::UpstreamDeleted);
         }
-        if before.status != Status::Accepted || sample.status != Status::Accepted {
+        if sample.status != Status::Accepted {
+            return;
+        }
+        for (reason, stands) in LASTING.into_iter().zip(before.lasting) {
+            if stands {
+                sample.add_reason(reason);
+            }
+        }
+        if before.status != Status::Accepted {
             return;
         }
         if sample.landing_url.is_some() && title_hash(sample) != before.title {
@@ -117,7 +151,7 @@ impl Prior {
     }
 
     /// What one row changes: MAJOR when something accepted is gone or other
-    /// than it was (bytes, split), MINOR when it is new, PATCH for the rest.
+    /// than it was (bytes, split) or something is withdrawn, MINOR when it is new, PATCH for the rest.
     pub fn change(&self, sample: &Sample) -> Change {
         let accepted = sample.status == Status::Accepted;
         match self.rows.get(&sample.sample_id) {
@@ -125,6 +159,10 @@ impl Prior {
             None => Change::Patch,
             Some(before) => match (before.status == Status::Accepted, accepted) {
                 (true, false) => Change::Major,
+                // A withdrawal is MAJOR even if the sample was set aside before.
+                (false, false) if before.set_aside && sample.status == Status::Withdrawn => {
+                    Change::Major
+                }
                 (true, true)
                     if before.digest != sample.media_sha256 || before.split != sample.split =>
                 {

@@ -2,6 +2,7 @@
 //!
 //! Everything lies in a temporary folder; the installed `/usr/share/mediawiki`
 //! is only read. `MW_CONFIG_FILE` tells it which wiki it is.
+#![allow(dead_code)] // no test needs all of it
 
 use std::{
     fs,
@@ -170,6 +171,14 @@ impl TestWiki {
         );
     }
 
+    /// Brings a deleted page back, with its file and under its old id.
+    pub fn restore(&self, title: &str) {
+        done(
+            self.maintenance("undelete.php")
+                .args(["--user", "Admin", title]),
+        );
+    }
+
     /// Renames a page, leaving a redirect.
     pub fn rename(&self, from: &str, to: &str) {
         let line = format!("{from}|{to}");
@@ -290,6 +299,13 @@ fn check(command: &Command, output: &Output) {
 pub fn photo(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("datasets/drop/media")
+        .join(name)
+}
+
+/// A real photo that the bundled wiki answers serve.
+pub fn replayed(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("datasets/demo-commons/replay/media")
         .join(name)
 }
 

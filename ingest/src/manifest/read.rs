@@ -52,6 +52,8 @@ pub enum ManifestError {
         path: PathBuf,
         error: Box<ManifestError>,
     },
+    #[error(transparent)]
+    Recall(#[from] crate::recall::RecallError),
 }
 
 /// A release folder opened for reading.

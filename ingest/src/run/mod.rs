@@ -1,0 +1,283 @@
+//! An ingest from end to end: list, fetch, describe into the journal; then
+//! decide and write a release. Every step finds what an earlier, killed
+//! process did and does the rest.
+
+mod gather;
+mod list;
+mod release;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io,
+    path::PathBuf,
+};
+
+use fairframe_schemas::{
+    DatasetVersion, Layout, Name, SourceToml, Timestamp, release::Summary, version::Change,
+};
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    admit::{ConsentLedger, InvalidConsent as Invalid, LedgerLimits},
+    assemble::Rules,
+    fetch::Fetcher,
+    http::{Http, HttpConfig, HttpError},
+    journal::{Journal, JournalError, Start},
+    manifest::ManifestError,
+    media::{Describer, WorkerCommand},
+    prior::{Prior, versions},
+    recall::{self, RecallError},
+    release::ReleaseError,
+    reporter::Reporter,
+    source::{AnySource, SourceError},
+    store::Store,
+};
+
+/// A `source.toml` and where it stands.
+#[derive(Debug, Clone)]
+pub struct Declared {
+    pub toml: SourceToml,
+    pub text: String,
+    /// The folder that relative paths in it start from.
+    pub folder: PathBuf,
+}
+
+/// What an ingest is asked to do.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub layout: Layout,
+    /// Sources of one dataset.
+    pub sources: Vec<Declared>,
+    /// The moment consents are judged at and `retrieved_at` states; an
+    /// unfinished run keeps its own.
+    pub as_of: Option<Timestamp>,
+    pub now: Timestamp,
+    /// Forget an unfinished run instead of continuing it.
+    pub restart: bool,
+    pub worker: WorkerCommand,
+    /// Decoders at a time.
+    pub parallel: usize,
+}
+
+/// What an ingest led to.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    pub dataset: Name,
+    pub version: DatasetVersion,
+    pub folder: PathBuf,
+    pub change: Change,
+    /// False when nothing had changed, so that no release was written.
+    pub written: bool,
+    pub summary: Summary,
+}
+
+/// Why an ingest stopped. What was done stands in the journal.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    #[error("no sources are given; name at least one `source.toml`")]
+    NoSources,
+    #[error(
+        "the sources feed different datasets (`{0}` and `{1}`); ingest them one dataset at a time"
+    )]
+    Datasets(Name, Name),
+    #[error("source `{0}` is given twice; a source has one `source.toml`")]
+    Repeated(Name),
+    #[error(
+        "sources `{0}` and `{1}` of one dataset disagree about `[{2}]`; state it alike in both"
+    )]
+    Disagree(Name, Name, &'static str),
+    #[error("another ingest of dataset `{0}` is running; wait for it to end")]
+    Locked(Name),
+    #[error("{}: {error}", path.display())]
+    Io { path: PathBuf, error: io::Error },
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    #[error(transparent)]
+    Release(#[from] ReleaseError),
+    #[error(transparent)]
+    Recall(#[from] RecallError),
+}
+
+/// Entries read from the journal at a time.
+const PAGE: usize = 2_000;
+
+/// One source with all that its samples need.
+struct Context {
+    declared: Declared,
+    ledger: ConsentLedger,
+    /// For the source's API and its files alike: a host sees one pace.
+    http: Http,
+    fetcher: Fetcher,
+    describer: Describer,
+}
+
+impl Context {
+    fn rules(&self, as_of: Timestamp) -> Rules<'_> {
+        Rules {
+            source: &self.declared.toml,
+            ledger: &self.ledger,
+            as_of,
+        }
+    }
+}
+
+/// What every stage of a run goes by.
+struct Work<'a> {
+    dataset: Name,
+    as_of: Timestamp,
+    /// By name of the source.
+    contexts: BTreeMap<String, Context>,
+    /// The latest release when the run began.
+    prior: Prior,
+    layout: &'a Layout,
+    reporter: &'a dyn Reporter,
+}
+
+pub async fn run(settings: &Settings, reporter: &dyn Reporter) -> Result<Outcome, IngestError> {
+    let dataset = check(&settings.sources)?;
+    let layout = &settings.layout;
+    let _lock = lock(layout, &dataset)?;
+    let mut journal = Journal::open(&layout.journal(&dataset))?;
+    let run = journal.begin(&Start {
+        settings: &digest(&settings.sources),
+        asked: settings.as_of,
+        now: settings.now,
+        prior: versions(layout, &dataset).pop(),
+        restart: settings.restart,
+    })?;
+    if run.continued {
+        reporter.message("an unfinished ingest is continued");
+    }
+    let prior = Prior::load(layout, &dataset, run.prior)?;
+    let (contexts, mut sources) = open(settings)?;
+    for invalid in contexts.values().flat_map(|c| c.ledger.invalid()) {
+        let Invalid {
+            source,
+            file,
+            message,
+            ..
+        } = invalid;
+        reporter.message(&format!(
+            "{source}: consent record {file} is not relied on: {message}"
+        ));
+    }
+
+    let work = Work {
+        dataset,
+        as_of: run.as_of,
+        contexts,
+        prior,
+        layout,
+        reporter,
+    };
+    work.list(&mut sources, &mut journal).await?;
+    work.gather(&mut journal).await?;
+    let outcome = work.release(&journal)?;
+    recall::publish(layout, &work.dataset, &outcome.folder)?;
+    work.write_receipts()?;
+    work.remove_withdrawn(&outcome)?;
+    journal.finish()?;
+    Ok(outcome)
+}
+
+/// One dataset, sources told apart, agreed on what concerns all of them.
+fn check(sources: &[Declared]) -> Result<Name, IngestError> {
+    let first = &sources.first().ok_or(IngestError::NoSources)?.toml;
+    for (index, Declared { toml, .. }) in sources.iter().enumerate() {
+        if toml.dataset != first.dataset {
+            return Err(IngestError::Datasets(
+                first.dataset.clone(),
+                toml.dataset.clone(),
+            ));
+        }
+        if sources[..index]
+            .iter()
+            .any(|d| d.toml.source == toml.source)
+        {
+            return Err(IngestError::Repeated(toml.source.clone()));
+        }
+        let names = || (first.source.clone(), toml.source.clone());
+        if toml.split != first.split {
+            let (a, b) = names();
+            return Err(IngestError::Disagree(a, b, "split"));
+        }
+        if toml.dedupe != first.dedupe {
+            let (a, b) = names();
+            return Err(IngestError::Disagree(a, b, "dedupe"));
+        }
+    }
+    Ok(first.dataset.clone())
+}
+
+fn lock(layout: &Layout, dataset: &Name) -> Result<File, IngestError> {
+    let path = layout.journal(dataset).with_extension("lock");
+    let wrap = |error| IngestError::Io {
+        path: path.clone(),
+        error,
+    };
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(wrap)?;
+    }
+    let file = File::options()
+        .create(true)
+        .append(true)
+        .open(&path)
+        .map_err(wrap)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => Err(IngestError::Locked(dataset.clone())),
+        Err(fs::TryLockError::Error(error)) => Err(wrap(error)),
+    }
+}
+
+fn digest(sources: &[Declared]) -> String {
+    let mut hasher = Sha256::new();
+    for source in sources {
+        hasher.update(source.text.as_bytes());
+        hasher.update([0]);
+    }
+    hex::encode(hasher.finalize())
+}
+
+type Opened = (BTreeMap<String, Context>, BTreeMap<String, AnySource>);
+
+fn open(settings: &Settings) -> Result<Opened, IngestError> {
+    let store = Store::open(&settings.layout).map_err(|error| IngestError::Io {
+        path: settings.layout.store(),
+        error,
+    })?;
+    let mut opened = Opened::default();
+    for declared in &settings.sources {
+        let toml = &declared.toml;
+        let http = Http::new(HttpConfig::from(&toml.fetch))?;
+        let source = AnySource::open(toml, &declared.folder, &http)?;
+        let consents = source
+            .consents()?
+            .into_iter()
+            .map(|(name, bytes)| (name, Ok(bytes)));
+        let context = Context {
+            declared: declared.clone(),
+            ledger: ConsentLedger::from_files(&toml.source, consents, LedgerLimits::default()),
+            fetcher: Fetcher::with_http(http.clone(), &toml.fetch, store.clone()),
+            http,
+            describer: Describer::new(
+                &toml.media,
+                settings.worker.clone(),
+                settings.parallel.max(1),
+            ),
+        };
+        opened.0.insert(toml.source.to_string(), context);
+        opened.1.insert(toml.source.to_string(), source);
+    }
+    Ok(opened)
+}

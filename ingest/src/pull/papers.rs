@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use fairframe_schemas::Layout;
+use fairframe_schemas::{Column, Layout};
 
 use super::{
     PullError,
@@ -19,10 +19,15 @@ use crate::{
 };
 
 /// The columns of `failures.csv`.
-pub const FAILURES: [&str; 4] = ["sample_id", "url", "reason", "message"];
+pub const FAILURES: [&str; 4] = [Column::SampleId.name(), "url", "reason", "message"];
 
 /// The columns of `samples.csv`; `file` starts at the copy's folder.
-pub const SAMPLES: [&str; 4] = ["sample_id", "split", "mime", "file"];
+pub const SAMPLES: [&str; 4] = [
+    Column::SampleId.name(),
+    Column::Split.name(),
+    Column::Mime.name(),
+    "file",
+];
 
 /// Where these files of a release stand in a copy.
 pub(super) fn folder(layout: &Layout, release: &Release) -> PathBuf {

@@ -179,8 +179,7 @@ impl Work<'_> {
     /// Takes the bytes of withdrawn samples out of the store, with their
     /// thumbnails, unless an accepted sample has the same bytes.
     pub(super) fn remove_withdrawn(&self, outcome: &Outcome) -> Result<(), IngestError> {
-        let list =
-            recall::read_list(&outcome.folder.join("recall.json"))?;
+        let list = recall::read_list(&outcome.folder.join("recall.json"))?;
         let mut gone: BTreeSet<Digest> =
             list.entries.iter().filter_map(|e| e.media_sha256).collect();
         if gone.is_empty() {

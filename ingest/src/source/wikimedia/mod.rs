@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! query.rs       what is wanted, stage after stage
+//! uploaded.rs    files by the time of their upload
 //! checkpoint.rs  where the listing stands
 //! client.rs      one request: URL, limits, errors, maxlag
 //! merge.rs       the parts of one answer become one answer
@@ -27,6 +28,7 @@ mod merge;
 mod page;
 mod place;
 mod query;
+mod uploaded;
 mod when;
 
 #[cfg(test)]

@@ -185,17 +185,7 @@ impl<A: Answerer> WikimediaSource<A> {
                 }
                 Ok(rows)
             }
-            Stage::Uploaded(range) => {
-                let at = |t: &fairframe_schemas::Timestamp| t.format("%Y-%m-%dT%H:%M:%SZ");
-                let query = [
-                    ("gaisort".to_owned(), "timestamp".to_owned()),
-                    ("gaidir".to_owned(), "newer".to_owned()),
-                    ("gaistart".to_owned(), at(&range.from).to_string()),
-                    ("gaiend".to_owned(), at(&range.to).to_string()),
-                    ("gailimit".to_owned(), self.wiki.batch.to_string()),
-                ];
-                self.generated("allimages", query, place).await
-            }
+            Stage::Uploaded(range) => self.uploaded(range, place).await,
             Stage::Titles(titles) => {
                 let from = usize::try_from(place.at)
                     .unwrap_or(usize::MAX)
@@ -306,8 +296,12 @@ impl<A: Answerer> WikimediaSource<A> {
         }
     }
 
+    pub(super) fn batch(&self) -> u32 {
+        self.wiki.batch
+    }
+
     /// A batch of a listing that the wiki generates.
-    async fn generated<const N: usize>(
+    pub(super) async fn generated<const N: usize>(
         &mut self,
         generator: &str,
         query: [(String, String); N],

@@ -39,7 +39,7 @@ def check(holds, problem):
 def fetch(path, **headers):
     request = urllib.request.Request(base + path, headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, answer.headers, answer.read()
     except urllib.error.HTTPError as answer:
         return answer.code, answer.headers, answer.read()
@@ -230,7 +230,7 @@ def main():
 
         def page(**options):
             context = browser.new_context(**options)
-            context.set_default_timeout(20_000)
+            context.set_default_timeout(60_000)
             return watch(context.new_page())
 
         desk, phone = {"viewport": DESK}, {"viewport": PHONE, "is_mobile": True, "has_touch": True}

@@ -17,7 +17,7 @@ pub struct Brief {
 pub struct Headline {
     pub metric: String,
     pub value: String,
-    /// Empty where there is none.
+    /// With its level, such as `95% interval 0.61 to 0.74`; empty where there is none.
     pub interval: String,
     pub n: String,
     pub direction: &'static str,
@@ -56,9 +56,14 @@ fn headline(metric: &MetricReport) -> Headline {
         value: estimate
             .value
             .map_or_else(|| text::estimate(estimate), |v| format!("{v:.4}")),
-        interval: estimate
-            .interval
-            .map_or_else(String::new, |i| format!("{:.4} to {:.4}", i.low, i.high)),
+        interval: estimate.interval.map_or_else(String::new, |i| {
+            format!(
+                "{} interval {:.4} to {:.4}",
+                text::percent(i.level),
+                i.low,
+                i.high
+            )
+        }),
         n: format!("{} {}", text::count(estimate.n), text::items(metric.level)),
         direction: text::direction(metric),
         worst,

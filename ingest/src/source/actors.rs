@@ -43,24 +43,22 @@ pub const FILES: [&str; 7] = [
 ];
 const LIST: [&str; 3] = ["path", "sha256", "size"];
 
-/// Columns of `subjects` that would carry personal data into a manifest.
-const PERSONAL: [&str; 16] = [
+/// Words in the name of a column of `subjects` that would carry personal data into a manifest.
+const PERSONAL: [&str; 14] = [
     "name",
-    "first_name",
-    "last_name",
-    "full_name",
-    "surname",
-    "email",
-    "e_mail",
     "mail",
     "phone",
-    "telephone",
+    "contact",
     "address",
-    "birthday",
-    "birth_date",
-    "date_of_birth",
+    "birth",
     "passport",
     "signature",
+    "note",
+    "remark",
+    "comment",
+    "social_security",
+    "ssn",
+    "id_number",
 ];
 
 /// What a session says of a person.
@@ -407,7 +405,8 @@ fn subjects(drop: &DropFiles, config: &Actors) -> Result<BTreeMap<String, Subjec
         let columns = table.columns().to_vec();
         for column in &columns {
             let plain = column.to_lowercase().replace([' ', '-'], "_");
-            if *column != config.subject_column && PERSONAL.contains(&plain.as_str()) {
+            if *column != config.subject_column && PERSONAL.iter().any(|word| plain.contains(word))
+            {
                 return Err(drop.error(
                     &name,
                     Some(column.as_str()),

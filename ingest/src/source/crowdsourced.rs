@@ -10,7 +10,7 @@ use std::{
 };
 
 use fairframe_schemas::{
-    Label, MediaType, Reason, Sample, SourceToml,
+    Label, MediaType, Pseudonym, Reason, Sample, SourceToml,
     source::{CrowdForm, Crowdsourced},
 };
 use serde_json::json;
@@ -287,7 +287,13 @@ impl CrowdsourcedSource {
         sample.consent_id = text("consent");
         let list = |name| declared::items(cells.get(name).unwrap_or_default());
         let owned = |items: Vec<&str>| items.into_iter().map(str::to_owned).collect::<Vec<_>>();
-        sample.subject_ids = owned(list("subjects"));
+        for subject in list("subjects") {
+            // What may be a name or an address is not repeated anywhere.
+            match Pseudonym::new(subject) {
+                Ok(pseudonym) => sample.subject_ids.push(pseudonym.as_str().to_owned()),
+                Err(_) => sample.add_reason(Reason::SubjectUnknown),
+            }
+        }
         sample.restrictions = owned(list("restrictions"));
         sample.labels = list("labels").into_iter().map(human).collect();
         for item in list("attributes") {

@@ -200,13 +200,25 @@ impl DropFiles {
         }
     }
 
-    /// Every `*.json` below a folder of the drop, sorted by name.
+    /// Every `*.json` below a folder of the drop, sorted by name. Other files are
+    /// an error, except hidden ones, readmes and licences: under a name that is
+    /// passed over, a withdrawal would go unread.
     pub fn consents(&self, folder: &Path) -> Result<Vec<(String, Vec<u8>)>, SourceError> {
         let below = format!("{}/", self.name(folder)?);
         let mut records = Vec::new();
         for name in self.names()? {
-            if !name.starts_with(&below) || !name.ends_with(".json") {
+            let Some(inside) = name.strip_prefix(&below) else {
                 continue;
+            };
+            let file = inside.rsplit('/').next().unwrap_or_default();
+            let plain = file.to_ascii_lowercase();
+            if !plain.ends_with(".json") {
+                let beside = [".", "readme", "license", "licence"];
+                if beside.iter().any(|b| plain.starts_with(b)) {
+                    continue;
+                }
+                let problem = "stands among the consent records and does not end in `.json`";
+                return Err(self.error(&name, None, problem, "rename it, or keep it elsewhere"));
             }
             let read = self.archive.open_member(&name).map_err(of_archive)?;
             let mut bytes = Vec::new();

@@ -398,6 +398,7 @@ async fn a_zip_drop_with_consents() {
         ),
         ("media/a.jpg", "photo"),
         ("consents/one.json", "{}"),
+        ("consents/Two.JSON", "{}"),
         ("consents/readme.txt", "no record"),
     ] {
         zip.start_file(name, zip::write::SimpleFileOptions::default())
@@ -411,8 +412,36 @@ async fn a_zip_drop_with_consents() {
     assert!(matches!(&listed[0].media, MediaRef::Member { name, .. } if name == "media/a.jpg"));
     assert_eq!(listed[1].sample.reasons, [Reason::FileMissing]);
     let consents = source.consents().unwrap();
-    assert_eq!(consents, [("consents/one.json".to_owned(), b"{}".to_vec())]);
+    let names: Vec<_> = consents.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["consents/Two.JSON", "consents/one.json"]);
     assert_eq!(source.consents_folder(), None);
+}
+
+#[test]
+fn a_consent_record_under_another_name_is_not_passed_over() {
+    let drop = folder(&[
+        ("contributions.csv", "file,licence\na.jpg,MIT\n"),
+        ("consents/withdrawal.json.txt", "{}"),
+    ]);
+    let source = crowd(drop.path(), "").unwrap();
+    let text = source.consents().unwrap_err().to_string();
+    assert!(text.contains("withdrawal.json.txt"), "{text}");
+    assert!(text.contains("does not end in `.json`"), "{text}");
+}
+
+#[tokio::test]
+async fn names_and_addresses_are_no_pseudonyms() {
+    let drop = folder(&[(
+        "contributions.csv",
+        "file,licence,subjects\na.jpg,MIT,jane@example.org|p-1\nb.jpg,MIT,Jane Doe\n",
+    )]);
+    let listed = all(&mut crowd(drop.path(), "").unwrap()).await;
+    assert_eq!(listed[0].sample.subject_ids, ["p-1"]);
+    for row in &listed {
+        assert!(row.sample.reasons.contains(&Reason::SubjectUnknown));
+        assert_eq!(row.sample.status, Status::Rejected);
+        assert!(!format!("{row:?}").to_lowercase().contains("jane"));
+    }
 }
 
 /// Names of DeepFakeDetection's videos, taken from its list.
@@ -491,6 +520,10 @@ fn personal_data_and_doubled_subjects_are_refused() {
         text.contains("column `E-Mail`: holds personal data"),
         "{text}"
     );
+    for column in ["real_name", "Contact", "notes", "home address"] {
+        let text = message(&format!("subject,{column}\n01,\n"));
+        assert!(text.contains("holds personal data"), "{column}: {text}");
+    }
     assert!(message("subject\nana@example.org\n").contains("row 2, column `subject`"));
     assert!(
         message("subject\n01\n02\n01\n")

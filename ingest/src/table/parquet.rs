@@ -62,6 +62,9 @@ fn guarded<T>(
     }
 }
 
+/// Column chunks up to this many bytes are always decoded.
+const LEAST_COLUMN: usize = 16 << 20;
+
 impl ParquetRows {
     /// Parquet is read from its end: the bytes are kept in an unnamed temporary file.
     pub fn open(
@@ -89,7 +92,25 @@ impl ParquetRows {
             .filter(|(_, f)| readable(f.data_type()))
             .map(|(i, _)| i)
             .collect();
-        let projection = ProjectionMask::roots(metadata.parquet_schema(), roots);
+        for (index, group) in metadata.metadata().row_groups().iter().enumerate() {
+            // Pages are decoded whole: what no row may be is refused before.
+            let rows = usize::try_from(group.num_rows()).unwrap_or(usize::MAX);
+            let most = rows.saturating_mul(limits.row_bytes).max(LEAST_COLUMN);
+            for (leaf, column) in group.columns().iter().enumerate() {
+                if !roots.contains(&metadata.parquet_schema().get_column_root_idx(leaf)) {
+                    continue;
+                }
+                let bytes = usize::try_from(column.uncompressed_size()).unwrap_or(usize::MAX);
+                if bytes > most {
+                    let name = column.column_path().string();
+                    let problem = format!(
+                        "row group {index} claims {bytes} bytes for {rows} rows, more than a row may have"
+                    );
+                    return Err(fail.table(None, Some(&name), &problem, "shorten its cells"));
+                }
+            }
+        }
+        let projection = ProjectionMask::roots(metadata.parquet_schema(), roots.iter().copied());
         let reader = reader(&file, &metadata, &projection, 0, fail)?;
         let rows = Self {
             file,

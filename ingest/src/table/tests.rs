@@ -313,6 +313,21 @@ fn parquet_of(columns: Vec<(&str, ArrayRef)>) -> Vec<u8> {
 }
 
 #[test]
+fn parquet_whose_cells_would_fill_the_memory_is_refused_unread() {
+    let huge = "x".repeat(32 << 20);
+    let bytes = parquet_of(vec![
+        ("file", Arc::new(StringArray::from(vec!["a.jpg"]))),
+        ("title", Arc::new(StringArray::from(vec![huge.as_str()]))),
+    ]);
+    let text = open(&bytes, &TableOptions::default())
+        .map(|_| ())
+        .unwrap_err()
+        .to_string();
+    assert!(text.contains("column `title`"), "{text}");
+    assert!(text.contains("for 1 rows"), "{text}");
+}
+
+#[test]
 fn parquet_is_read_as_text_and_wrong_types_are_named() {
     let ids: StringArray = (0..3000).map(|i| Some(format!("{i}.jpg"))).collect();
     let n = 3000;

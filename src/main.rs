@@ -15,10 +15,6 @@ mod verify;
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
-use mimalloc::MiMalloc;
-
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Image and video datasets whose every sample carries origin, licence,
 /// consent and place; submissions judged by how they do for whom.

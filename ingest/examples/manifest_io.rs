@@ -26,9 +26,6 @@ use arrow_schema::SchemaRef;
 use bytes::Bytes;
 use fairframe_ingest::manifest::{ColumnKind, ParallelWriter, read_parallel};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let (Some(table), Some(out)) = (arguments.next(), arguments.next()) else {

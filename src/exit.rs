@@ -1,6 +1,9 @@
 //! Exit codes and the one error of the command line.
 
-use std::fmt;
+use std::{
+    fmt,
+    io::{ErrorKind, Write},
+};
 
 /// All went well.
 pub const OK: u8 = 0;
@@ -38,6 +41,14 @@ impl<T, E: fmt::Display> Doing<T> for Result<T, E> {
 /// Prints a value as JSON.
 pub fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value).doing("write JSON")?;
-    println!("{text}");
-    Ok(())
+    print(&format!("{text}\n"))
+}
+
+/// Prints; a reader that has read enough (`| head -1`) is no failure.
+pub fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).doing("print"),
+        _ => Ok(()),
+    }
 }

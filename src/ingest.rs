@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 
 use chrono::SubsecRound;
 use fairframe_ingest::{
+    http::{Http, HttpConfig},
     media::WorkerCommand,
     run::{Declared, Outcome, Settings, run},
+    source::{AnySource, Source, SourceError},
 };
 use fairframe_schemas::{Layout, SourceToml, Status, Timestamp};
 
@@ -29,7 +31,7 @@ pub struct IngestArgs {
     /// Decoders at a time [default: all cores]
     #[arg(long, value_name = "N")]
     decoders: Option<usize>,
-    /// Only check the source files
+    /// Only open the sources and read their tables, without network; nothing is written
     #[arg(long)]
     check: bool,
 }
@@ -42,7 +44,7 @@ impl IngestArgs {
             .map(|path| declared(path))
             .collect::<Result<_, _>>()?;
         if self.check {
-            return Ok(exit::OK);
+            return check(&self.sources, &sources, common);
         }
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let settings = Settings {
@@ -63,6 +65,80 @@ impl IngestArgs {
         }
         Ok(exit::OK)
     }
+}
+
+/// What `--check` found in one source.
+#[derive(serde::Serialize)]
+struct Checked {
+    file: PathBuf,
+    dataset: String,
+    source: String,
+    kind: &'static str,
+    consents: usize,
+    /// Rows of the drop's table; none where only the network can tell.
+    rows: Option<u64>,
+    /// Of these, rows with a reason against them already.
+    refused: Option<u64>,
+}
+
+fn check(files: &[PathBuf], sources: &[Declared], common: &Common) -> Result<u8, Failure> {
+    let runtime = tokio::runtime::Runtime::new().doing("start the runtime")?;
+    let mut found = Vec::new();
+    for (file, declared) in files.iter().zip(sources) {
+        let doing = || format!("check {}", file.display());
+        let toml = &declared.toml;
+        let http = Http::new(HttpConfig::from(&toml.fetch)).doing(doing())?;
+        let mut source = AnySource::open(toml, &declared.folder, &http).doing(doing())?;
+        let consents = source.consents().doing(doing())?.len();
+        let kind = match source {
+            AnySource::Wikimedia(_) => "wikimedia",
+            AnySource::Crowdsourced(_) => "crowdsourced",
+            AnySource::Actors(_) => "actors",
+        };
+        let counts = match source {
+            AnySource::Wikimedia(_) => None,
+            _ => Some(runtime.block_on(count(&mut source)).doing(doing())?),
+        };
+        found.push(Checked {
+            file: file.clone(),
+            dataset: toml.dataset.to_string(),
+            source: toml.source.to_string(),
+            kind,
+            consents,
+            rows: counts.map(|(rows, _)| rows),
+            refused: counts.map(|(_, refused)| refused),
+        });
+    }
+    if common.json {
+        exit::print_json(&found)?;
+        return Ok(exit::OK);
+    }
+    for f in found {
+        let rows = match (f.rows, f.refused) {
+            (Some(rows), Some(refused)) => format!(
+                "{rows} rows, {refused} of them refused before fetching, {} consent records",
+                f.consents
+            ),
+            _ => "opens; what it has, only an ingest can ask".to_owned(),
+        };
+        let (file, dataset, source, kind) = (f.file.display(), f.dataset, f.source, f.kind);
+        exit::print(&format!(
+            "{file}: `{source}` of `{dataset}` ({kind}): {rows}\n"
+        ))?;
+    }
+    Ok(exit::OK)
+}
+
+/// Rows of a drop, and those with a reason against them.
+async fn count(source: &mut AnySource) -> Result<(u64, u64), SourceError> {
+    let (mut rows, mut refused, mut checkpoint) = (0, 0, None);
+    while let Some(batch) = source.next(checkpoint.as_ref()).await? {
+        rows += batch.listed.len() as u64;
+        let against = batch.listed.iter().filter(|l| !l.sample.reasons.is_empty());
+        refused += against.count() as u64;
+        checkpoint = Some(batch.checkpoint);
+    }
+    Ok((rows, refused))
 }
 
 /// Reads a `source.toml`.

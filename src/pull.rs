@@ -31,7 +31,7 @@ pub struct PullArgs {
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=512))]
     per_host: u16,
     /// Requests to one host a second [default: unlimited]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = rate)]
     rate: Option<f64>,
     /// Name and contact sent to servers; Wikimedia asks for it
     #[arg(long, value_name = "TEXT", env = "FAIRFRAME_USER_AGENT")]
@@ -66,6 +66,13 @@ impl PullArgs {
         } else {
             exit::FOUND
         })
+    }
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if rate.is_finite() && rate >= 0.0 => Ok(rate),
+        _ => Err("not a number of requests a second; give 0 (unlimited) or more".to_owned()),
     }
 }
 
@@ -120,4 +127,16 @@ pub fn describe(done: &Pulled) -> String {
     out.push_str(&format!("  {}\n", done.folder.display()));
     out.push_str(&format!("  {}\n", done.papers.display()));
     out
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_rate_is_finite_and_not_negative() {
+        for bad in ["nan", "inf", "-1", "-0.5", "1e999", "fast"] {
+            assert!(super::rate(bad).is_err(), "{bad}");
+        }
+        assert_eq!(super::rate("2.5"), Ok(2.5));
+        assert_eq!(super::rate("0"), Ok(0.0));
+    }
 }

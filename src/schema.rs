@@ -33,6 +33,7 @@ impl SchemaArgs {
     pub fn run(self) -> Result<u8, Failure> {
         match self.what {
             Written::Columns => {
+                let mut lines = String::new();
                 for &column in Column::ALL {
                     let null = if column.is_nullable() {
                         "null"
@@ -43,13 +44,14 @@ impl SchemaArgs {
                         Visibility::Public => "public",
                         Visibility::Restricted => "restricted",
                     };
-                    println!("{}\t{}\t{null}\t{seen}", column.name(), column.arrow_type());
+                    let (name, kind) = (column.name(), column.arrow_type());
+                    lines.push_str(&format!("{name}\t{kind}\t{null}\t{seen}\n"));
                 }
+                exit::print(&lines)?;
             }
             Written::Reasons => {
-                for &reason in Reason::ALL {
-                    println!("{reason}\t{}\t{}", reason.status(), reason.text());
-                }
+                let line = |r: &Reason| format!("{r}\t{}\t{}\n", r.status(), r.text());
+                exit::print(&Reason::ALL.iter().map(line).collect::<String>())?;
             }
             Written::Source => exit::print_json(&schema_for!(SourceToml))?,
             Written::Consent => {

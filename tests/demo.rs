@@ -2,11 +2,19 @@
 
 mod support;
 
-use std::path::Path;
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{Mutex, PoisonError},
+};
 
 use support::{datasets, fairframe, ok, python, text, tree, workspace};
 
+/// One at a time: a release holds the address its media came from, and so the port.
+static ONE: Mutex<()> = Mutex::new(());
+
 fn demo(root: &Path) -> String {
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     text(&ok(fairframe(root).arg("demo")).stdout)
 }
 
@@ -74,15 +82,89 @@ fn two_demos_write_the_same_bytes() {
     for root in [&one, &two] {
         demo(root.path());
     }
-    for folder in ["manifests/demo-actors", "restricted", "receipts", "reports"] {
-        let (a, b) = (
-            tree(&one.path().join(folder)),
-            tree(&two.path().join(folder)),
+    assert_same(&made(one.path()), &made(two.path()));
+}
+
+/// What a demo made: all but journals, which hold times, and the copy's record of inodes.
+fn made(root: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut all = tree(root);
+    all.retain(|name, _| !name.starts_with("journal/") && !name.ends_with("record.sqlite"));
+    for part in [
+        "manifests/demo/",
+        "manifests/demo-actors/",
+        "restricted/",
+        "receipts/",
+    ] {
+        assert!(all.keys().any(|name| name.starts_with(part)), "{part}");
+    }
+    all
+}
+
+fn assert_same(a: &BTreeMap<String, Vec<u8>>, b: &BTreeMap<String, Vec<u8>>) {
+    assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>());
+    for (name, bytes) in a {
+        assert!(*bytes == b[name], "{name} differs");
+    }
+}
+
+#[test]
+fn a_second_demo_tells_the_same_story() {
+    let root = tempfile::tempdir().unwrap();
+    let said = demo(root.path());
+    let first = made(root.path());
+    assert_eq!(demo(root.path()), said);
+    assert_same(&first, &made(root.path()));
+}
+
+#[test]
+fn a_folder_no_demo_made_is_refused_and_left_alone() {
+    let root = tempfile::tempdir().unwrap();
+    std::fs::write(root.path().join("mine"), "mine").unwrap();
+    let output = fairframe(root.path()).arg("demo").output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    assert!(
+        said.contains("is not empty") && said.contains("--root"),
+        "{said}"
+    );
+    assert_eq!(tree(root.path()).len(), 1);
+}
+
+/// Real submissions that are not shipped, where they are.
+#[test]
+fn shared_submissions_are_judged_too() {
+    let shared = std::env::var_os("FAIRFRAME_SHARED")
+        .map_or_else(|| workspace().join("../shared"), Into::into);
+    if !shared.join("data/inclusive-images").is_dir() {
+        eprintln!(
+            "skipped: `{}` is absent (FAIRFRAME_SHARED)",
+            shared.display()
         );
-        assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>());
-        for (name, bytes) in a {
-            assert_eq!(bytes, b[&name], "{folder}/{name}");
-        }
+        return;
+    }
+    let root = tempfile::tempdir().unwrap();
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let said = ok(fairframe(root.path())
+        .arg("demo")
+        .env("FAIRFRAME_SHARED", &shared));
+    let said = text(&said.stdout);
+    for value in ["f2_mean (image): 0.296012", "f2_mean (image): 0.299916"] {
+        assert!(said.contains(value), "{value}: {said}");
+    }
+    for name in [
+        "dfdc",
+        "dfdc-frames",
+        "inclusive-images-team-a-4",
+        "inclusive-images-team-a-16",
+    ] {
+        assert!(
+            root.path()
+                .join("reports")
+                .join(name)
+                .join("report.html")
+                .is_file(),
+            "{name}"
+        );
     }
 }
 
@@ -133,7 +215,76 @@ fn wrong_sources_are_refused_with_a_remedy() {
     let mut bare = fairframe(root.path());
     bare.current_dir(datasets().join("drop"))
         .args(["ingest", "source.toml", "--check"]);
-    ok(&mut bare);
+    let said = text(&ok(&mut bare).stdout);
+    assert!(
+        said.contains("(crowdsourced): ") && said.contains(" rows"),
+        "{said}"
+    );
     let output = fairframe(root.path()).arg("nonsense").output().unwrap();
     assert_eq!(output.status.code(), Some(2));
+}
+
+/// `--check` opens what is declared, reaches no network and leaves nothing behind.
+#[test]
+fn check_says_what_a_source_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("root");
+    let check = |path: &Path| {
+        let mut command = fairframe(&root);
+        command.args(["ingest", "--check", "--json"]).arg(path);
+        command.output().unwrap()
+    };
+    for (source, kind) in [
+        ("drop", "crowdsourced"),
+        ("actors", "actors"),
+        ("demo-commons", "wikimedia"),
+    ] {
+        let output = check(&datasets().join(source).join("source.toml"));
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(said[0]["kind"], kind);
+        assert_eq!(said[0]["rows"].as_u64().is_none(), kind == "wikimedia");
+        if kind == "actors" {
+            assert_eq!(
+                (&said[0]["rows"], &said[0]["consents"]),
+                (&15.into(), &3.into())
+            );
+        }
+    }
+    let path = folder.path().join("source.toml");
+    for (table, says) in [
+        ("[crowdsourced]\npath = \"nowhere\"", "which is not there"),
+        ("[wikimedia]", "nothing is asked for"),
+        (
+            "[wikimedia]\ndepth = \"x\"",
+            "source.toml: line 4, column 9: ",
+        ),
+    ] {
+        std::fs::write(&path, format!("dataset = \"d\"\nsource = \"s\"\n{table}\n")).unwrap();
+        let output = check(&path);
+        assert_eq!(output.status.code(), Some(1), "{table}");
+        let said = text(&output.stderr);
+        assert!(
+            said.contains(says) && said.contains("source.toml"),
+            "{said}"
+        );
+    }
+    assert!(!root.exists());
+}
+
+#[test]
+fn a_closed_pipe_ends_quietly() {
+    for what in ["columns", "reasons", "summary"] {
+        let root = tempfile::tempdir().unwrap();
+        let mut child = fairframe(root.path())
+            .args(["schema", what])
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{what}");
+        assert_eq!(text(&output.stderr), "", "{what}");
+    }
 }

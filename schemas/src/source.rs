@@ -440,7 +440,7 @@ fn subject_column() -> String {
 /// What can be wrong with a `source.toml`.
 #[derive(Debug, Clone, thiserror::Error, PartialEq)]
 pub enum SourceTomlError {
-    #[error("{message}{}", nearest.as_ref().map(|n| format!("; did you mean `{n}`?")).unwrap_or_default())]
+    #[error("line {line}, column {column}: {message}{}", nearest.as_ref().map(|n| format!("; did you mean `{n}`?")).unwrap_or_default())]
     Toml {
         message: String,
         line: usize,
@@ -691,6 +691,7 @@ mod tests {
     fn an_unknown_key_names_the_nearest_and_its_line() {
         let e = SourceToml::parse(&format!("{HEAD}[wikimedia]\ncategorys = []\n")).unwrap_err();
         assert!(e.to_string().contains("did you mean `categories`?"), "{e}");
+        assert!(e.to_string().starts_with("line 4, column 1: "), "{e}");
         assert!(
             matches!(
                 e,

@@ -1,10 +1,11 @@
 //! `fairframe demo`: the whole way on the bundled samples.
 
 mod replay;
+mod reports;
+mod root;
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::Parser;
 use fairframe_ingest::{
     media::WorkerCommand,
     pull::{Origin, Pulled},
@@ -14,7 +15,7 @@ use fairframe_ingest::{
 use fairframe_schemas::{Layout, Timestamp};
 
 use crate::{
-    Common, eval,
+    Common,
     exit::{self, Doing, Failure},
     ingest::{declared, describe, ingest},
     pull,
@@ -33,18 +34,16 @@ pub struct DemoArgs {
     listen: SocketAddr,
 }
 
-#[derive(clap::Parser)]
-struct Eval {
-    #[command(flatten)]
-    args: eval::EvalArgs,
-}
-
 /// Before one of the three actors withdrew, and after: the demo's clock.
 const BEFORE: &str = "2026-09-01T00:00:00Z";
 const AFTER: &str = "2026-11-01T00:00:00Z";
 
+/// The researcher's copy, below the demo's folder.
+const COPY: &str = "researcher-copy";
+
 impl DemoArgs {
     pub fn run(self, common: &Common) -> Result<u8, Failure> {
+        root::prepare(&common.root).doing("start the demo")?;
         let layout = Layout::new(&common.root);
         let at = |text: &str| text.parse::<Timestamp>().doing("read the demo's date");
         let (before, after) = (at(BEFORE)?, at(AFTER)?);
@@ -72,8 +71,10 @@ impl DemoArgs {
         print!("{}", pull::describe(&pulled));
 
         eprintln!("\n6. Verify");
+        let mut sound = true;
         for release in [&photos, &second] {
             let found = verify(&release.folder, Some(&layout)).doing("verify")?;
+            sound &= found.is_sound();
             let verdict = if found.is_sound() {
                 "sound"
             } else {
@@ -89,11 +90,14 @@ impl DemoArgs {
         }
 
         eprintln!("\n7. A detector's scores judged");
-        self.reports(&layout)?;
+        reports::reports(&self.datasets, &layout.reports())?;
 
         println!("\nEverything is in {}", common.root.display());
         for release in [&photos, &second] {
             println!("  card: {}", release.folder.join("card.html").display());
+        }
+        if !sound {
+            return Ok(exit::FOUND);
         }
         if self.serve {
             return ServeArgs {
@@ -120,31 +124,6 @@ impl DemoArgs {
         server.abort();
         outcome
     }
-
-    fn reports(&self, layout: &Layout) -> Result<(), Failure> {
-        let file = |name| self.datasets.join("dfdc").join(name).display().to_string();
-        let (solution, submission) = (file("folds.csv"), file("predictions_1.json"));
-        let out = layout.reports().join("dfdc").display().to_string();
-        let line = [
-            "eval",
-            "--form",
-            "detection",
-            "--solution",
-            &solution,
-            "--submission",
-            &submission,
-            "--group",
-            "fold",
-            // So few videos that groups of 30 would hide the smaller of the two.
-            "--min-n",
-            "5",
-            "--out",
-            &out,
-        ];
-        let Eval { args } = Eval::parse_from(line);
-        eval::run(&args, &mut std::io::stdout()).doing("evaluate")?;
-        Ok(())
-    }
 }
 
 /// A researcher's copy of a release.
@@ -157,7 +136,7 @@ impl Copy {
     fn of(release: &Outcome, layout: &Layout) -> Self {
         Self {
             release: release.folder.clone(),
-            to: layout.root().join("researcher-copy"),
+            to: layout.root().join(COPY),
         }
     }
 

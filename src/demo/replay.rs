@@ -20,6 +20,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     path::Path,
     sync::Arc,
+    time::Duration,
 };
 
 use axum::{
@@ -35,6 +36,10 @@ use tokio::{net::TcpListener, task::JoinHandle};
 
 /// The port asked for first: with the same port two runs write the same addresses.
 const PORT: u16 = 7433;
+
+/// How long and how often it is asked for: 10 seconds.
+const WAIT: Duration = Duration::from_millis(100);
+const WAITS: u32 = 100;
 
 /// One line of `index.json`.
 #[derive(Deserialize)]
@@ -53,10 +58,7 @@ struct Replay {
 /// Serves a replay folder; the API is at `/w/api.php`. The server runs until
 /// the handle is aborted.
 pub async fn serve(folder: &Path) -> io::Result<(SocketAddr, JoinHandle<()>)> {
-    let listener = match TcpListener::bind((Ipv4Addr::LOCALHOST, PORT)).await {
-        Ok(listener) => listener,
-        Err(_) => TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?,
-    };
+    let listener = listen().await?;
     let address = listener.local_addr()?;
     let replay = Replay::load(folder, &format!("http://{address}"))?;
     let router = Router::new()
@@ -69,6 +71,17 @@ pub async fn serve(folder: &Path) -> io::Result<(SocketAddr, JoinHandle<()>)> {
         }
     };
     Ok((address, tokio::spawn(server)))
+}
+
+/// Waits a little for [`PORT`], which another demo soon gives back; then takes any.
+async fn listen() -> io::Result<TcpListener> {
+    for _ in 0..WAITS {
+        match TcpListener::bind((Ipv4Addr::LOCALHOST, PORT)).await {
+            Err(error) if error.kind() == ErrorKind::AddrInUse => tokio::time::sleep(WAIT).await,
+            other => return other,
+        }
+    }
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await
 }
 
 impl Replay {

@@ -26,6 +26,7 @@ use crate::{
 };
 
 mod listing;
+mod video;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/wikimedia")

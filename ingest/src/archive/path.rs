@@ -43,10 +43,7 @@ pub fn canonical(name: &str) -> Result<String, NameProblem> {
     if name.contains('\\') {
         return Err(NameProblem::Backslash);
     }
-    let drive = name.as_bytes();
-    if name.starts_with('/')
-        || (drive.len() >= 2 && drive[0].is_ascii_alphabetic() && drive[1] == b':')
-    {
+    if name.starts_with('/') {
         return Err(NameProblem::Absolute);
     }
     let mut parts = Vec::new();
@@ -57,6 +54,11 @@ pub fn canonical(name: &str) -> Result<String, NameProblem> {
             long if long.len() > MAX_PART => return Err(NameProblem::TooLong),
             part => parts.push(part),
         }
+    }
+    // Also where it was hidden: `./a:` is `a:`.
+    let drive = parts.first().copied().unwrap_or_default().as_bytes();
+    if drive.len() >= 2 && drive[0].is_ascii_alphabetic() && drive[1] == b':' {
+        return Err(NameProblem::Absolute);
     }
     match parts.len() {
         0 => Err(NameProblem::Empty),
@@ -91,6 +93,7 @@ mod tests {
         ] {
             assert_eq!(canonical(name), Err(problem), "{name:?}");
         }
+        assert_eq!(canonical("./a:"), Err(NameProblem::Absolute));
         assert_eq!(canonical("./a//b.jpg").unwrap(), "a/b.jpg");
         assert_eq!(canonical("médias/日本.jpg").unwrap(), "médias/日本.jpg");
         assert_eq!(canonical("..a/b..").unwrap(), "..a/b..");

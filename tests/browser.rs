@@ -2,44 +2,9 @@
 
 mod support;
 
-use std::{
-    io::{BufRead, BufReader},
-    path::Path,
-    process::{Child, Command, Stdio},
-};
+use std::process::Command;
 
-use support::{fairframe, ok, python, text, workspace};
-
-/// The server, ended with the test.
-struct Server {
-    child: Child,
-    address: String,
-}
-
-impl Server {
-    fn start(root: &Path) -> Self {
-        let mut child = fairframe(root)
-            .args(["serve", "--listen", "127.0.0.1:0"])
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the server starts");
-        let mut line = String::new();
-        BufReader::new(child.stderr.take().expect("stderr"))
-            .read_line(&mut line)
-            .expect("a line");
-        let address = line.split_whitespace().last().unwrap_or_default();
-        assert!(address.starts_with("http://127.0.0.1:"), "{line}");
-        let address = address.to_owned();
-        Self { child, address }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use support::{Serving, fairframe, ok, python, text, workspace};
 
 /// A Chromium to look with; never none in CI.
 fn has_chromium() -> bool {
@@ -66,11 +31,11 @@ fn a_curator_finds_everything_and_every_page_is_sound() {
     }
     let root = tempfile::tempdir().unwrap();
     ok(fairframe(root.path()).arg("demo"));
-    let server = Server::start(root.path());
+    let server = Serving::start(root.path());
     let mut browse = Command::new(python);
     browse
         .arg(workspace().join("tests/python/browse.py"))
-        .arg(&server.address);
+        .arg(&server.url);
     let said = text(&ok(&mut browse).stdout);
     let seen: serde_json::Value = serde_json::from_str(&said).unwrap();
     let pages: Vec<&str> = seen["pages"]

@@ -10,9 +10,8 @@ mod replay;
 
 use std::{
     collections::BTreeMap,
-    io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
@@ -25,7 +24,7 @@ use fairframe_schemas::{
     version::Change,
 };
 use files::{Act, Files};
-use support::{datasets, fairframe, ok, text, tree};
+use support::{Serving, datasets, fairframe, ok, text, tree};
 
 const BEFORE: &str = "2026-09-01T00:00:00Z";
 const AFTER: &str = "2026-11-01T00:00:00Z";
@@ -35,37 +34,6 @@ const FIRST: &str = "manifests/demo-actors/1.0.0";
 fn actors(root: &Path, at: &str) {
     let source = datasets().join("actors/source.toml");
     ok(fairframe(root).arg("ingest").arg(source).args(["--at", at]));
-}
-
-/// `fairframe serve` over a data folder, stopped when dropped.
-struct Serving {
-    child: Child,
-    url: String,
-}
-
-impl Serving {
-    fn start(root: &Path) -> Self {
-        let mut child = fairframe(root)
-            .args(["serve", "--listen", "127.0.0.1:0"])
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the server starts");
-        let mut said = String::new();
-        let err = child.stderr.take().expect("stderr");
-        BufReader::new(err).read_line(&mut said).expect("it speaks");
-        let url = said.split(" at ").nth(1).expect("an address").trim();
-        Self {
-            url: url.to_owned(),
-            child,
-        }
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 /// `fairframe pull` with its outcome as JSON.

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use fairframe_schemas::{
-    Digest, Reason, Sample, SampleId, Split, Status,
+    Digest, MediaType, Reason, Sample, SampleId, Split, Status,
     source::{Dedupe, SplitRule},
 };
 use sha2::{Digest as _, Sha256};
@@ -98,7 +98,8 @@ impl Gathered {
             accepted,
             digest: sample.media_sha256,
             hash: sample.perceptual_hash,
-            duration: sample.duration_s.map(|s| s as f32),
+            duration: (sample.media_type == MediaType::Video)
+                .then(|| sample.duration_s.unwrap_or_default() as f32),
             region,
             country,
         });
@@ -279,8 +280,6 @@ impl Decisions {
 
 #[cfg(test)]
 mod tests {
-    use fairframe_schemas::MediaType;
-
     use super::*;
 
     /// Which of the samples are flagged as near-duplicates, and the group of each.

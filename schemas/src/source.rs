@@ -237,6 +237,7 @@ impl Default for MediaLimits {
 #[serde(deny_unknown_fields, default)]
 pub struct Dedupe {
     /// Perceptual hashes at most this many bits apart are near-duplicates; they share a split group.
+    /// Videos by their middle frame, and only with videos of the same length.
     pub max_distance: u32,
 }
 

@@ -2,8 +2,9 @@
 #![allow(dead_code)]
 
 use std::{
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Child, Command, Output, Stdio},
 };
 
 pub fn workspace() -> &'static Path {
@@ -39,6 +40,37 @@ pub fn ok(command: &mut Command) -> Output {
         text(&output.stderr)
     );
     output
+}
+
+/// `fairframe serve` over a data folder, stopped when dropped.
+pub struct Serving {
+    child: Child,
+    pub url: String,
+}
+
+impl Serving {
+    pub fn start(root: &Path) -> Self {
+        let mut child = fairframe(root)
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the server starts");
+        let mut said = String::new();
+        let err = child.stderr.take().expect("stderr");
+        BufReader::new(err).read_line(&mut said).expect("it speaks");
+        let url = said.split(" at ").nth(1).expect("an address").trim();
+        Self {
+            url: url.to_owned(),
+            child,
+        }
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 /// The Python with the packages of `tests/python/requirements.txt`; `None`,

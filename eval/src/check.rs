@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use fairframe_schemas::Column;
 use fairframe_schemas::report::{Defect, DefectAt, DefectKind, InputRole, TaskForm};
 
-use crate::metrics::multi_label::Lists;
-use crate::read::{Table, Values};
+use crate::forms;
+use crate::read::Table;
 
 /// Defects of one kind that are shown; the rest is counted.
 pub const MAX_SHOWN: usize = 20;
@@ -78,54 +78,24 @@ const ID_NAMES: &[&str] = &[
     "name",
     "file",
 ];
-const LABELS_NAMES: &[&str] = &["labels", "label", "classes"];
-const TRUTH_NAMES: &[&str] = &["label", "target", "truth", "is_fake", "y_true"];
-const SCORE_NAMES: &[&str] = &[
-    "score",
-    "label",
-    "prob",
-    "probability",
-    "p_fake",
-    "prediction",
-    "y_score",
-    "target",
-];
 const FRAME_NAMES: &[&str] = &["frame", "frame_index", "frame_id", "frame_number"];
 const USAGE_NAMES: &[&str] = &["usage"];
 
-fn value_names(form: TaskForm, role: InputRole) -> &'static [&'static str] {
-    match (form, role) {
-        (TaskForm::MultiLabel, _) => LABELS_NAMES,
-        (TaskForm::Detection, InputRole::Submission) => SCORE_NAMES,
-        (TaskForm::Detection, _) => TRUTH_NAMES,
-    }
-}
-
 /// Whether the first row of a CSV file names columns: it holds a known name,
-/// or (for detection) words where a number must stand.
+/// or words where the task form has values of another kind.
 pub fn is_header(form: TaskForm, role: InputRole, fields: &[String]) -> bool {
+    let shape = forms::shape(form);
     let known = |field: &String| {
-        let names = ID_NAMES.iter().chain(value_names(form, role));
+        let names = ID_NAMES.iter().chain(shape.names(role));
         names
             .into_iter()
             .any(|name| field.eq_ignore_ascii_case(name))
     };
-    let words = |field: &String| {
-        let no_number = field.parse::<f64>().is_err() && truth_word(field).is_none();
-        no_number && field.chars().any(char::is_alphabetic)
+    let words = |is_value: fn(&str) -> bool| {
+        let word = |field: &String| !is_value(field) && field.chars().any(char::is_alphabetic);
+        fields.len() > 1 && fields[1..].iter().all(word)
     };
-    fields.iter().any(known)
-        || (form == TaskForm::Detection && fields.len() > 1 && fields[1..].iter().all(words))
-}
-
-fn truth_word(text: &str) -> Option<bool> {
-    if text.eq_ignore_ascii_case("real") {
-        Some(false)
-    } else if text.eq_ignore_ascii_case("fake") {
-        Some(true)
-    } else {
-        None
-    }
+    fields.iter().any(known) || shape.value.is_some_and(words)
 }
 
 /// Which column is what.
@@ -176,7 +146,7 @@ pub fn roles(
         found
     };
     let id = find(ID_NAMES);
-    let value = find(value_names(form, role));
+    let value = find(forms::shape(form).names(role));
     if !missing.is_empty() {
         let text = format!(
             "no column {} among `{}`",
@@ -190,8 +160,8 @@ pub fn roles(
         id: id?,
         value: value?,
         frame: match form {
-            TaskForm::MultiLabel => None,
             TaskForm::Detection => table.find(FRAME_NAMES),
+            _ => None,
         },
         usage: table.find(USAGE_NAMES),
     };
@@ -215,25 +185,6 @@ pub fn roles(
         return None;
     }
     Some(roles)
-}
-
-/// Names for labels, shared by truth and answers.
-#[derive(Debug, Default)]
-pub struct Labels {
-    codes: HashMap<String, u32>,
-    pub names: Vec<String>,
-}
-
-impl Labels {
-    fn code(&mut self, name: &str) -> u32 {
-        if let Some(code) = self.codes.get(name) {
-            return *code;
-        }
-        let code = self.names.len() as u32;
-        self.codes.insert(name.to_owned(), code);
-        self.names.push(name.to_owned());
-        code
-    }
 }
 
 /// One checked row per id, in the order of the file.
@@ -265,7 +216,7 @@ impl Usage {
 /// Walks the rows that have an id of their own. `first` is told of each id's
 /// first row and keeps it or not; `same` says whether another row of that id
 /// gives the same answer.
-fn each_id(
+pub(crate) fn each_id(
     table: &Table,
     roles: Roles,
     role: InputRole,
@@ -322,7 +273,8 @@ fn each_id(
     checked
 }
 
-fn with_values<V>(checked: Checked<()>, values: V) -> Checked<V> {
+/// The checked ids with what stands beside them.
+pub(crate) fn with_values<V>(checked: Checked<()>, values: V) -> Checked<V> {
     Checked {
         ids: checked.ids,
         frames: checked.frames,
@@ -332,195 +284,25 @@ fn with_values<V>(checked: Checked<()>, values: V) -> Checked<V> {
     }
 }
 
-/// Lists of labels: separated by spaces, order free, repeats collapse.
-pub fn label_rows(
-    table: &Table,
-    roles: Roles,
-    role: InputRole,
-    usage: &Usage,
-    labels: &mut Labels,
-    defects: &mut Defects,
-) -> Checked<Lists> {
-    let mut lists = Lists::default();
-    let mut list = Vec::new();
-    let sorted = |row: usize| {
-        let text = table.columns[roles.value].text(row).into_owned();
-        let mut words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
-        words.sort();
-        words.dedup();
-        words
-    };
-    let checked = each_id(
-        table,
-        roles,
-        role,
-        usage,
-        defects,
-        |row, _| {
-            list.clear();
-            let text = table.columns[roles.value].text(row);
-            list.extend(text.split_whitespace().map(|name| labels.code(name)));
-            lists.push(&mut list);
-            true
-        },
-        |a, b| sorted(a) == sorted(b),
-    );
-    with_values(checked, lists)
-}
-
-/// Scores of a submission: numbers from 0 to 1.
-pub fn score_rows(
-    table: &Table,
-    roles: Roles,
-    usage: &Usage,
-    defects: &mut Defects,
-) -> Checked<Vec<f64>> {
-    let role = InputRole::Submission;
-    let mut scores = Vec::new();
-    let column = &table.columns[roles.value];
-    let checked = each_id(
-        table,
-        roles,
-        role,
-        usage,
-        defects,
-        |row, defects| {
-            let kind = match column.number(row) {
-                Some(score) if (0.0..=1.0).contains(&score) => {
-                    // -0.0 would sort apart from 0.0.
-                    scores.push(score + 0.0);
-                    return true;
-                }
-                Some(score) if !score.is_nan() => DefectKind::OutOfRange,
-                _ => DefectKind::NotANumber,
-            };
-            let name = Some(table.name(roles.value));
-            let line = Some(table.rows[row]);
-            defects.add(role, kind, line, name, &column.text(row));
-            false
-        },
-        |a, b| column.number(a).is_some() && column.number(a) == column.number(b),
-    );
-    with_values(checked, scores)
-}
-
-/// The truth of a detection solution: 0 or `real`, 1 or `fake`, or a number
-/// that `truth_threshold` divides.
-pub fn truth_rows(
-    table: &Table,
-    roles: Roles,
-    usage: &Usage,
-    truth_threshold: Option<f64>,
-    defects: &mut Defects,
-) -> Checked<Vec<bool>> {
-    let role = InputRole::Solution;
-    let column = &table.columns[roles.value];
-    let read = |row: usize| -> Result<bool, DefectKind> {
-        match (column, column.number(row)) {
-            (Values::Text(texts), None) => {
-                truth_word(texts.get(row).trim()).ok_or(DefectKind::NotANumber)
-            }
-            (_, Some(number)) if number.is_nan() => Err(DefectKind::NotANumber),
-            (_, Some(number)) => match truth_threshold {
-                Some(threshold) => Ok(number >= threshold),
-                None if number == 0.0 => Ok(false),
-                None if number == 1.0 => Ok(true),
-                None => Err(DefectKind::SoftTruth),
-            },
-            (Values::Number(_), None) => Err(DefectKind::NotANumber),
-        }
-    };
-    let mut truth = Vec::new();
-    let checked = each_id(
-        table,
-        roles,
-        role,
-        usage,
-        defects,
-        |row, defects| match read(row) {
-            Ok(fake) => {
-                truth.push(fake);
-                true
-            }
-            Err(kind) => {
-                let name = Some(table.name(roles.value));
-                let line = Some(table.rows[row]);
-                defects.add(role, kind, line, name, &column.text(row));
-                false
-            }
-        },
-        |a, b| read(a) == read(b),
-    );
-    with_values(checked, truth)
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::io::Write;
 
     use super::*;
     use crate::read::{JsonPart, Limits, read_table};
 
-    fn table(form: TaskForm, role: InputRole, text: &str) -> Table {
+    pub(crate) fn table(form: TaskForm, role: InputRole, text: &str) -> Table {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(text.as_bytes()).unwrap();
         let header = |fields: &[String]| is_header(form, role, fields);
         read_table(file.path(), &Limits::default(), JsonPart::Probs, &header).unwrap()
     }
 
-    fn kinds(defects: Defects) -> Vec<(DefectKind, u64, Vec<Option<u64>>)> {
+    pub(crate) fn kinds(defects: Defects) -> Vec<(DefectKind, u64, Vec<Option<u64>>)> {
         let list = defects.into_list();
         list.into_iter()
             .map(|d| (d.kind, d.count, d.shown.iter().map(|at| at.row).collect()))
             .collect()
-    }
-
-    #[test]
-    fn every_defect_is_named_at_once_with_its_row() {
-        let text =
-            "filename,label\na,0.5\nb,NaN\nc,inf\nd,-0.1\n,0.2\na,0.5\na,0.6\ne,half\nf,1.0\n";
-        let table = table(TaskForm::Detection, InputRole::Submission, text);
-        let mut defects = Defects::default();
-        let roles = roles(
-            TaskForm::Detection,
-            InputRole::Submission,
-            &table,
-            &mut defects,
-        )
-        .unwrap();
-        let checked = score_rows(&table, roles, &Usage::default(), &mut defects);
-        assert_eq!(checked.ids, ["a", "f"]);
-        assert_eq!(
-            kinds(defects),
-            [
-                (DefectKind::EmptyId, 1, vec![Some(6)]),
-                (DefectKind::NotANumber, 2, vec![Some(3), Some(9)]),
-                (DefectKind::OutOfRange, 2, vec![Some(4), Some(5)]),
-                (DefectKind::ConflictingId, 1, vec![Some(8)]),
-                (DefectKind::RepeatedId, 1, vec![Some(7)]),
-            ]
-        );
-    }
-
-    #[test]
-    fn at_most_twenty_of_a_kind_are_shown() {
-        let rows: String = (0..50).map(|at| format!("{at},2\n")).collect();
-        let table = table(
-            TaskForm::Detection,
-            InputRole::Submission,
-            &format!("id,score\n{rows}"),
-        );
-        let mut defects = Defects::default();
-        let roles = roles(
-            TaskForm::Detection,
-            InputRole::Submission,
-            &table,
-            &mut defects,
-        )
-        .unwrap();
-        score_rows(&table, roles, &Usage::default(), &mut defects);
-        let list = defects.into_list();
-        assert_eq!((list[0].count, list[0].shown.len()), (50, MAX_SHOWN));
     }
 
     #[test]
@@ -560,57 +342,6 @@ mod tests {
             );
             assert_eq!(found, None, "{text}");
             assert!(defects.has(InputRole::Submission, kind), "{text}");
-        }
-    }
-
-    #[test]
-    fn labels_collapse_and_usage_leaves_rows_out() {
-        let text = "image_id,labels,Usage\na,y x y,Public\nb,,Private\nc,z,Ignored\na,x y,Public\n";
-        let table = table(TaskForm::MultiLabel, InputRole::Solution, text);
-        let mut defects = Defects::default();
-        let mut labels = Labels::default();
-        let roles = roles(
-            TaskForm::MultiLabel,
-            InputRole::Solution,
-            &table,
-            &mut defects,
-        )
-        .unwrap();
-        let mut read = |usage: Usage| {
-            label_rows(
-                &table,
-                roles,
-                InputRole::Solution,
-                &usage,
-                &mut labels,
-                &mut Defects::default(),
-            )
-        };
-        let all = read(Usage::default());
-        assert_eq!((all.ids.len(), all.ignored), (2, 1));
-        assert_eq!((all.values.get(0).len(), all.values.get(1).len()), (2, 0));
-        assert_eq!(read(Usage(Some("private".into()))).ids, ["b"]);
-    }
-
-    #[test]
-    fn smoothed_truth_is_refused_unless_told_how_to_read_it() {
-        let text = "video,label\na,0.99\nb,0.01\n";
-        let table = table(TaskForm::Detection, InputRole::Solution, text);
-        for (threshold, ids) in [(None, 0), (Some(0.5), 2)] {
-            let mut defects = Defects::default();
-            let roles = roles(
-                TaskForm::Detection,
-                InputRole::Solution,
-                &table,
-                &mut defects,
-            )
-            .unwrap();
-            let checked = truth_rows(&table, roles, &Usage::default(), threshold, &mut defects);
-            assert_eq!(checked.ids.len(), ids);
-            assert_eq!(
-                defects.has(InputRole::Solution, DefectKind::SoftTruth),
-                threshold.is_none()
-            );
         }
     }
 }

@@ -24,7 +24,11 @@ pub mod baselines;
 pub mod disparity;
 
 pub mod evaluate;
+mod forms;
+pub mod options;
+mod run;
 
 pub mod report;
 
-pub use evaluate::{EvalError, EvalOptions, Evaluation, evaluate};
+pub use evaluate::{EvalError, Evaluation, evaluate};
+pub use options::EvalOptions;

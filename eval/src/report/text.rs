@@ -1,6 +1,6 @@
 //! Numbers become text in one place.
 
-use crate::evaluate::SEVERAL_GROUP;
+use crate::run::SEVERAL_GROUP;
 use fairframe_schemas::report::{
     Estimate, Interval, IntervalMethod, Level, MetricReport, UNKNOWN_GROUP, Verdict,
 };

@@ -1,0 +1,364 @@
+//! Detection, real against fake: `filename,label` with the probability of
+//! fake, or `video_id,frame,score`.
+//!
+//! A sample, frame or video without a score has 0.5. Ids that the solution
+//! does not have are left out and counted.
+
+mod join;
+
+use std::collections::BTreeMap;
+
+use fairframe_schemas::report::{
+    Baseline, DefectKind, EqualisedOdds, InputRole, Level, MetricReport, TaskForm,
+};
+
+use self::join::join;
+use super::{Judged, Shape};
+use crate::baselines;
+use crate::check::{self, Checked, Defects, Roles, Usage, each_id, with_values};
+use crate::evaluate::{EvalError, ItemResults};
+use crate::groups::GroupColumn;
+use crate::join::Items;
+use crate::metrics::Form;
+use crate::metrics::detection::{self, Detection};
+use crate::read::{Table, Values};
+use crate::run::{LevelReport, Run};
+
+pub(super) const SHAPE: Shape = Shape {
+    truth: &["label", "target", "truth", "is_fake", "y_true"],
+    answer: &[
+        "score",
+        "label",
+        "prob",
+        "probability",
+        "p_fake",
+        "prediction",
+        "y_score",
+        "target",
+    ],
+    value: Some(|field| field.parse::<f64>().is_ok() || truth_word(field).is_some()),
+};
+
+/// Reads, checks, joins and judges.
+pub(super) fn judge(
+    run: &mut Run<'_>,
+    solution: &Table,
+    submission: &Table,
+) -> Result<Judged, EvalError> {
+    let mut headline = (detection::LOG_LOSS.to_owned(), Level::Sample);
+    let (form, defects) = (TaskForm::Detection, &mut run.defects);
+    let truth_roles = check::roles(form, InputRole::Solution, solution, defects);
+    let answer_roles = check::roles(form, InputRole::Submission, submission, defects);
+    let (Some(truth_roles), Some(answer_roles)) = (truth_roles, answer_roles) else {
+        return Ok((Vec::new(), headline));
+    };
+    let usage = Usage(run.options.usage.clone());
+    let soft = run.options.truth_threshold;
+    let truth = truth_rows(solution, truth_roles, &usage, soft, defects);
+    let answers = score_rows(submission, answer_roles, &usage, defects);
+    if let Some(at) = soft {
+        run.notes.push(format!(
+            "A truth of {at} or more is read as fake, less as real."
+        ));
+    }
+    if !run.defects.has(InputRole::Solution, DefectKind::SoftTruth) {
+        run.note_usage(truth.ignored, truth.ids.len())?;
+    }
+    let levels = join(
+        (&truth, solution),
+        (&answers, submission),
+        answer_roles.id,
+        detection::Options {
+            threshold: run.options.threshold,
+            eps: run.options.eps,
+            bins: run.options.calibration_bins,
+        },
+        &mut run.defects,
+        &mut run.counts,
+    );
+    headline.1 = levels[0].level;
+    if run.defects.any_fatal() {
+        return Ok((Vec::new(), headline));
+    }
+    run.notes
+        .push("A sample, frame or video without a score is scored at 0.5.".to_owned());
+    if levels.len() > 1 {
+        run.notes.push(
+            "A video's score is the mean of its frames' scores; at frame level whole videos are resampled, as frames of one video are not independent.".to_owned(),
+        );
+    }
+    let joined = run.join_manifest(&levels[0].identity)?;
+    let mut reports = Vec::new();
+    for items in levels {
+        let columns = run.columns(solution, &items.identity, joined.as_ref());
+        let framed = items.level == Level::Frame;
+        let clusters = run.clusters(solution, &items.identity, joined.as_ref(), framed);
+        reports.push(level_report(run, items, columns, clusters));
+    }
+    Ok((reports, headline))
+}
+
+fn truth_word(text: &str) -> Option<bool> {
+    if text.eq_ignore_ascii_case("real") {
+        Some(false)
+    } else if text.eq_ignore_ascii_case("fake") {
+        Some(true)
+    } else {
+        None
+    }
+}
+
+/// Scores of a submission: numbers from 0 to 1.
+fn score_rows(
+    table: &Table,
+    roles: Roles,
+    usage: &Usage,
+    defects: &mut Defects,
+) -> Checked<Vec<f64>> {
+    let role = InputRole::Submission;
+    let mut scores = Vec::new();
+    let column = &table.columns[roles.value];
+    let checked = each_id(
+        table,
+        roles,
+        role,
+        usage,
+        defects,
+        |row, defects| {
+            let kind = match column.number(row) {
+                Some(score) if (0.0..=1.0).contains(&score) => {
+                    // -0.0 would sort apart from 0.0.
+                    scores.push(score + 0.0);
+                    return true;
+                }
+                Some(score) if !score.is_nan() => DefectKind::OutOfRange,
+                _ => DefectKind::NotANumber,
+            };
+            let name = Some(table.name(roles.value));
+            let line = Some(table.rows[row]);
+            defects.add(role, kind, line, name, &column.text(row));
+            false
+        },
+        |a, b| column.number(a).is_some() && column.number(a) == column.number(b),
+    );
+    with_values(checked, scores)
+}
+
+/// The truth of a detection solution: 0 or `real`, 1 or `fake`, or a number
+/// that `truth_threshold` divides.
+fn truth_rows(
+    table: &Table,
+    roles: Roles,
+    usage: &Usage,
+    truth_threshold: Option<f64>,
+    defects: &mut Defects,
+) -> Checked<Vec<bool>> {
+    let role = InputRole::Solution;
+    let column = &table.columns[roles.value];
+    let read = |row: usize| -> Result<bool, DefectKind> {
+        match (column, column.number(row)) {
+            (Values::Text(texts), None) => {
+                truth_word(texts.get(row).trim()).ok_or(DefectKind::NotANumber)
+            }
+            (_, Some(number)) if number.is_nan() => Err(DefectKind::NotANumber),
+            (_, Some(number)) => match truth_threshold {
+                Some(threshold) => Ok(number >= threshold),
+                None if number == 0.0 => Ok(false),
+                None if number == 1.0 => Ok(true),
+                None => Err(DefectKind::SoftTruth),
+            },
+            (Values::Number(_), None) => Err(DefectKind::NotANumber),
+        }
+    };
+    let mut truth = Vec::new();
+    let checked = each_id(
+        table,
+        roles,
+        role,
+        usage,
+        defects,
+        |row, defects| match read(row) {
+            Ok(fake) => {
+                truth.push(fake);
+                true
+            }
+            Err(kind) => {
+                let name = Some(table.name(roles.value));
+                let line = Some(table.rows[row]);
+                defects.add(role, kind, line, name, &column.text(row));
+                false
+            }
+        },
+        |a, b| read(a) == read(b),
+    );
+    with_values(checked, truth)
+}
+
+fn level_report(
+    run: &Run<'_>,
+    items: Items<Detection>,
+    columns: Vec<GroupColumn>,
+    clusters: Option<Vec<u32>>,
+) -> LevelReport {
+    let form = &items.form;
+    let rate = baselines::base_rate(form);
+    let constant = |cell: &[u32]| -> Vec<Option<f64>> {
+        let Some(rate) = rate else {
+            return vec![None; form.metrics().len()];
+        };
+        let values = form.constant(cell, rate);
+        let rivalled = |name| baselines::RIVALLED.contains(&name);
+        form.metrics()
+            .iter()
+            .map(|m| values.get(m.name).filter(|_| rivalled(m.name)))
+            .collect()
+    };
+    let mut metrics = run.judge(&items, &columns, clusters.as_deref(), &constant);
+    let all: Vec<u32> = (0..form.len() as u32).collect();
+    let whole = form.values(&form.prepare(&all));
+    for metric in &mut metrics {
+        if metric.metric == "eer" {
+            metric.at_threshold = whole.eer_threshold;
+        }
+    }
+    let baselines = metrics
+        .iter()
+        .filter(|metric| metric.baseline.is_some())
+        .map(|metric| Baseline {
+            name: format!(
+                "the share of fakes, {:.4}, for every {}",
+                rate.unwrap_or_default(),
+                items.level.as_str()
+            ),
+            metric: metric.metric.clone(),
+            level: items.level,
+            n: form.len() as u64,
+            value: metric.baseline,
+        })
+        .collect();
+    let equalised_odds = equalised_odds(&metrics, items.level);
+    let results = ItemResults {
+        level: items.level,
+        metric: detection::LOG_LOSS,
+        value: form.items.iter().map(|s| s.score.to_string()).collect(),
+        truth: form
+            .items
+            .iter()
+            .map(|s| u8::from(s.fake).to_string())
+            .collect(),
+        score: form
+            .items
+            .iter()
+            .map(|s| detection::Loss::of(*s, form.options.eps).log)
+            .collect(),
+        groups: columns,
+        identity: items.identity,
+    };
+    LevelReport {
+        metrics,
+        baselines,
+        equalised_odds,
+        items: results,
+    }
+}
+
+fn equalised_odds(metrics: &[MetricReport], level: Level) -> Vec<EqualisedOdds> {
+    let gaps = |name: &str| -> BTreeMap<Vec<String>, f64> {
+        let metric = metrics.iter().find(|metric| metric.metric == name);
+        let groupings = metric.map_or(&[][..], |metric| &metric.by_group);
+        groupings
+            .iter()
+            .filter_map(|g| Some((g.columns.clone(), g.disparity.as_ref()?.difference)))
+            .collect()
+    };
+    let (tpr, fpr) = (gaps("tpr"), gaps("fpr"));
+    tpr.into_iter()
+        .filter_map(|(columns, tpr_difference)| {
+            let fpr_difference = *fpr.get(&columns)?;
+            Some(EqualisedOdds {
+                level,
+                columns,
+                tpr_difference,
+                fpr_difference,
+                difference: tpr_difference.max(fpr_difference),
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::tests::{kinds, table};
+    use crate::check::{MAX_SHOWN, roles};
+
+    #[test]
+    fn every_defect_is_named_at_once_with_its_row() {
+        let text =
+            "filename,label\na,0.5\nb,NaN\nc,inf\nd,-0.1\n,0.2\na,0.5\na,0.6\ne,half\nf,1.0\n";
+        let table = table(TaskForm::Detection, InputRole::Submission, text);
+        let mut defects = Defects::default();
+        let roles = roles(
+            TaskForm::Detection,
+            InputRole::Submission,
+            &table,
+            &mut defects,
+        )
+        .unwrap();
+        let checked = score_rows(&table, roles, &Usage::default(), &mut defects);
+        assert_eq!(checked.ids, ["a", "f"]);
+        assert_eq!(
+            kinds(defects),
+            [
+                (DefectKind::EmptyId, 1, vec![Some(6)]),
+                (DefectKind::NotANumber, 2, vec![Some(3), Some(9)]),
+                (DefectKind::OutOfRange, 2, vec![Some(4), Some(5)]),
+                (DefectKind::ConflictingId, 1, vec![Some(8)]),
+                (DefectKind::RepeatedId, 1, vec![Some(7)]),
+            ]
+        );
+    }
+
+    #[test]
+    fn at_most_twenty_of_a_kind_are_shown() {
+        let rows: String = (0..50).map(|at| format!("{at},2\n")).collect();
+        let table = table(
+            TaskForm::Detection,
+            InputRole::Submission,
+            &format!("id,score\n{rows}"),
+        );
+        let mut defects = Defects::default();
+        let roles = roles(
+            TaskForm::Detection,
+            InputRole::Submission,
+            &table,
+            &mut defects,
+        )
+        .unwrap();
+        score_rows(&table, roles, &Usage::default(), &mut defects);
+        let list = defects.into_list();
+        assert_eq!((list[0].count, list[0].shown.len()), (50, MAX_SHOWN));
+    }
+
+    #[test]
+    fn smoothed_truth_is_refused_unless_told_how_to_read_it() {
+        let text = "video,label\na,0.99\nb,0.01\n";
+        let table = table(TaskForm::Detection, InputRole::Solution, text);
+        for (threshold, ids) in [(None, 0), (Some(0.5), 2)] {
+            let mut defects = Defects::default();
+            let roles = roles(
+                TaskForm::Detection,
+                InputRole::Solution,
+                &table,
+                &mut defects,
+            )
+            .unwrap();
+            let checked = truth_rows(&table, roles, &Usage::default(), threshold, &mut defects);
+            assert_eq!(checked.ids.len(), ids);
+            assert_eq!(
+                defects.has(InputRole::Solution, DefectKind::SoftTruth),
+                threshold.is_none()
+            );
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! What every task form's evaluation shares: groups, clusters, the manifest,
+//! and the judging of one level.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::PathBuf;
+
+use fairframe_schemas::Column;
+use fairframe_schemas::report::{
+    Baseline, Counts, DefectKind, EqualisedOdds, Grouping, InputRole, Level, MetricReport,
+};
+
+use crate::baselines::beats;
+use crate::check::Defects;
+use crate::disparity::disparity;
+use crate::evaluate::{EvalError, ItemResults};
+use crate::groups::{GroupColumn, JudgedCell, Judging, grouping, judge_groups, judge_overall};
+use crate::intervals::Resampling;
+use crate::join::{Identity, Items};
+use crate::manifest::{self, Joined};
+use crate::metrics::Form;
+use crate::options::EvalOptions;
+use crate::read::Table;
+
+/// Groups of a video whose frames differ in a column.
+pub const SEVERAL_GROUP: &str = "several";
+
+/// The groupings asked for, once each; every column is known.
+pub(crate) fn resolve_groups(
+    options: &EvalOptions,
+    solution: &Table,
+) -> Result<Vec<Vec<String>>, EvalError> {
+    let mut groupings: Vec<Vec<String>> = Vec::new();
+    let asked = if options.groups.is_empty() && options.manifest.is_some() {
+        [Column::Region, Column::Country]
+            .map(|c| vec![c.name().to_owned()])
+            .to_vec()
+    } else {
+        options.groups.clone()
+    };
+    for columns in asked {
+        if !groupings.contains(&columns) {
+            groupings.push(columns);
+        }
+    }
+    for column in groupings.iter().flatten().chain(&options.cluster) {
+        let in_solution = solution.find(&[column]).is_some();
+        let in_manifest = options.manifest.is_some() && manifest::offers(column);
+        if !in_solution && !in_manifest {
+            let mut known = solution.names.clone();
+            if options.manifest.is_some() {
+                known.extend(manifest::OFFERED.iter().map(|c| c.name().to_owned()));
+                known.push("subject.NAME".to_owned());
+            }
+            return Err(EvalError::UnknownColumn {
+                column: column.clone(),
+                manifest: match options.manifest {
+                    Some(_) => " nor in the manifest",
+                    None => " nor is a manifest given (`--manifest`)",
+                },
+                known: match known.is_empty() {
+                    true => "none (the solution has no header)".to_owned(),
+                    false => format!("`{}`", known.join("`, `")),
+                },
+            });
+        }
+    }
+    Ok(groupings)
+}
+
+/// What one level adds to the report.
+pub(crate) struct LevelReport {
+    pub metrics: Vec<MetricReport>,
+    pub baselines: Vec<Baseline>,
+    pub equalised_odds: Vec<EqualisedOdds>,
+    pub items: ItemResults,
+}
+
+pub(crate) struct Run<'a> {
+    pub options: &'a EvalOptions,
+    pub groupings: Vec<Vec<String>>,
+    pub defects: Defects,
+    pub counts: Counts,
+    pub notes: Vec<String>,
+    pub parts: Vec<PathBuf>,
+}
+
+impl Run<'_> {
+    pub(crate) fn note_usage(&mut self, ignored: u64, kept: usize) -> Result<(), EvalError> {
+        self.counts.solution_ignored = ignored;
+        match &self.options.usage {
+            Some(usage) if kept == 0 && ignored > 0 => {
+                return Err(EvalError::NothingToScore {
+                    usage: usage.clone(),
+                });
+            }
+            Some(usage) => self.notes.push(format!(
+                "Only rows of the solution with the usage `{usage}` are scored."
+            )),
+            None if ignored > 0 => self.notes.push(format!(
+                "{ignored} rows of the solution with the usage `Ignored` are not scored."
+            )),
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// Reads what the manifest says of the ids; doubtful ones are defects.
+    pub(crate) fn join_manifest(
+        &mut self,
+        identity: &Identity,
+    ) -> Result<Option<Joined>, EvalError> {
+        if self.parts.is_empty() {
+            return Ok(None);
+        }
+        let ids: HashSet<&str> = identity.ids.iter().map(String::as_str).collect();
+        let wanted: BTreeSet<String> = self
+            .groupings
+            .iter()
+            .flatten()
+            .chain(&self.options.cluster)
+            .filter(|column| manifest::offers(column))
+            .cloned()
+            .collect();
+        let joined = manifest::join(&self.parts, &ids, &wanted, &self.options.limits)?;
+        for id in &identity.ids {
+            if joined.is_ambiguous(id) {
+                let kind = DefectKind::AmbiguousJoin;
+                self.defects.add(InputRole::Manifest, kind, None, None, id);
+            }
+        }
+        let found = identity.ids.iter().filter(|id| joined.has(id)).count() as u64;
+        self.counts.joined = Some(found);
+        let absent = identity.ids.len() as u64 - found;
+        if absent > 0 {
+            self.notes.push(format!(
+                "{absent} of {} ids are not in the manifest: their groups are `unknown`.",
+                identity.ids.len()
+            ));
+        }
+        Ok(Some(joined))
+    }
+
+    /// One cell of a column: from the solution, else from the manifest.
+    fn cells<'b>(
+        &self,
+        name: &str,
+        solution: &Table,
+        identity: &'b Identity,
+        joined: Option<&'b Joined>,
+    ) -> Vec<Option<std::borrow::Cow<'b, str>>> {
+        let column = solution.find(&[name]).map(|at| &solution.columns[at]);
+        (0..identity.ids.len())
+            .map(|item| match column {
+                Some(column) => {
+                    let rows = identity.rows.get(item);
+                    let first = column.text(*rows.first()? as usize).into_owned();
+                    let same = |row: &u32| column.text(*row as usize) == first;
+                    Some(match rows.iter().all(same) {
+                        true => first.into(),
+                        false => SEVERAL_GROUP.into(),
+                    })
+                }
+                None => joined?.value(&identity.ids[item], name).map(Into::into),
+            })
+            .collect()
+    }
+
+    pub(crate) fn columns(
+        &self,
+        solution: &Table,
+        identity: &Identity,
+        joined: Option<&Joined>,
+    ) -> Vec<GroupColumn> {
+        let names: BTreeSet<&String> = self.groupings.iter().flatten().collect();
+        names
+            .into_iter()
+            .map(|name| {
+                let cells = self.cells(name, solution, identity, joined);
+                GroupColumn::new(name, cells.iter().map(Option::as_deref))
+            })
+            .collect()
+    }
+
+    /// The cluster of each item; an item without one stands for itself (a
+    /// frame for its video).
+    pub(crate) fn clusters(
+        &mut self,
+        solution: &Table,
+        identity: &Identity,
+        joined: Option<&Joined>,
+        framed: bool,
+    ) -> Option<Vec<u32>> {
+        let declared = self
+            .options
+            .cluster
+            .as_ref()
+            .map(|name| self.cells(name, solution, identity, joined));
+        if declared.is_none() && !framed {
+            return None;
+        }
+        #[derive(PartialEq, Eq, Hash)]
+        enum Key<'a> {
+            Declared(&'a str),
+            Video(&'a str),
+            Item(usize),
+        }
+        let mut known: HashMap<Key<'_>, u32> = HashMap::new();
+        let mut clusters = Vec::with_capacity(identity.ids.len());
+        for item in 0..identity.ids.len() {
+            let cell = declared.as_ref().and_then(|cells| cells[item].as_deref());
+            let key = match cell.filter(|cell| !cell.trim().is_empty()) {
+                Some(cell) => Key::Declared(cell),
+                None if framed => Key::Video(&identity.ids[item]),
+                None => Key::Item(item),
+            };
+            let next = known.len() as u32;
+            clusters.push(*known.entry(key).or_insert(next));
+        }
+        Some(clusters)
+    }
+
+    fn judging<'b>(&self, level: Level, clusters: Option<&'b [u32]>) -> Judging<'b> {
+        Judging {
+            min_n: self.options.min_n,
+            resampling: Resampling {
+                resamples: self.options.resamples,
+                seed: self.options.seed,
+                level: self.options.interval_level,
+            },
+            level: level.as_str(),
+            clusters,
+        }
+    }
+
+    /// Judges everything of one level. `constant` gives the best constant
+    /// answer's value per metric over some items.
+    pub(crate) fn judge<F: Form>(
+        &self,
+        items: &Items<F>,
+        columns: &[GroupColumn],
+        clusters: Option<&[u32]>,
+        constant: &dyn Fn(&[u32]) -> Vec<Option<f64>>,
+    ) -> Vec<MetricReport> {
+        let judging = self.judging(items.level, clusters);
+        let overall = judge_overall(&items.form, &judging);
+        let overall_constant = constant(&overall.items);
+        let judged: Vec<(Vec<&GroupColumn>, Vec<JudgedCell>, Vec<Vec<Option<f64>>>)> = self
+            .groupings
+            .iter()
+            .map(|names| {
+                let crossed: Vec<&GroupColumn> = names
+                    .iter()
+                    .filter_map(|name| columns.iter().find(|column| column.name == *name))
+                    .collect();
+                let cells = judge_groups(&items.form, &crossed, &judging);
+                let constants = cells.iter().map(|cell| constant(&cell.items)).collect();
+                (crossed, cells, constants)
+            })
+            .collect();
+        let metrics = items.form.metrics().iter().enumerate();
+        metrics
+            .map(|(at, metric)| {
+                let estimate = overall.estimates[at].clone();
+                let better = |value: Option<f64>, baseline: Option<f64>| {
+                    Some(beats(value?, baseline?, metric.higher_is_better))
+                };
+                let by_group: Vec<Grouping> = judged
+                    .iter()
+                    .map(|(crossed, cells, constants)| {
+                        let mut group = grouping(crossed, cells, at);
+                        for (cell, constant) in group.cells.iter_mut().zip(constants) {
+                            let value = cell.estimate.value;
+                            cell.baseline = constant[at].filter(|_| value.is_some());
+                            cell.beats_baseline = better(value, cell.baseline);
+                        }
+                        group.disparity =
+                            disparity(&group.cells, &estimate, metric.higher_is_better);
+                        group
+                    })
+                    .collect();
+                MetricReport {
+                    metric: metric.name.to_owned(),
+                    title: metric.title.to_owned(),
+                    definition: metric.definition.to_owned(),
+                    level: items.level,
+                    higher_is_better: metric.higher_is_better,
+                    baseline: overall_constant[at],
+                    beats_baseline: better(estimate.value, overall_constant[at]),
+                    overall: estimate,
+                    at_threshold: None,
+                    by_group,
+                }
+            })
+            .collect()
+    }
+}

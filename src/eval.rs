@@ -56,6 +56,9 @@ pub struct EvalArgs {
     /// Groups that rest on fewer are suppressed
     #[arg(long, value_name = "N", default_value_t = 30)]
     pub min_n: u64,
+    /// Values only: no intervals, constant answers or item results; fast
+    #[arg(long)]
+    pub values_only: bool,
     /// Folder of the report
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
@@ -68,6 +71,10 @@ pub struct EvalArgs {
 pub enum Form {
     MultiLabel,
     Detection,
+    DetectionLabels,
+    Recognition,
+    Retrieval,
+    Classification,
 }
 
 impl EvalArgs {
@@ -75,6 +82,10 @@ impl EvalArgs {
         let form = match self.form {
             Form::MultiLabel => TaskForm::MultiLabel,
             Form::Detection => TaskForm::Detection,
+            Form::DetectionLabels => TaskForm::DetectionLabels,
+            Form::Recognition => TaskForm::Recognition,
+            Form::Retrieval => TaskForm::Retrieval,
+            Form::Classification => TaskForm::Classification,
         };
         let columns = |group: &String| group.split('+').map(|c| c.trim().to_owned()).collect();
         EvalOptions {
@@ -88,6 +99,7 @@ impl EvalArgs {
             seed: self.seed,
             resamples: self.bootstrap,
             min_n: self.min_n,
+            values_only: self.values_only,
             ..EvalOptions::new(form, self.solution.clone(), self.submission.clone())
         }
     }

@@ -1,7 +1,7 @@
 //! Constant answers that come free with each report.
 
 use crate::metrics::detection::Detection;
-use crate::metrics::multi_label::MultiLabel;
+use crate::metrics::multi_label::Lists;
 
 /// Most frequent labels that are answered together, at most.
 pub const MAX_LABELS: usize = 10;
@@ -22,10 +22,10 @@ pub const RIVALLED: &[&str] = &[
 
 /// The k most frequent labels of the truth for k = 1 to 10, each sorted by
 /// code; among equals the first by name.
-pub fn frequent_labels(form: &MultiLabel, names: &[String]) -> Vec<Vec<u32>> {
+pub fn frequent_labels(truth: &Lists, names: &[String]) -> Vec<Vec<u32>> {
     let mut counts = vec![0u64; names.len()];
-    for item in 0..form.truth.len() {
-        for label in form.truth.get(item) {
+    for item in 0..truth.len() {
+        for label in truth.get(item) {
             counts[*label as usize] += 1;
         }
     }
@@ -70,7 +70,7 @@ mod tests {
     fn frequent_labels_are_ordered_by_count_then_name() {
         let names: Vec<String> = ["a", "b", "c", "d", "e"].map(str::to_owned).to_vec();
         // Truth: {a,b,c}, {a}, {b}: a and b twice, c once, d and e never.
-        let lists = frequent_labels(&example(), &names);
+        let lists = frequent_labels(&example().truth, &names);
         assert_eq!(lists, [vec![0], vec![0, 1], vec![0, 1, 2]]);
     }
 }

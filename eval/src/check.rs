@@ -1,6 +1,6 @@
 //! The whole check of a table: every defect at once, with row and column.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use fairframe_schemas::Column;
 use fairframe_schemas::report::{Defect, DefectAt, DefectKind, InputRole, TaskForm};
@@ -187,6 +187,25 @@ pub fn roles(
     Some(roles)
 }
 
+/// Names for labels, shared by truth and answers.
+#[derive(Debug, Default)]
+pub struct Labels {
+    codes: HashMap<String, u32>,
+    pub names: Vec<String>,
+}
+
+impl Labels {
+    pub fn code(&mut self, name: &str) -> u32 {
+        if let Some(code) = self.codes.get(name) {
+            return *code;
+        }
+        let code = self.names.len() as u32;
+        self.codes.insert(name.to_owned(), code);
+        self.names.push(name.to_owned());
+        code
+    }
+}
+
 /// One checked row per id, in the order of the file.
 #[derive(Debug, Default)]
 pub struct Checked<V> {
@@ -198,6 +217,9 @@ pub struct Checked<V> {
     pub rows: Vec<usize>,
     /// Rows left out by `Usage`.
     pub ignored: u64,
+    /// Their ids, and others that are known but not scored: an answer to one
+    /// of them is no defect.
+    pub left_out: HashSet<String>,
 }
 
 /// Which rows of a solution count.
@@ -232,6 +254,8 @@ pub(crate) fn each_id(
             && !usage.counts(table.columns[at].text(row).trim())
         {
             checked.ignored += 1;
+            let id = table.columns[roles.id].text(row);
+            checked.left_out.insert(id.trim().to_owned());
             continue;
         }
         let id = table.columns[roles.id].text(row).trim().to_owned();
@@ -268,6 +292,8 @@ pub(crate) fn each_id(
                 checked.frames.push(key.1);
             }
             checked.rows.push(row);
+        } else if role == InputRole::Solution {
+            checked.left_out.insert(key.0);
         }
     }
     checked
@@ -281,6 +307,7 @@ pub(crate) fn with_values<V>(checked: Checked<()>, values: V) -> Checked<V> {
         values,
         rows: checked.rows,
         ignored: checked.ignored,
+        left_out: checked.left_out,
     }
 }
 

@@ -120,7 +120,9 @@ pub fn evaluate(options: &EvalOptions) -> Result<Evaluation, EvalError> {
             report.metrics.extend(level.metrics);
             report.baselines.extend(level.baselines);
             report.equalised_odds.extend(level.equalised_odds);
-            items.push(level.items);
+            if !options.values_only {
+                items.push(level.items);
+            }
         }
     }
     Ok(Evaluation { report, items })

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use fairframe_schemas::report::{Counts, DefectKind, InputRole, Level};
 
-use crate::check::{Checked, Defects};
+use crate::check::{Checked, Defects, Roles};
 use crate::metrics::multi_label::Lists;
 use crate::read::Table;
 
@@ -47,7 +47,14 @@ pub struct Place<'a> {
     pub id_column: usize,
 }
 
-impl Place<'_> {
+impl<'a> Place<'a> {
+    pub fn new(table: &'a Table, roles: Roles) -> Self {
+        Self {
+            table,
+            id_column: roles.id,
+        }
+    }
+
     pub fn unknown(&self, defects: &mut Defects, row: usize, text: &str) {
         defects.add(
             InputRole::Submission,
@@ -111,7 +118,11 @@ pub fn by_id<T, A>(
         }
         found.push(answer);
     }
-    let mut unknown: Vec<usize> = answers.into_values().collect();
+    let mut unknown: Vec<usize> = answers
+        .into_iter()
+        .filter(|(id, _)| !solution.left_out.contains(*id))
+        .map(|(_, at)| at)
+        .collect();
     unknown.sort_unstable();
     counts.unknown += unknown.len() as u64;
     for at in unknown {

@@ -29,6 +29,8 @@ pub struct EvalOptions {
     pub min_n: u64,
     pub interval_level: f64,
     pub calibration_bins: u32,
+    /// Values only: no intervals, constant answers or results by item.
+    pub values_only: bool,
     pub limits: Limits,
 }
 
@@ -51,6 +53,7 @@ impl EvalOptions {
             min_n: 30,
             interval_level: 0.95,
             calibration_bins: 15,
+            values_only: false,
             limits: Limits::default(),
         }
     }
@@ -122,5 +125,6 @@ pub(crate) fn settings(options: &EvalOptions) -> Settings {
         seed: options.seed,
         interval_level: options.interval_level,
         calibration_bins: options.calibration_bins,
+        values_only: options.values_only,
     }
 }

@@ -10,12 +10,13 @@ use fairframe_schemas::report::{
 };
 
 use crate::baselines::beats;
-use crate::check::Defects;
+use crate::check::{self, Checked, Defects, Roles, Usage};
 use crate::disparity::disparity;
 use crate::evaluate::{EvalError, ItemResults};
+use crate::forms;
 use crate::groups::{GroupColumn, JudgedCell, Judging, grouping, judge_groups, judge_overall};
 use crate::intervals::Resampling;
-use crate::join::{Identity, Items};
+use crate::join::{Identity, Items, Place, by_id};
 use crate::manifest::{self, Joined};
 use crate::metrics::Form;
 use crate::options::EvalOptions;
@@ -37,7 +38,10 @@ pub(crate) fn resolve_groups(
     } else {
         options.groups.clone()
     };
-    for columns in asked {
+    for columns in forms::own_grouping(options.form, solution)
+        .into_iter()
+        .chain(asked)
+    {
         if !groupings.contains(&columns) {
             groupings.push(columns);
         }
@@ -85,6 +89,69 @@ pub(crate) struct Run<'a> {
 }
 
 impl Run<'_> {
+    /// Which column of which file is what; None, with a defect, where one
+    /// lacks what it needs.
+    pub(crate) fn roles(&mut self, solution: &Table, submission: &Table) -> Option<[Roles; 2]> {
+        let form = self.options.form;
+        let mut of = |role, table| check::roles(form, role, table, &mut self.defects);
+        let truth = of(InputRole::Solution, solution);
+        let answer = of(InputRole::Submission, submission);
+        Some([truth?, answer?])
+    }
+
+    pub(crate) fn usage(&self) -> Usage {
+        Usage(self.options.usage.clone())
+    }
+
+    pub(crate) fn note(&mut self, sentence: &str) {
+        self.notes.push(sentence.to_owned());
+    }
+
+    /// Finds the answer to each id that is scored; None where the files are
+    /// refused.
+    pub(crate) fn by_id<T, A>(
+        &mut self,
+        truth: &Checked<T>,
+        answers: &Checked<A>,
+        place: Place<'_>,
+    ) -> Result<Option<(Identity, Vec<Option<usize>>)>, EvalError> {
+        self.note_usage(truth.ignored, truth.ids.len())?;
+        let found = by_id(truth, answers, place, &mut self.defects, &mut self.counts);
+        Ok((!self.defects.any_fatal()).then_some(found))
+    }
+
+    /// Group columns of the items, and their clusters.
+    pub(crate) fn groups(
+        &mut self,
+        solution: &Table,
+        identity: &Identity,
+    ) -> Result<(Vec<GroupColumn>, Option<Vec<u32>>), EvalError> {
+        let joined = self.join_manifest(identity)?;
+        let columns = self.columns(solution, identity, joined.as_ref());
+        let clusters = self.clusters(solution, identity, joined.as_ref(), false);
+        Ok((columns, clusters))
+    }
+
+    /// Constant answers beside the submission, from what [`Self::judge`]
+    /// found: `names` has one per metric.
+    pub(crate) fn baselines<F: Form>(
+        items: &Items<F>,
+        metrics: &[MetricReport],
+        names: &[&str],
+    ) -> Vec<Baseline> {
+        let with_name = metrics.iter().zip(names);
+        with_name
+            .filter(|(metric, _)| metric.baseline.is_some())
+            .map(|(metric, name)| Baseline {
+                name: (*name).to_owned(),
+                metric: metric.metric.clone(),
+                level: items.level,
+                n: items.form.len() as u64,
+                value: metric.baseline,
+            })
+            .collect()
+    }
+
     pub(crate) fn note_usage(&mut self, ignored: u64, kept: usize) -> Result<(), EvalError> {
         self.counts.solution_ignored = ignored;
         match &self.options.usage {
@@ -223,7 +290,10 @@ impl Run<'_> {
         Judging {
             min_n: self.options.min_n,
             resampling: Resampling {
-                resamples: self.options.resamples,
+                resamples: match self.options.values_only {
+                    true => 0,
+                    false => self.options.resamples,
+                },
                 seed: self.options.seed,
                 level: self.options.interval_level,
             },
@@ -242,6 +312,11 @@ impl Run<'_> {
         constant: &dyn Fn(&[u32]) -> Vec<Option<f64>>,
     ) -> Vec<MetricReport> {
         let judging = self.judging(items.level, clusters);
+        let metrics = items.form.metrics().len();
+        let constant = |cell: &[u32]| match self.options.values_only {
+            true => vec![None; metrics],
+            false => constant(cell),
+        };
         let overall = judge_overall(&items.form, &judging);
         let overall_constant = constant(&overall.items);
         let judged: Vec<(Vec<&GroupColumn>, Vec<JudgedCell>, Vec<Vec<Option<f64>>>)> = self

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use fairframe_eval::{EvalOptions, evaluate};
-use fairframe_schemas::report::{Level, Report, TaskForm};
+use fairframe_schemas::report::{Grouping, Level, Report, TaskForm};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -68,7 +68,8 @@ fn found(report: &Report, level: Level) -> BTreeMap<String, f64> {
             }
         };
         put(name.clone(), metric.overall.value);
-        for grouping in &metric.by_group {
+        let asked = |g: &&Grouping| metric.by_group.len() == 1 || g.columns != ["method"];
+        for grouping in metric.by_group.iter().filter(asked) {
             for cell in &grouping.cells {
                 put(format!("{name}/{}", cell.group[0]), cell.estimate.value);
             }
@@ -219,4 +220,117 @@ fn frames_and_videos_are_what_scikit_learn_and_fairlearn_say() {
         let args = ["detection", &solution, &submission, "method", flag];
         compare(&found(&report, level), &oracle(&python, &args));
     }
+}
+
+/// Writes a solution and a submission, and compares all their values.
+fn beside_the_oracle(form: TaskForm, level: Level, solution: &str, submission: &str) {
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let solution = write(folder.path(), "solution.csv", solution);
+    let submission = write(folder.path(), "submission.csv", submission);
+    let report = evaluate(&options(form, &solution, &submission, "region"))
+        .unwrap()
+        .report;
+    assert!(!report.refused(), "{:?}", report.defects);
+    let wanted = oracle(&python, &[form.as_str(), &solution, &submission, "region"]);
+    let found = found(&report, level);
+    compare(&found, &wanted);
+    // And the oracle knows every metric of the report.
+    for metric in &report.metrics {
+        assert!(wanted.contains_key(&metric.metric), "{}", metric.metric);
+    }
+}
+
+const REGIONS: [&str; 3] = ["Africa", "Asia", "Europe"];
+
+#[test]
+fn recognition_is_what_scikit_learn_says() {
+    let mut numbers = Numbers(4);
+    let mut solution = "id,landmarks,region\n".to_owned();
+    let mut submission = "id,landmarks\n".to_owned();
+    for at in (0..1500).rev() {
+        let region = REGIONS[numbers.below(3) as usize];
+        let (a, b) = (numbers.below(30), numbers.below(30));
+        let truth = match numbers.below(4) {
+            0 => format!("{a}"),
+            1 => format!("{a} {b}"),
+            _ => String::new(),
+        };
+        writeln!(solution, "q{at},{truth},{region}").unwrap();
+        // Confidences of two decimals: many ties.
+        let confidence = numbers.below(101) as f64 / 100.0;
+        match numbers.below(10) {
+            0 => {}
+            1 => writeln!(submission, "q{at},").unwrap(),
+            n if n < 7 => writeln!(submission, "q{at},{a} {confidence}").unwrap(),
+            _ => writeln!(submission, "q{at},{b} {confidence}").unwrap(),
+        }
+    }
+    beside_the_oracle(TaskForm::Recognition, Level::Query, &solution, &submission);
+}
+
+#[test]
+fn retrieval_is_what_scikit_learn_says() {
+    let mut numbers = Numbers(5);
+    let mut solution = "id,images,region\n".to_owned();
+    let mut submission = "id,images\n".to_owned();
+    for at in 0..400 {
+        let mut list = |n: u64, of: u64| {
+            let ids: Vec<String> = (0..n).map(|_| format!("i{}", numbers.below(of))).collect();
+            ids.join(" ")
+        };
+        // Some truths of more than a hundred; answers with repeats, some too long.
+        let truth = list([1, 3, 20, 160][at % 4], 400);
+        let answer = list([0, 4, 100, 130][at / 4 % 4], [30, 400][at % 2]);
+        let region = REGIONS[at % 3];
+        writeln!(solution, "q{at},{truth},{region}").unwrap();
+        if at % 9 != 0 {
+            writeln!(submission, "q{at},{answer}").unwrap();
+        }
+    }
+    beside_the_oracle(TaskForm::Retrieval, Level::Query, &solution, &submission);
+}
+
+#[test]
+fn classification_is_what_scikit_learn_says() {
+    let mut numbers = Numbers(6);
+    let mut solution = "id,label,region\n".to_owned();
+    let mut lists = "id,label\n".to_owned();
+    let mut columns = "id,label_1,label_2,label_3,label_4,label_5\n".to_owned();
+    for at in 0..900 {
+        // Every class stands in every region.
+        let truth = at % 12;
+        writeln!(solution, "{at},c{truth},{}", REGIONS[at / 12 % 3]).unwrap();
+        let shift = if numbers.below(3) == 0 {
+            0
+        } else {
+            numbers.below(12)
+        };
+        let guess: Vec<String> = (0..5)
+            .map(|rank| format!("c{}", (truth as u64 + shift + 5 * rank) % 12))
+            .collect();
+        writeln!(lists, "{at},{}", guess.join(" ")).unwrap();
+        writeln!(columns, "{at},{}", guess.join(",")).unwrap();
+    }
+    for submission in [lists, columns] {
+        let form = TaskForm::Classification;
+        beside_the_oracle(form, Level::Image, &solution, &submission);
+    }
+}
+
+#[test]
+fn labels_are_what_scikit_learn_says() {
+    let mut numbers = Numbers(7);
+    let mut solution = "id,label,method,region\n".to_owned();
+    let mut submission = "id,label\n".to_owned();
+    for at in 0..700 {
+        let method = ["pristine", "Deepfakes", "Face2Face"][numbers.below(3) as usize];
+        let truth = if method == "pristine" { "real" } else { "fake" };
+        let answer = if numbers.below(5) == 0 { "real" } else { truth };
+        let region = REGIONS[numbers.below(3) as usize];
+        writeln!(solution, "{at:04}.png,{truth},{method},{region}").unwrap();
+        writeln!(submission, "{at:04}.png,{answer}").unwrap();
+    }
+    let form = TaskForm::DetectionLabels;
+    beside_the_oracle(form, Level::Image, &solution, &submission);
 }

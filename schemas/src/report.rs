@@ -20,8 +20,18 @@ pub const UNKNOWN_GROUP: &str = "unknown";
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum TaskForm {
+    /// Labels of images: F2.
     MultiLabel,
+    /// Real against fake by score, for samples, or frames and videos.
     Detection,
+    /// Real against fake by label, accuracy by method (FaceForensics).
+    DetectionLabels,
+    /// The landmark of an image, if any: GAP (Google Landmarks).
+    Recognition,
+    /// Images that show the same: mAP@100 (Google Landmarks).
+    Retrieval,
+    /// The class of an image: top-1, top-5, mean per class.
+    Classification,
 }
 
 impl TaskForm {
@@ -29,6 +39,10 @@ impl TaskForm {
         match self {
             TaskForm::MultiLabel => "multi-label",
             TaskForm::Detection => "detection",
+            TaskForm::DetectionLabels => "detection-labels",
+            TaskForm::Recognition => "recognition",
+            TaskForm::Retrieval => "retrieval",
+            TaskForm::Classification => "classification",
         }
     }
 }
@@ -39,8 +53,10 @@ impl TaskForm {
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Level {
-    /// One image of a multi-label task.
+    /// One image.
     Image,
+    /// One query of a recognition or retrieval task.
+    Query,
     /// One row of a detection task that has no frames.
     Sample,
     /// One frame of a video.
@@ -53,6 +69,7 @@ impl Level {
     pub fn as_str(self) -> &'static str {
         match self {
             Level::Image => "image",
+            Level::Query => "query",
             Level::Sample => "sample",
             Level::Frame => "frame",
             Level::Video => "video",
@@ -228,6 +245,10 @@ pub enum DefectKind {
     NotANumber,
     OutOfRange,
     SoftTruth,
+    BadPair,
+    BadLabel,
+    TooManyAnswers,
+    EmptyTruth,
     RepeatedId,
     ConflictingId,
     NoIdKnown,
@@ -242,6 +263,8 @@ impl DefectKind {
         !matches!(
             self,
             DefectKind::RepeatedId
+                | DefectKind::TooManyAnswers
+                | DefectKind::EmptyTruth
                 | DefectKind::MissingId
                 | DefectKind::UnknownId
                 | DefectKind::AmbiguousJoin
@@ -258,6 +281,10 @@ impl DefectKind {
             DefectKind::NotANumber => "not a number",
             DefectKind::OutOfRange => "number out of range",
             DefectKind::SoftTruth => "truth that is neither 0 nor 1",
+            DefectKind::BadPair => "not a class with a confidence",
+            DefectKind::BadLabel => "neither `real` nor `fake`",
+            DefectKind::TooManyAnswers => "more answers than are counted",
+            DefectKind::EmptyTruth => "id without a truth",
             DefectKind::RepeatedId => "id repeated with the same answer",
             DefectKind::ConflictingId => "id repeated with another answer",
             DefectKind::NoIdKnown => "no id of the solution answered",
@@ -284,10 +311,18 @@ impl DefectKind {
             DefectKind::SoftTruth => {
                 "write 0 for real and 1 for fake; if the labels are smoothed, say from where on they mean fake: `--truth-threshold 0.5`"
             }
+            DefectKind::BadPair => {
+                "write one class and a finite number, such as `142 0.93`, or nothing"
+            }
+            DefectKind::BadLabel => "write `real` or `fake`, in small letters",
+            DefectKind::TooManyAnswers => "those after the hundredth are left out",
+            DefectKind::EmptyTruth => "it is not scored",
             DefectKind::RepeatedId => "the first row counts",
             DefectKind::ConflictingId => "answer every id once",
             DefectKind::NoIdKnown => "check that the ids are those of the solution, spelled alike",
-            DefectKind::MissingId => "counted as the policy says: no labels, or a score of 0.5",
+            DefectKind::MissingId => {
+                "scored as the task form says: as nothing, wrong, or undecided; see the notes"
+            }
             DefectKind::UnknownId => "the row is left out",
             DefectKind::AmbiguousJoin => "its groups are unknown; use sample ids",
         }
@@ -363,6 +398,8 @@ pub struct Settings {
     pub seed: u64,
     pub interval_level: f64,
     pub calibration_bins: u32,
+    /// No intervals, constant answers or results by item were asked for.
+    pub values_only: bool,
 }
 
 /// How rows in became items scored.

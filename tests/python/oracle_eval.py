@@ -2,6 +2,7 @@
 
     oracle_eval.py multi-label SOLUTION SUBMISSION [GROUP]
     oracle_eval.py detection SOLUTION SUBMISSION [GROUP] [--frames]
+    oracle_eval.py detection-labels|recognition|retrieval|classification SOLUTION SUBMISSION [GROUP]
 
 Reads plain CSV with a header. Values are keyed as metric, or metric/GROUP.
 """
@@ -20,8 +21,10 @@ from sklearn.metrics import (
     brier_score_loss,
     fbeta_score,
     log_loss,
+    recall_score,
     roc_auc_score,
     roc_curve,
+    top_k_accuracy_score,
 )
 from sklearn.preprocessing import MultiLabelBinarizer
 
@@ -146,6 +149,115 @@ def detection(solution, submission, group, frames):
     return out
 
 
+def by_group(metrics, table, group):
+    """Each metric over the whole and over each group's rows."""
+    out = {name: metric(table) for name, metric in metrics.items()}
+    if group:
+        for value, rows in table.groupby(group):
+            out.update({f"{name}/{value}": metric(rows) for name, metric in metrics.items()})
+    return {name: float(value) for name, value in out.items() if value is not None}
+
+
+def joined(solution, submission):
+    read = lambda path: pd.read_csv(path, dtype=str, keep_default_na=False)
+    answers = read(submission)
+    value = answers.columns[1]
+    answers = answers.rename(columns={c: f"answer_{c}" for c in answers.columns[1:]})
+    answers["answer"] = answers[[c for c in answers.columns[1:]]].agg(" ".join, axis=1)
+    table = read(solution).merge(answers, on="id", how="left")
+    return table.assign(truth=table[value.rstrip("_1")], answer=table["answer"].fillna(""))
+
+
+def gap(rows):
+    """scikit-learn's average precision of the ranking, over all queries with a landmark."""
+    rows = rows.assign(positive=rows["truth"] != "")
+    given = rows[rows["answer"] != ""]
+    given = given.assign(
+        score=[float(a.split()[1]) for a in given["answer"]],
+        klass=[a.split()[0] for a in given["answer"]],
+    ).sort_values(["score", "id", "klass"], ascending=[False, True, True])
+    right = np.array([c in t.split() for c, t in zip(given["klass"], given["truth"])])
+    precision = average_precision_score(right, -np.arange(len(right)))
+    return precision * right.sum() / rows["positive"].sum()
+
+
+def retrieval_ap(truth, answer):
+    truth, seen, right = set(truth.split()), set(), []
+    for image in answer.split()[:100]:
+        right.append(image in truth and image not in seen)
+        seen.add(image)
+    if not any(right):
+        return 0.0
+    precision = average_precision_score(right, -np.arange(len(right)))
+    return precision * sum(right) / min(len(truth), 100)
+
+
+def mean(values):
+    values = list(values)
+    return math.fsum(values) / len(values)
+
+
+def top_5(rows):
+    """A matrix of scores in which the first answer has the highest."""
+    classes = sorted({c for text in [*rows["truth"], *rows["answer"]] for c in text.split()})
+    scores = np.zeros((len(rows), len(classes)))
+    for scored, answer in zip(scores, rows["answer"]):
+        for rank, label in enumerate(answer.split()[:5]):
+            scored[classes.index(label)] = 5 - rank
+        # What was not answered must not be reached by the order of classes.
+    right = top_k_accuracy_score(
+        [classes.index(t) for t in rows["truth"]], scores, k=5, labels=range(len(classes))
+    )
+    return right
+
+
+def first(answers):
+    return [answer.split()[0] if answer else "" for answer in answers]
+
+
+FORMS = {
+    "recognition": {
+        "gap": gap,
+        "gap_landmarks": lambda rows: gap(rows[rows["truth"] != ""]),
+        "top_1": lambda rows: mean(
+            bool(a) and a.split()[0] in t.split()
+            for a, t in zip(rows["answer"], rows["truth"])
+            if t
+        ),
+    },
+    "retrieval": {
+        "map_at_100": lambda rows: mean(map(retrieval_ap, rows["truth"], rows["answer"])),
+        "precision_at_1": lambda rows: mean(
+            a.split()[:1] != [] and a.split()[0] in t.split()
+            for a, t in zip(rows["answer"], rows["truth"])
+        ),
+        "precision_at_10": lambda rows: mean(
+            len(set(a.split()[:10]) & set(t.split())) / 10
+            for a, t in zip(rows["answer"], rows["truth"])
+        ),
+    },
+    "classification": {
+        "top_1": lambda rows: accuracy_score(rows["truth"], first(rows["answer"])),
+        "mean_per_class": lambda rows: balanced_accuracy_score(
+            rows["truth"], first(rows["answer"])
+        ),
+        "top_5": top_5,
+    },
+    "detection-labels": {
+        "accuracy": lambda rows: accuracy_score(rows["truth"], rows["answer"]),
+        "balanced_accuracy": lambda rows: balanced_accuracy_score(rows["truth"], rows["answer"])
+        if rows["truth"].nunique() > 1
+        else None,
+        "accuracy_fake": lambda rows: recall_score(rows["truth"], rows["answer"], labels=["fake"], average="macro")
+        if (rows["truth"] == "fake").any()
+        else None,
+        "accuracy_pristine": lambda rows: recall_score(rows["truth"], rows["answer"], labels=["real"], average="macro")
+        if (rows["truth"] == "real").any()
+        else None,
+    },
+}
+
+
 def add_frame(out, name, frame):
     for value, found in frame.by_group.items():
         out[f"{name}/{value}"] = float(found)
@@ -162,6 +274,8 @@ def main():
     group = args[3] if len(args) > 3 else None
     if form == "multi-label":
         out = multi_label(solution, submission, group)
+    elif form in FORMS:
+        out = by_group(FORMS[form], joined(solution, submission), group)
     else:
         kind = "frames" if "frames" in flags else "videos" if "videos" in flags else None
         out = detection(solution, submission, group, kind)

@@ -1,8 +1,12 @@
 //! Task forms, one file each: the columns read, the check, the join, the
 //! report of each level.
 
+mod classification;
 mod detection;
+mod detection_labels;
 mod multi_label;
+mod recognition;
+mod retrieval;
 
 use fairframe_schemas::report::{InputRole, Level, TaskForm};
 
@@ -34,7 +38,18 @@ pub(crate) fn shape(form: TaskForm) -> &'static Shape {
     match form {
         TaskForm::MultiLabel => &multi_label::SHAPE,
         TaskForm::Detection => &detection::SHAPE,
+        TaskForm::DetectionLabels => &detection_labels::SHAPE,
+        TaskForm::Recognition => &recognition::SHAPE,
+        TaskForm::Retrieval => &retrieval::SHAPE,
+        TaskForm::Classification => &classification::SHAPE,
     }
+}
+
+/// The grouping a task form always reports, where the solution has its column.
+pub(crate) fn own_grouping(form: TaskForm, solution: &Table) -> Option<Vec<String>> {
+    let own = form == TaskForm::DetectionLabels;
+    let at = solution.find(&[detection_labels::METHOD]).filter(|_| own)?;
+    Some(vec![solution.names[at].clone()])
 }
 
 /// The levels' reports (none where the files were refused), and the headline.
@@ -49,5 +64,9 @@ pub(crate) fn judge(
     match run.options.form {
         TaskForm::MultiLabel => multi_label::judge(run, solution, submission),
         TaskForm::Detection => detection::judge(run, solution, submission),
+        TaskForm::DetectionLabels => detection_labels::judge(run, solution, submission),
+        TaskForm::Recognition => recognition::judge(run, solution, submission),
+        TaskForm::Retrieval => retrieval::judge(run, solution, submission),
+        TaskForm::Classification => classification::judge(run, solution, submission),
     }
 }

@@ -2,16 +2,14 @@
 //!
 //! An image without an answer is scored as an answer without labels.
 
-use std::collections::HashMap;
-
-use fairframe_schemas::report::{Baseline, Counts, InputRole, Level, TaskForm};
+use fairframe_schemas::report::{Baseline, InputRole, Level};
 
 use super::{Judged, Shape};
 use crate::baselines;
-use crate::check::{self, Checked, Defects, Roles, Usage, each_id, with_values};
+use crate::check::{Checked, Defects, Labels, Roles, Usage, each_id, with_values};
 use crate::evaluate::{EvalError, ItemResults};
 use crate::groups::GroupColumn;
-use crate::join::{Items, Place, by_id};
+use crate::join::{Items, Place};
 use crate::metrics::Form;
 use crate::metrics::multi_label::{F2_MEAN, Lists, MultiLabel};
 use crate::read::Table;
@@ -30,60 +28,37 @@ pub(super) fn judge(
     submission: &Table,
 ) -> Result<Judged, EvalError> {
     let headline = (F2_MEAN.to_owned(), Level::Image);
-    let (form, defects) = (TaskForm::MultiLabel, &mut run.defects);
-    let truth_roles = check::roles(form, InputRole::Solution, solution, defects);
-    let answer_roles = check::roles(form, InputRole::Submission, submission, defects);
-    let (Some(truth_roles), Some(answer_roles)) = (truth_roles, answer_roles) else {
+    let Some([truth_roles, answer_roles]) = run.roles(solution, submission) else {
         return Ok((Vec::new(), headline));
     };
     let mut labels = Labels::default();
-    let usage = Usage(run.options.usage.clone());
+    let (usage, defects) = (run.usage(), &mut run.defects);
     let mut rows = |table, roles, role| -> Checked<Lists> {
         label_rows(table, roles, role, &usage, &mut labels, defects)
     };
     let truth = rows(solution, truth_roles, InputRole::Solution);
     let answers = rows(submission, answer_roles, InputRole::Submission);
-    run.note_usage(truth.ignored, truth.ids.len())?;
-    let items = join(
-        &truth,
-        &answers,
-        Place {
-            table: submission,
-            id_column: answer_roles.id,
-        },
-        &mut run.defects,
-        &mut run.counts,
-    );
-    if run.defects.any_fatal() {
+    let place = Place::new(submission, answer_roles);
+    let Some((identity, found)) = run.by_id(&truth, &answers, place)? else {
         return Ok((Vec::new(), headline));
+    };
+    let mut form = MultiLabel::default();
+    for (at, answer) in found.into_iter().enumerate() {
+        let labels = answer.map_or(&[][..], |at| answers.values.get(at));
+        let truth = truth.values.get(at);
+        form.truth.push(&mut truth.to_vec());
+        form.answer.push(&mut labels.to_vec());
+        run.counts.both_empty += u64::from(truth.is_empty() && labels.is_empty());
     }
-    run.notes.push(
-        "An image without an answer is scored as an answer without labels; a label that no image of the truth has is a false positive.".to_owned(),
-    );
-    let joined = run.join_manifest(&items.identity)?;
-    let columns = run.columns(solution, &items.identity, joined.as_ref());
-    let clusters = run.clusters(solution, &items.identity, joined.as_ref(), false);
+    run.note("An image without an answer is scored as an answer without labels; a label that no image of the truth has is a false positive.");
+    let (columns, clusters) = run.groups(solution, &identity)?;
+    let items = Items {
+        level: Level::Image,
+        identity,
+        form,
+    };
     let level = level_report(run, items, &labels.names, columns, clusters);
     Ok((vec![level], headline))
-}
-
-/// Names for labels, shared by truth and answers.
-#[derive(Debug, Default)]
-struct Labels {
-    codes: HashMap<String, u32>,
-    names: Vec<String>,
-}
-
-impl Labels {
-    fn code(&mut self, name: &str) -> u32 {
-        if let Some(code) = self.codes.get(name) {
-            return *code;
-        }
-        let code = self.names.len() as u32;
-        self.codes.insert(name.to_owned(), code);
-        self.names.push(name.to_owned());
-        code
-    }
 }
 
 /// Lists of labels: separated by spaces, order free, repeats collapse.
@@ -122,30 +97,6 @@ fn label_rows(
     with_values(checked, lists)
 }
 
-/// Joins images by id.
-fn join(
-    solution: &Checked<Lists>,
-    submission: &Checked<Lists>,
-    place: Place<'_>,
-    defects: &mut Defects,
-    counts: &mut Counts,
-) -> Items<MultiLabel> {
-    let (identity, found) = by_id(solution, submission, place, defects, counts);
-    let mut form = MultiLabel::default();
-    for (at, answer) in found.into_iter().enumerate() {
-        let labels = answer.map_or(&[][..], |at| submission.values.get(at));
-        let truth = solution.values.get(at);
-        form.truth.push(&mut truth.to_vec());
-        form.answer.push(&mut labels.to_vec());
-        counts.both_empty += u64::from(truth.is_empty() && labels.is_empty());
-    }
-    Items {
-        level: Level::Image,
-        identity,
-        form,
-    }
-}
-
 fn level_report(
     run: &Run<'_>,
     items: Items<MultiLabel>,
@@ -154,7 +105,7 @@ fn level_report(
     clusters: Option<Vec<u32>>,
 ) -> LevelReport {
     let form = &items.form;
-    let constants = baselines::frequent_labels(form, names);
+    let constants = baselines::frequent_labels(&form.truth, names);
     let best = |cell: &[u32]| {
         let values = constants.iter().filter_map(|c| form.constant_f2(cell, c));
         vec![values.reduce(f64::max), None, None]
@@ -180,7 +131,10 @@ fn level_report(
         words.sort_unstable();
         words.join(" ")
     };
-    let each = 0..form.len();
+    let each = 0..match run.options.values_only {
+        true => 0,
+        false => form.len(),
+    };
     let results = ItemResults {
         level: items.level,
         metric: "f2",
@@ -200,6 +154,8 @@ fn level_report(
 
 #[cfg(test)]
 mod tests {
+    use fairframe_schemas::report::TaskForm;
+
     use super::*;
     use crate::check::roles;
     use crate::check::tests::table;

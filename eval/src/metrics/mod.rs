@@ -1,7 +1,11 @@
 //! Metrics: read off statistics. One file per task form.
 
+pub mod classification;
 pub mod detection;
+pub mod detection_labels;
 pub mod multi_label;
+pub mod recognition;
+pub mod retrieval;
 
 /// What a metric divides by; decides which cells are suppressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

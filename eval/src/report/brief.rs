@@ -30,6 +30,10 @@ pub fn brief(report: &Report) -> Brief {
     let task = match report.task_form {
         TaskForm::MultiLabel => "Multi-label",
         TaskForm::Detection => "Real against fake",
+        TaskForm::DetectionLabels => "Real against fake, by label",
+        TaskForm::Recognition => "Recognition",
+        TaskForm::Retrieval => "Retrieval",
+        TaskForm::Classification => "Classification",
     };
     let submission = report.inputs.get(1).map_or("", |input| &input.name);
     Brief {

@@ -22,6 +22,14 @@ const BY_GROUP: &[&str] = &[
     "eer",
     "tpr",
     "fpr",
+    "top_1",
+    "top_5",
+    "mean_per_class",
+    "gap_landmarks",
+    "precision_at_1",
+    "precision_at_10",
+    "accuracy_fake",
+    "accuracy_pristine",
 ];
 
 /// One grouping at one level.

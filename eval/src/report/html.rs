@@ -261,7 +261,13 @@ fn defect_rows(report: &Report) -> Vec<DefectRow> {
 fn settings(report: &Report) -> Vec<(String, String)> {
     let settings = &report.settings;
     let mut rows = vec![
-        ("resamples", text::count(settings.resamples.into())),
+        (
+            "resamples",
+            match settings.values_only {
+                true => "none: only values were asked for".to_owned(),
+                false => text::count(settings.resamples.into()),
+            },
+        ),
         ("seed", settings.seed.to_string()),
         ("least n of a group", settings.min_n.to_string()),
         (

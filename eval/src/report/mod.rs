@@ -22,7 +22,8 @@ pub fn prepare(folder: &Path) -> Result<(), EvalError> {
     })
 }
 
-/// Writes the four files; each is whole or not there.
+/// Writes the four files, or three where only values were asked for; each is
+/// whole or not there.
 pub fn write(evaluation: &Evaluation, folder: &Path) -> Result<Vec<PathBuf>, EvalError> {
     prepare(folder)?;
     let form_error = |name: &str, message: String| EvalError::WriteForm {
@@ -36,7 +37,11 @@ pub fn write(evaluation: &Evaluation, folder: &Path) -> Result<Vec<PathBuf>, Eva
     let files = [
         (
             items,
-            tables::item_results(evaluation).map_err(|e| form_error(items, e.to_string()))?,
+            match evaluation.report.settings.values_only {
+                true => Vec::new(),
+                false => tables::item_results(evaluation)
+                    .map_err(|e| form_error(items, e.to_string()))?,
+            },
         ),
         (
             groups,
@@ -52,6 +57,9 @@ pub fn write(evaluation: &Evaluation, folder: &Path) -> Result<Vec<PathBuf>, Eva
     ];
     let mut written = Vec::new();
     for (name, bytes) in files {
+        if bytes.is_empty() {
+            continue;
+        }
         let path = folder.join(name);
         write_whole(&path, &bytes).map_err(|source| EvalError::Write {
             path: path.clone(),

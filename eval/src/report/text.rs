@@ -56,6 +56,7 @@ pub fn direction(metric: &MetricReport) -> &'static str {
 pub fn items(level: Level) -> &'static str {
     match level {
         Level::Image => "images",
+        Level::Query => "queries",
         Level::Sample => "samples",
         Level::Frame => "frames",
         Level::Video => "videos",

@@ -54,7 +54,7 @@ pub(super) fn join(
     for (at, id) in submission.ids.iter().enumerate() {
         if truths.contains_key(id.as_str()) {
             scores.entry(id).or_default().push(at);
-        } else {
+        } else if !solution.left_out.contains(id) {
             counts.unknown += 1;
             place.unknown(defects, submission.rows[at], id);
         }
@@ -196,6 +196,7 @@ mod tests {
             values,
             rows: (0..keys.len()).collect(),
             ignored: 0,
+            left_out: Default::default(),
         }
     }
 

@@ -9,13 +9,13 @@ mod join;
 use std::collections::BTreeMap;
 
 use fairframe_schemas::report::{
-    Baseline, DefectKind, EqualisedOdds, InputRole, Level, MetricReport, TaskForm,
+    Baseline, DefectKind, EqualisedOdds, InputRole, Level, MetricReport,
 };
 
 use self::join::join;
 use super::{Judged, Shape};
 use crate::baselines;
-use crate::check::{self, Checked, Defects, Roles, Usage, each_id, with_values};
+use crate::check::{Checked, Defects, Roles, Usage, each_id, with_values};
 use crate::evaluate::{EvalError, ItemResults};
 use crate::groups::GroupColumn;
 use crate::join::Items;
@@ -46,13 +46,10 @@ pub(super) fn judge(
     submission: &Table,
 ) -> Result<Judged, EvalError> {
     let mut headline = (detection::LOG_LOSS.to_owned(), Level::Sample);
-    let (form, defects) = (TaskForm::Detection, &mut run.defects);
-    let truth_roles = check::roles(form, InputRole::Solution, solution, defects);
-    let answer_roles = check::roles(form, InputRole::Submission, submission, defects);
-    let (Some(truth_roles), Some(answer_roles)) = (truth_roles, answer_roles) else {
+    let Some([truth_roles, answer_roles]) = run.roles(solution, submission) else {
         return Ok((Vec::new(), headline));
     };
-    let usage = Usage(run.options.usage.clone());
+    let (usage, defects) = (run.usage(), &mut run.defects);
     let soft = run.options.truth_threshold;
     let truth = truth_rows(solution, truth_roles, &usage, soft, defects);
     let answers = score_rows(submission, answer_roles, &usage, defects);
@@ -290,6 +287,8 @@ fn equalised_odds(metrics: &[MetricReport], level: Level) -> Vec<EqualisedOdds> 
 mod tests {
     use super::*;
     use crate::check::tests::{kinds, table};
+    use fairframe_schemas::report::TaskForm;
+
     use crate::check::{MAX_SHOWN, roles};
 
     #[test]

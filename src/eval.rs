@@ -4,8 +4,10 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use fairframe_eval::weights::Weights;
 use fairframe_eval::{EvalError, EvalOptions, evaluate, report};
-use fairframe_schemas::report::{Report, TaskForm};
+use fairframe_ingest::place::Gazetteer;
+use fairframe_schemas::report::{Bootstrap, Report, TaskForm};
 
 /// The submission (or the solution) has defects that make a score
 /// meaningless. The report is written and names them all.
@@ -59,6 +61,19 @@ pub struct EvalArgs {
     /// Values only: no intervals, constant answers or item results; fast
     #[arg(long)]
     pub values_only: bool,
+    /// Kind of the bootstrap intervals
+    #[arg(long, value_enum, default_value_t = Interval::Percentile)]
+    pub interval: Interval,
+    /// Permutations of group names that say what a gap is by chance; 0 for none
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub permutations: u32,
+    /// Column within whose values groups are compared too; may be repeated
+    #[arg(long = "control", value_name = "COLUMN")]
+    pub controls: Vec<String>,
+    /// Weights of the mean over groups: `population` (people per country, World
+    /// Bank), or a CSV of the columns of a grouping and `weight`
+    #[arg(long, value_name = "population|FILE")]
+    pub weights: Option<PathBuf>,
     /// Folder of the report
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
@@ -77,8 +92,26 @@ pub enum Form {
     Classification,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Interval {
+    /// Quantiles of the resamples
+    Percentile,
+    /// Bias-corrected and accelerated
+    Bca,
+}
+
+/// People per country, as the dataset cards have them.
+fn population() -> Weights {
+    let countries = Gazetteer::bundled().countries().iter();
+    let known = countries.filter_map(|country| {
+        let names = [&country.alpha2, &country.alpha3, &country.name];
+        Some((names.map(String::as_str), country.population? as f64))
+    });
+    Weights::by_name("population (World Bank)", "country", known)
+}
+
 impl EvalArgs {
-    fn options(&self) -> EvalOptions {
+    fn options(&self) -> Result<EvalOptions, EvalError> {
         let form = match self.form {
             Form::MultiLabel => TaskForm::MultiLabel,
             Form::Detection => TaskForm::Detection,
@@ -88,7 +121,12 @@ impl EvalArgs {
             Form::Classification => TaskForm::Classification,
         };
         let columns = |group: &String| group.split('+').map(|c| c.trim().to_owned()).collect();
-        EvalOptions {
+        let weights = match &self.weights {
+            Some(name) if name.as_os_str() == "population" => Some(population()),
+            Some(path) => Some(Weights::read(path)?),
+            None => None,
+        };
+        Ok(EvalOptions {
             manifest: self.manifest.clone(),
             groups: self.groups.iter().map(columns).collect(),
             cluster: self.cluster.clone(),
@@ -100,8 +138,15 @@ impl EvalArgs {
             resamples: self.bootstrap,
             min_n: self.min_n,
             values_only: self.values_only,
+            bootstrap: match self.interval {
+                Interval::Percentile => Bootstrap::Percentile,
+                Interval::Bca => Bootstrap::Bca,
+            },
+            permutations: self.permutations,
+            controls: self.controls.clone(),
+            weights,
             ..EvalOptions::new(form, self.solution.clone(), self.submission.clone())
-        }
+        })
     }
 }
 
@@ -109,7 +154,7 @@ impl EvalArgs {
 pub fn run(args: &EvalArgs, out: &mut impl Write) -> Result<ExitCode, EvalError> {
     // A bad path fails before the work.
     report::prepare(&args.out)?;
-    let evaluation = evaluate(&args.options())?;
+    let evaluation = evaluate(&args.options()?)?;
     report::write(&evaluation, &args.out)?;
     let said = if args.json {
         json(&evaluation.report, out)
@@ -201,11 +246,18 @@ mod tests {
             "--group",
             "method + compression",
         ]);
-        let options = cli.args.options();
+        let options = cli.args.options().unwrap();
         assert_eq!(options.groups[1], ["method", "compression"]);
         assert_eq!(
             (options.form, options.resamples),
             (TaskForm::Detection, 1000)
         );
+    }
+
+    #[test]
+    fn people_per_country_are_bundled() {
+        let weights = population();
+        assert_eq!(weights.columns, ["country"]);
+        assert!(weights.total() > 7e9 && weights.total() < 9e9);
     }
 }

@@ -57,6 +57,8 @@ pub fn disparity(cells: &[Cell], overall: &Estimate, higher_is_better: bool) -> 
         worst_value: worst.1,
         worst_bound,
         macro_mean: shown.iter().map(|(_, v)| v).sum::<f64>() / shown.len() as f64,
+        weighted_mean: None,
+        null: None,
     })
 }
 

@@ -9,6 +9,7 @@ use fairframe_schemas::report::{Counts, Input, InputRole, Level, REPORT_VERSION,
 use sha2::Digest as _;
 
 use crate::check::{self, Defects};
+use crate::false_discovery;
 use crate::forms;
 use crate::groups::{GroupColumn, MAX_CROSSED};
 use crate::join::Identity;
@@ -16,6 +17,7 @@ use crate::manifest::{self, ManifestError};
 use crate::options::{EvalOptions, settings, validate};
 use crate::read::{JsonPart, ReadError, Table, read_table};
 use crate::run::{Run, resolve_groups};
+use crate::weights::WeightsError;
 
 /// Why nothing can be evaluated. Defects of a submission are none of these:
 /// they stand in the report.
@@ -39,6 +41,8 @@ pub enum EvalError {
         value: String,
         wanted: &'static str,
     },
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
     #[error("no row of the solution has the usage `{usage}`; leave `--usage` out to score all")]
     NothingToScore { usage: String },
     #[error("`{path}` cannot be written: {source}")]
@@ -124,6 +128,7 @@ pub fn evaluate(options: &EvalOptions) -> Result<Evaluation, EvalError> {
                 items.push(level.items);
             }
         }
+        false_discovery::judge(&mut report);
     }
     Ok(Evaluation { report, items })
 }

@@ -328,6 +328,7 @@ pub fn grouping(columns: &[&GroupColumn], cells: &[JudgedCell], metric: usize) -
             })
             .collect(),
         disparity: None,
+        within: Vec::new(),
     }
 }
 
@@ -355,6 +356,7 @@ mod tests {
                 resamples: 50,
                 seed: 0,
                 level: 0.95,
+                kind: Default::default(),
             },
             level: "sample",
             clusters,

@@ -1,12 +1,13 @@
-//! Intervals: Wilson for shares of independent items, the percentile
-//! bootstrap (over items, or over whole clusters) for everything else.
+//! Intervals: Wilson for shares of independent items, the bootstrap (over
+//! items, or over whole clusters; percentile or BCa) for everything else.
 
-use fairframe_schemas::report::{Interval, IntervalMethod};
+use fairframe_schemas::report::{Bootstrap, Interval, IntervalMethod};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
+use crate::bca;
 use crate::metrics::Form;
 
 /// Wilson's score interval (1927) for `hits` of `n` at a nominal coverage.
@@ -71,6 +72,11 @@ pub fn normal_quantile(p: f64) -> f64 {
     x - u / (1.0 + x * u / 2.0)
 }
 
+/// The standard normal distribution function.
+pub fn normal_cdf(x: f64) -> f64 {
+    0.5 * erfc(-x / std::f64::consts::SQRT_2)
+}
+
 /// The complementary error function by its series (small arguments) or its
 /// continued fraction (Abramowitz and Stegun 7.1.6, 7.1.14).
 fn erfc(x: f64) -> f64 {
@@ -99,6 +105,7 @@ pub struct Resampling {
     pub seed: u64,
     /// Nominal coverage.
     pub level: f64,
+    pub kind: Bootstrap,
 }
 
 /// The generator of one cell: its key is the seed and the cell's name, so
@@ -116,7 +123,7 @@ pub fn cell_key(seed: u64, level: &str, columns: &[String], group: &[String]) ->
 /// Replicates per generator stream.
 const BLOCK: u32 = 25;
 
-/// Percentile bootstrap of every metric of a cell (Efron 1979): draws as many
+/// Bootstrap of every metric of a cell (Efron 1979): draws as many
 /// clusters as there are, with replacement, and evaluates the items of those
 /// drawn, each as often as its cluster was. `clusters` numbers the cluster of
 /// each item of the cell, in the cell's order, from 0 without gaps; None
@@ -169,28 +176,83 @@ pub fn bootstrap<F: Form>(
                 .collect::<Vec<_>>()
         })
         .collect();
-    let method = match clusters {
-        Some(_) => IntervalMethod::ClusterBootstrap,
-        None => IntervalMethod::Bootstrap,
-    };
+    let whole = (resampling.kind == Bootstrap::Bca).then(|| {
+        let values = form.evaluate(cell, None, &mut F::Scratch::default());
+        (values, jackknife(form, cell, clusters, units, key))
+    });
+    let level = resampling.level;
     (0..metrics)
         .map(|metric| {
             let mut values: Vec<f64> = replicates.iter().filter_map(|r| r[metric]).collect();
             values.sort_unstable_by(f64::total_cmp);
-            let outside = (1.0 - resampling.level) / 2.0;
+            let corrected = whole.as_ref().and_then(|(whole, left_out)| {
+                let left_out: Vec<f64> = left_out.iter().filter_map(|v| v[metric]).collect();
+                bca::interval(&values, whole[metric]?, bca::acceleration(&left_out), level)
+            });
+            let outside = (1.0 - level) / 2.0;
+            let (low, high) = match corrected {
+                Some(ends) => ends,
+                None => (
+                    quantile(&values, outside)?,
+                    quantile(&values, 1.0 - outside)?,
+                ),
+            };
             Some(Interval {
-                method,
-                level: resampling.level,
-                low: quantile(&values, outside)?,
-                high: quantile(&values, 1.0 - outside)?,
+                method: match (corrected, clusters) {
+                    (None, None) => IntervalMethod::Bootstrap,
+                    (None, Some(_)) => IntervalMethod::ClusterBootstrap,
+                    (Some(_), None) => IntervalMethod::Bca,
+                    (Some(_), Some(_)) => IntervalMethod::ClusterBca,
+                },
+                level,
+                low,
+                high,
                 undefined_resamples: (replicates.len() - values.len()) as u64,
             })
         })
         .collect()
 }
 
+/// The metrics with each unit left out once; beyond [`bca::BLOCKS`] units
+/// with each of so many blocks of them, drawn at random, left out.
+fn jackknife<F: Form>(
+    form: &F,
+    cell: &F::Cell,
+    clusters: Option<&[u32]>,
+    units: usize,
+    key: [u8; 32],
+) -> Vec<Vec<Option<f64>>> {
+    let blocks = units.min(bca::BLOCKS);
+    let mut order: Vec<u32> = (0..units as u32).collect();
+    if units > blocks {
+        let mut rng = ChaCha8Rng::from_seed(key);
+        rng.set_stream(u64::MAX);
+        for at in (1..units).rev() {
+            order.swap(at, below(&mut rng, at as u32 + 1) as usize);
+        }
+    }
+    let mut block_of = vec![0; units];
+    for (at, unit) in order.iter().enumerate() {
+        block_of[*unit as usize] = at % blocks;
+    }
+    let unit_of = |item: usize| clusters.map_or(item, |clusters| clusters[item] as usize);
+    let items = F::order(cell).len();
+    (0..blocks)
+        .into_par_iter()
+        .map_init(
+            || (vec![1; items], F::Scratch::default()),
+            |(weights, scratch), block| {
+                for (item, weight) in weights.iter_mut().enumerate() {
+                    *weight = u32::from(block_of[unit_of(item)] != block);
+                }
+                form.evaluate(cell, Some(weights), scratch)
+            },
+        )
+        .collect()
+}
+
 /// A uniform whole number under `bound`, without bias (Lemire 2019).
-fn below(rng: &mut ChaCha8Rng, bound: u32) -> u32 {
+pub fn below(rng: &mut ChaCha8Rng, bound: u32) -> u32 {
     let mut product = u64::from(rng.next_u32()) * u64::from(bound);
     if (product as u32) < bound {
         let refused = bound.wrapping_neg() % bound;
@@ -260,6 +322,7 @@ mod tests {
         resamples: 2000,
         seed: 0,
         level: 0.95,
+        kind: Bootstrap::Percentile,
     };
 
     #[test]
@@ -310,6 +373,45 @@ mod tests {
         let share = auc.undefined_resamples as f64 / 2000.0;
         assert!((share - 1.0 / 3.0).abs() < 0.04, "{share}");
         assert_eq!((auc.low, auc.high), (1.0, 1.0));
+    }
+
+    /// A mean of skewed values: BCa leans to the long tail, as scipy's does.
+    #[test]
+    fn bca_leans_with_the_skew_and_blocks_change_little() {
+        let form = |n: usize| Detection {
+            items: (0..n)
+                .map(|at| Scored {
+                    score: if at % 12 == 0 { 0.0 } else { 0.98 },
+                    fake: true,
+                })
+                .collect(),
+            options: Options {
+                eps: 0.01,
+                ..Options::default()
+            },
+        };
+        let log_loss = |n: usize, kind| {
+            let form = form(n);
+            let cell = form.prepare(&(0..n as u32).collect::<Vec<_>>());
+            let resampling = Resampling { kind, ..RESAMPLING };
+            let key = cell_key(0, "sample", &[], &[]);
+            let mean = form.evaluate(&cell, None, &mut ())[0].unwrap();
+            let found = bootstrap(&form, &cell, None, key, &resampling)[0].unwrap();
+            (mean - found.low, found.high - mean, found.method)
+        };
+        let plain = log_loss(60, Bootstrap::Percentile);
+        let bca = log_loss(60, Bootstrap::Bca);
+        assert_eq!(bca.2, IntervalMethod::Bca);
+        assert!(bca.1 / bca.0 > 1.2 * plain.1 / plain.0, "{plain:?} {bca:?}");
+        // Beyond a thousand items random blocks are left out: the
+        // acceleration is the same but for noise.
+        let form = form(2400);
+        let cell = form.prepare(&(0..2400).collect::<Vec<_>>());
+        let left_out = jackknife(&form, &cell, None, 2400, [1; 32]);
+        let left_out: Vec<f64> = left_out.iter().filter_map(|v| v[0]).collect();
+        assert_eq!(left_out.len(), bca::BLOCKS);
+        let found = bca::acceleration(&left_out);
+        assert!((found - 0.010_257_6).abs() < 0.002, "{found}");
     }
 
     #[test]

@@ -18,10 +18,15 @@ pub mod metrics;
 
 pub mod groups;
 
+mod bca;
 pub mod intervals;
 
 pub mod baselines;
+pub mod control;
 pub mod disparity;
+pub mod false_discovery;
+pub mod permutation;
+pub mod weights;
 
 pub mod evaluate;
 mod forms;

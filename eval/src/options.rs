@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use fairframe_schemas::report::{Settings, TaskForm};
+use fairframe_schemas::report::{Bootstrap, Settings, TaskForm};
 
 use crate::evaluate::EvalError;
 use crate::groups::MAX_CROSSED;
 use crate::read::Limits;
+use crate::weights::Weights;
 
 /// What is evaluated and how.
 #[derive(Debug, Clone)]
@@ -31,6 +32,12 @@ pub struct EvalOptions {
     pub calibration_bins: u32,
     /// Values only: no intervals, constant answers or results by item.
     pub values_only: bool,
+    pub bootstrap: Bootstrap,
+    /// Permutations behind the null of each gap; 0 for none.
+    pub permutations: u32,
+    /// Columns within whose levels groups are compared too.
+    pub controls: Vec<String>,
+    pub weights: Option<Weights>,
     pub limits: Limits,
 }
 
@@ -54,6 +61,10 @@ impl EvalOptions {
             interval_level: 0.95,
             calibration_bins: 15,
             values_only: false,
+            bootstrap: Bootstrap::Percentile,
+            permutations: 1000,
+            controls: Vec::new(),
+            weights: None,
             limits: Limits::default(),
         }
     }
@@ -87,8 +98,17 @@ pub(crate) fn validate(options: &EvalOptions) -> Result<(), EvalError> {
     let inside = level > 0.0 && level < 1.0;
     within("level", level, inside, "more than 0 and less than 1")?;
     let resamples = options.resamples;
-    let few = (100..=1_000_000).contains(&resamples);
+    let few_or_many = |n: u32| (100..=1_000_000).contains(&n);
+    let few = few_or_many(resamples);
     within("bootstrap", resamples.into(), few, "100 to 1000000")?;
+    let permutations = options.permutations;
+    let some = permutations == 0 || few_or_many(permutations);
+    within(
+        "permutations",
+        permutations.into(),
+        some,
+        "0, or 100 to 1000000",
+    )?;
     within(
         "min-n",
         options.min_n as f64,
@@ -103,10 +123,13 @@ pub(crate) fn validate(options: &EvalOptions) -> Result<(), EvalError> {
         "1 to 10000",
     )?;
     for columns in &options.groups {
-        if columns.len() > MAX_CROSSED {
+        let apart = options.controls.iter().filter(|c| !columns.contains(c));
+        let crossed: Vec<&String> = columns.iter().chain(apart).collect();
+        if crossed.len() > MAX_CROSSED {
+            let names: Vec<&str> = crossed.iter().map(|c| c.as_str()).collect();
             return Err(EvalError::TooManyCrossed {
-                columns: columns.join("+"),
-                n: columns.len(),
+                columns: names.join("+"),
+                n: crossed.len(),
             });
         }
     }
@@ -126,5 +149,9 @@ pub(crate) fn settings(options: &EvalOptions) -> Settings {
         interval_level: options.interval_level,
         calibration_bins: options.calibration_bins,
         values_only: options.values_only,
+        bootstrap: options.bootstrap,
+        permutations: options.permutations,
+        controls: options.controls.clone(),
+        weights: options.weights.as_ref().map(|w| w.name.clone()),
     }
 }

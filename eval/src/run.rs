@@ -6,11 +6,13 @@ use std::path::PathBuf;
 
 use fairframe_schemas::Column;
 use fairframe_schemas::report::{
-    Baseline, Counts, DefectKind, EqualisedOdds, Grouping, InputRole, Level, MetricReport,
+    Baseline, Cell, Counts, DefectKind, EqualisedOdds, Estimate, GapNull, Grouping, InputRole,
+    Level, MetricReport, Within,
 };
 
 use crate::baselines::beats;
 use crate::check::{self, Checked, Defects, Roles, Usage};
+use crate::control::{JudgedLevel, judge_within};
 use crate::disparity::disparity;
 use crate::evaluate::{EvalError, ItemResults};
 use crate::forms;
@@ -20,6 +22,7 @@ use crate::join::{Identity, Items, Place, by_id};
 use crate::manifest::{self, Joined};
 use crate::metrics::Form;
 use crate::options::EvalOptions;
+use crate::permutation::nulls;
 use crate::read::Table;
 
 /// Groups of a video whose frames differ in a column.
@@ -46,7 +49,8 @@ pub(crate) fn resolve_groups(
             groupings.push(columns);
         }
     }
-    for column in groupings.iter().flatten().chain(&options.cluster) {
+    let columns = groupings.iter().flatten().chain(&options.cluster);
+    for column in columns.chain(&options.controls) {
         let in_solution = solution.find(&[column]).is_some();
         let in_manifest = options.manifest.is_some() && manifest::offers(column);
         if !in_solution && !in_manifest {
@@ -77,6 +81,16 @@ pub(crate) struct LevelReport {
     pub baselines: Vec<Baseline>,
     pub equalised_odds: Vec<EqualisedOdds>,
     pub items: ItemResults,
+}
+
+/// One grouping of one level, every metric.
+struct Judged<'a> {
+    crossed: Vec<&'a GroupColumn>,
+    cells: Vec<JudgedCell>,
+    /// The best constant answer's value, per cell and metric.
+    constants: Vec<Vec<Option<f64>>>,
+    nulls: Vec<Option<GapNull>>,
+    within: Vec<JudgedLevel>,
 }
 
 pub(crate) struct Run<'a> {
@@ -185,6 +199,7 @@ impl Run<'_> {
             .iter()
             .flatten()
             .chain(&self.options.cluster)
+            .chain(&self.options.controls)
             .filter(|column| manifest::offers(column))
             .cloned()
             .collect();
@@ -238,7 +253,8 @@ impl Run<'_> {
         identity: &Identity,
         joined: Option<&Joined>,
     ) -> Vec<GroupColumn> {
-        let names: BTreeSet<&String> = self.groupings.iter().flatten().collect();
+        let groups = self.groupings.iter().flatten();
+        let names: BTreeSet<&String> = groups.chain(&self.options.controls).collect();
         names
             .into_iter()
             .map(|name| {
@@ -296,6 +312,7 @@ impl Run<'_> {
                 },
                 seed: self.options.seed,
                 level: self.options.interval_level,
+                kind: self.options.bootstrap,
             },
             level: level.as_str(),
             clusters,
@@ -319,17 +336,30 @@ impl Run<'_> {
         };
         let overall = judge_overall(&items.form, &judging);
         let overall_constant = constant(&overall.items);
-        let judged: Vec<(Vec<&GroupColumn>, Vec<JudgedCell>, Vec<Vec<Option<f64>>>)> = self
+        let named = |names: &[String]| -> Vec<&GroupColumn> {
+            names
+                .iter()
+                .filter_map(|name| columns.iter().find(|column| column.name == *name))
+                .collect()
+        };
+        let controls = named(&self.options.controls);
+        let permutations = match self.options.values_only {
+            true => 0,
+            false => self.options.permutations,
+        };
+        let judged: Vec<Judged> = self
             .groupings
             .iter()
             .map(|names| {
-                let crossed: Vec<&GroupColumn> = names
-                    .iter()
-                    .filter_map(|name| columns.iter().find(|column| column.name == *name))
-                    .collect();
+                let crossed = named(names);
                 let cells = judge_groups(&items.form, &crossed, &judging);
-                let constants = cells.iter().map(|cell| constant(&cell.items)).collect();
-                (crossed, cells, constants)
+                Judged {
+                    constants: cells.iter().map(|cell| constant(&cell.items)).collect(),
+                    nulls: nulls(&items.form, names, &cells, &judging, permutations),
+                    within: judge_within(&items.form, &controls, &crossed, &judging, permutations),
+                    crossed,
+                    cells,
+                }
             })
             .collect();
         let metrics = items.form.metrics().iter().enumerate();
@@ -339,17 +369,36 @@ impl Run<'_> {
                 let better = |value: Option<f64>, baseline: Option<f64>| {
                     Some(beats(value?, baseline?, metric.higher_is_better))
                 };
+                let gaps = |cells: &[Cell], overall: &Estimate, columns: &[String], null| {
+                    let mut found = disparity(cells, overall, metric.higher_is_better)?;
+                    let weights = self.options.weights.as_ref();
+                    found.weighted_mean = weights.and_then(|w| w.mean(columns, cells));
+                    found.null = null;
+                    Some(found)
+                };
                 let by_group: Vec<Grouping> = judged
                     .iter()
-                    .map(|(crossed, cells, constants)| {
-                        let mut group = grouping(crossed, cells, at);
-                        for (cell, constant) in group.cells.iter_mut().zip(constants) {
+                    .map(|judged| {
+                        let mut group = grouping(&judged.crossed, &judged.cells, at);
+                        for (cell, constant) in group.cells.iter_mut().zip(&judged.constants) {
                             let value = cell.estimate.value;
                             cell.baseline = constant[at].filter(|_| value.is_some());
                             cell.beats_baseline = better(value, cell.baseline);
                         }
-                        group.disparity =
-                            disparity(&group.cells, &estimate, metric.higher_is_better);
+                        let columns = &group.columns;
+                        let null = judged.nulls[at].clone();
+                        group.disparity = gaps(&group.cells, &estimate, columns, null);
+                        let levels = judged.within.iter().map(|level| {
+                            let cells = grouping(&judged.crossed, &level.cells, at).cells;
+                            let (overall, null) = (&level.overall[at], level.nulls[at].clone());
+                            Within {
+                                level: level.level.clone(),
+                                overall: overall.clone(),
+                                disparity: gaps(&cells, overall, columns, null),
+                                cells,
+                            }
+                        });
+                        group.within = levels.collect();
                         group
                     })
                     .collect();

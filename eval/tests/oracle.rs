@@ -1,61 +1,13 @@
 //! Every metric beside scikit-learn and fairlearn, to 1e-12.
 
+mod support;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use fairframe_eval::{EvalOptions, evaluate};
 use fairframe_schemas::report::{Grouping, Level, Report, TaskForm};
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-/// The Python of the test environment; None, said plainly, where it is absent.
-fn python() -> Option<PathBuf> {
-    let folder = std::env::var_os("FAIRFRAME_VENV").map_or_else(
-        || {
-            std::env::var_os("CARGO_TARGET_DIR")
-                .map_or_else(|| root().join("target"), PathBuf::from)
-                .join("venv")
-        },
-        PathBuf::from,
-    );
-    let python = folder.join("bin/python");
-    let works = python.exists()
-        && Command::new(&python)
-            .args(["-c", "import sklearn, fairlearn, pandas"])
-            .output()
-            .is_ok_and(|output| output.status.success());
-    if works {
-        return Some(python);
-    }
-    assert!(
-        std::env::var_os("CI").is_none_or(|ci| ci != "true"),
-        "no scikit-learn and fairlearn in `{}`",
-        folder.display()
-    );
-    eprintln!(
-        "skipped: no scikit-learn and fairlearn in `{}` (FAIRFRAME_VENV)",
-        folder.display()
-    );
-    None
-}
-
-fn oracle(python: &Path, args: &[&str]) -> BTreeMap<String, f64> {
-    let output = Command::new(python)
-        .arg(root().join("tests/python/oracle_eval.py"))
-        .args(args)
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    serde_json::from_slice(&output.stdout).unwrap()
-}
+use support::{Numbers, oracle, python, write};
 
 /// All values of a level, keyed as the oracle keys them.
 fn found(report: &Report, level: Level) -> BTreeMap<String, f64> {
@@ -97,30 +49,6 @@ fn compare(found: &BTreeMap<String, f64>, wanted: &BTreeMap<String, f64>) {
         largest = largest.max(difference);
     }
     eprintln!("{} values, largest difference {largest:e}", wanted.len());
-}
-
-/// A small seeded generator: the inputs are made here, so that both sides
-/// read the same files.
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6364136223846793005)
-            .wrapping_add(1442695040888963407);
-        (self.0 >> 33) % bound
-    }
-
-    fn unit(&mut self) -> f64 {
-        self.below(1 << 20) as f64 / (1 << 20) as f64
-    }
-}
-
-fn write(folder: &Path, name: &str, text: &str) -> String {
-    let path = folder.join(name);
-    std::fs::write(&path, text).unwrap();
-    path.to_str().unwrap().to_owned()
 }
 
 fn options(form: TaskForm, solution: &str, submission: &str, group: &str) -> EvalOptions {

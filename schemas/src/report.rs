@@ -87,6 +87,10 @@ pub enum IntervalMethod {
     Bootstrap,
     /// Percentile bootstrap over whole clusters.
     ClusterBootstrap,
+    /// Bias-corrected and accelerated bootstrap over items.
+    Bca,
+    /// Bias-corrected and accelerated bootstrap over whole clusters.
+    ClusterBca,
 }
 
 impl IntervalMethod {
@@ -95,6 +99,27 @@ impl IntervalMethod {
             IntervalMethod::Wilson => "wilson",
             IntervalMethod::Bootstrap => "bootstrap",
             IntervalMethod::ClusterBootstrap => "cluster-bootstrap",
+            IntervalMethod::Bca => "bca",
+            IntervalMethod::ClusterBca => "cluster-bca",
+        }
+    }
+}
+
+/// Which bootstrap interval is wanted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Bootstrap {
+    #[default]
+    Percentile,
+    /// Bias-corrected and accelerated (Efron 1987).
+    Bca,
+}
+
+impl Bootstrap {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Bootstrap::Percentile => "percentile",
+            Bootstrap::Bca => "bca",
         }
     }
 }
@@ -174,6 +199,42 @@ pub struct Disparity {
     pub worst_bound: Option<f64>,
     /// Mean over groups, each counting once.
     pub macro_mean: f64,
+    /// Mean over groups by given weights; none where no weights fit the grouping.
+    #[serde(default)]
+    pub weighted_mean: Option<WeightedMean>,
+    /// What `difference` is by chance alone; none where it was not asked for.
+    #[serde(default)]
+    pub null: Option<GapNull>,
+}
+
+/// A mean over groups by weights from outside, such as people per country.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WeightedMean {
+    pub value: f64,
+    /// What the weights are.
+    pub weights: String,
+    /// Groups that are shown and have a weight.
+    pub groups: u64,
+    /// The part of all weight that stands on these groups, in [0, 1].
+    pub share_of_weight: f64,
+}
+
+/// The gap under the null: group labels permuted over items, or over clusters.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GapNull {
+    pub permutations: u64,
+    /// Permutations in which fewer than two groups had a value; left out.
+    pub undefined_permutations: u64,
+    /// Mean gap of the permutations.
+    pub mean: f64,
+    /// Their 95th percentile.
+    pub p95: f64,
+    /// `(1 + permutations with a gap as large) / (1 + permutations)`.
+    pub p: f64,
+    /// Benjamini-Hochberg, over all metrics and groupings of the report.
+    pub q: f64,
 }
 
 /// One metric over the cells of one grouping.
@@ -185,6 +246,21 @@ pub struct Grouping {
     /// Ordered by group name, `unknown` last.
     pub cells: Vec<Cell>,
     /// None where fewer than two groups are shown.
+    pub disparity: Option<Disparity>,
+    /// The same groups within each level of the control columns.
+    #[serde(default)]
+    pub within: Vec<Within>,
+}
+
+/// The groups of a grouping among the items of one level of the controls.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Within {
+    /// The level: one value per control column.
+    pub level: Vec<String>,
+    /// All items of the level.
+    pub overall: Estimate,
+    pub cells: Vec<Cell>,
     pub disparity: Option<Disparity>,
 }
 
@@ -400,6 +476,17 @@ pub struct Settings {
     pub calibration_bins: u32,
     /// No intervals, constant answers or results by item were asked for.
     pub values_only: bool,
+    #[serde(default)]
+    pub bootstrap: Bootstrap,
+    /// Permutations behind each gap's null; 0 for none.
+    #[serde(default)]
+    pub permutations: u32,
+    /// Columns within whose levels groups are compared too.
+    #[serde(default)]
+    pub controls: Vec<String>,
+    /// What the weights of the weighted means are.
+    #[serde(default)]
+    pub weights: Option<String>,
 }
 
 /// How rows in became items scored.

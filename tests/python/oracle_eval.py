@@ -3,6 +3,10 @@
     oracle_eval.py multi-label SOLUTION SUBMISSION [GROUP]
     oracle_eval.py detection SOLUTION SUBMISSION [GROUP] [--frames]
     oracle_eval.py detection-labels|recognition|retrieval|classification SOLUTION SUBMISSION [GROUP]
+    oracle_eval.py controlled SOLUTION SUBMISSION GROUP CONTROL
+    oracle_eval.py q-values P,P,...
+    oracle_eval.py bca VALUE,VALUE,...
+    oracle_eval.py permutation VALUES VALUES
 
 Reads plain CSV with a header. Values are keyed as metric, or metric/GROUP.
 """
@@ -13,6 +17,7 @@ import sys
 
 import numpy as np
 import pandas as pd
+import scipy.stats
 from fairlearn.metrics import MetricFrame
 from sklearn.metrics import (
     accuracy_score,
@@ -258,6 +263,56 @@ FORMS = {
 }
 
 
+def controlled(solution, submission, group, control):
+    """Accuracy by group within each level of the control."""
+    truth = pd.read_csv(solution, dtype={group: str, control: str})
+    table = truth.merge(
+        pd.read_csv(submission).rename(columns={"label": "score"}), on="filename"
+    )
+    frame = MetricFrame(
+        metrics=METRICS["accuracy"],
+        y_true=table["label"].to_numpy(),
+        y_pred=table["score"].to_numpy(),
+        sensitive_features=table[group],
+        control_features=table[control],
+    )
+    out = {f"{level}|{value}": float(v) for (level, value), v in frame.by_group.items()}
+    for name, found in [
+        ("overall", frame.overall),
+        ("difference", frame.difference()),
+        ("ratio", frame.ratio()),
+        ("difference_to_overall", frame.difference(method="to_overall")),
+        ("ratio_to_overall", frame.ratio(method="to_overall")),
+    ]:
+        out.update({f"{level}#{name}": float(v) for level, v in found.items()})
+    return out
+
+
+def numbers(text):
+    return np.array([float(part) for part in text.split(",")])
+
+
+def bca(values):
+    found = scipy.stats.bootstrap(
+        (values,), np.mean, method="BCa", n_resamples=20000, random_state=1
+    ).confidence_interval
+    return {"low": float(found.low), "high": float(found.high)}
+
+
+def permutation(a, b):
+    """The gap of two means; p with the + 1."""
+    gap = lambda x, y, axis: np.abs(x.mean(axis) - y.mean(axis))
+    found = scipy.stats.permutation_test(
+        (a, b), gap, vectorized=True, n_resamples=20000, alternative="greater", random_state=1
+    )
+    null = found.null_distribution
+    return {
+        "p": float(found.pvalue),
+        "mean": float(null.mean()),
+        "p95": float(np.quantile(null, 0.95)),
+    }
+
+
 def add_frame(out, name, frame):
     for value, found in frame.by_group.items():
         out[f"{name}/{value}"] = float(found)
@@ -270,6 +325,15 @@ def add_frame(out, name, frame):
 def main():
     flags = {arg.lstrip("-") for arg in sys.argv[1:] if arg.startswith("--")}
     args = [arg for arg in sys.argv[1:] if not arg.startswith("--")]
+    if args[0] == "q-values":
+        found = scipy.stats.false_discovery_control(numbers(args[1]), method="bh")
+        return json.dump({str(at): float(q) for at, q in enumerate(found)}, sys.stdout)
+    if args[0] == "bca":
+        return json.dump(bca(numbers(args[1])), sys.stdout)
+    if args[0] == "permutation":
+        return json.dump(permutation(numbers(args[1]), numbers(args[2])), sys.stdout)
+    if args[0] == "controlled":
+        return json.dump(controlled(*args[1:]), sys.stdout)
     form, solution, submission = args[:3]
     group = args[3] if len(args) > 3 else None
     if form == "multi-label":

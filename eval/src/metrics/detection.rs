@@ -398,6 +398,27 @@ impl Form for Detection {
     fn evaluate(&self, cell: &Scores, weights: Option<&[u32]>, (): &mut ()) -> Vec<Option<f64>> {
         evaluate(&cell.sorted, &cell.losses, weights, &self.options).as_list()
     }
+
+    /// A group's scores in the cell's order are in order: nothing is sorted again.
+    fn evaluate_groups(
+        &self,
+        cell: &Scores,
+        codes: &[u32],
+        groups: usize,
+        (): &mut (),
+    ) -> Vec<Vec<Option<f64>>> {
+        let (places, ends) = super::places_by_group(codes, groups);
+        let sorted: Vec<Scored> = places.iter().map(|at| cell.sorted[*at as usize]).collect();
+        let losses: Vec<Loss> = places.iter().map(|at| cell.losses[*at as usize]).collect();
+        let mut start = 0;
+        ends.into_iter()
+            .map(|end| {
+                let here = std::mem::replace(&mut start, end)..end;
+                let (sorted, losses) = (&sorted[here.clone()], &losses[here]);
+                evaluate(sorted, losses, None, &self.options).as_list()
+            })
+            .collect()
+    }
 }
 
 #[cfg(test)]
@@ -503,6 +524,22 @@ mod tests {
         let repeated = form.evaluate(&form.prepare(&[0, 0, 1, 3, 3, 3]), None, &mut ());
         for (a, b) in weighted.iter().zip(&repeated) {
             assert!((a.unwrap() - b.unwrap()).abs() < 1e-15);
+        }
+    }
+
+    #[test]
+    fn groups_evaluated_together_are_what_they_are_alone() {
+        let form = Detection {
+            items: [(0.9, true), (0.4, false), (0.4, true), (0.1, false)]
+                .map(|(score, fake)| Scored { score, fake })
+                .to_vec(),
+            options: Options::default(),
+        };
+        let cell = form.prepare(&[0, 1, 2, 3]);
+        let both = form.evaluate_groups(&cell, &[0, 1, 7, 0], 2, &mut ());
+        for (group, items) in [vec![0, 3], vec![1]].iter().enumerate() {
+            let alone = form.evaluate(&form.prepare(items), None, &mut ());
+            assert_eq!(both[group], alone);
         }
     }
 

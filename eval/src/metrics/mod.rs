@@ -59,4 +59,45 @@ pub trait Form: Sync {
         weights: Option<&[u32]>,
         scratch: &mut Self::Scratch,
     ) -> Vec<Option<f64>>;
+
+    /// The metrics of each of `groups` groups, where the item `i` of the
+    /// cell's order is of the group `codes[i]`; codes beyond count nowhere.
+    fn evaluate_groups(
+        &self,
+        cell: &Self::Cell,
+        codes: &[u32],
+        groups: usize,
+        scratch: &mut Self::Scratch,
+    ) -> Vec<Vec<Option<f64>>> {
+        let mut weights = vec![0; codes.len()];
+        (0..groups as u32)
+            .map(|group| {
+                for (weight, code) in weights.iter_mut().zip(codes) {
+                    *weight = u32::from(*code == group);
+                }
+                self.evaluate(cell, Some(&weights), scratch)
+            })
+            .collect()
+    }
+}
+
+/// The places of each group's items, group after group, in their order: all
+/// places, and where each group ends.
+pub(crate) fn places_by_group(codes: &[u32], groups: usize) -> (Vec<u32>, Vec<usize>) {
+    let mut ends = vec![0; groups + 1];
+    for code in codes.iter().filter(|code| (**code as usize) < groups) {
+        ends[*code as usize + 1] += 1;
+    }
+    for group in 0..groups {
+        ends[group + 1] += ends[group];
+    }
+    let mut places = vec![0; ends[groups]];
+    let mut next = ends.clone();
+    for (place, code) in codes.iter().enumerate() {
+        if (*code as usize) < groups {
+            places[next[*code as usize]] = place as u32;
+            next[*code as usize] += 1;
+        }
+    }
+    (places, ends[1..].to_vec())
 }

@@ -223,6 +223,63 @@ impl Form for MultiLabel {
             (labels > 0).then(|| by_label.value() / labels as f64),
         ]
     }
+
+    /// Only the labels that a group has are counted and cleared again.
+    fn evaluate_groups(
+        &self,
+        cell: &Images,
+        codes: &[u32],
+        groups: usize,
+        scratch: &mut Vec<u32>,
+    ) -> Vec<Vec<Option<f64>>> {
+        let (places, ends) = super::places_by_group(codes, groups);
+        scratch.clear();
+        scratch.resize(3 * cell.labels, 0);
+        let mut start = 0;
+        ends.into_iter()
+            .map(|end| {
+                let here = &places[std::mem::replace(&mut start, end)..end];
+                let (mut sum, mut total) = (0.0, Tally::default());
+                let hits = || {
+                    let of_image = |at: &u32| {
+                        let at = *at as usize;
+                        &cell.hits[cell.ends[at]..cell.ends[at + 1]]
+                    };
+                    here.iter().flat_map(of_image)
+                };
+                for at in here {
+                    let tally = cell.tally[*at as usize];
+                    sum += cell.f2[*at as usize];
+                    total.tp += tally.tp;
+                    total.fn_ += tally.fn_;
+                    total.fp += tally.fp;
+                }
+                for hit in hits() {
+                    scratch[*hit as usize] += 1;
+                }
+                let (mut labels, mut by_label) = (0u64, Sum::default());
+                for hit in hits() {
+                    let label = (*hit as usize / 3) * 3;
+                    let counts = &mut scratch[label..label + 3];
+                    let tally = Tally {
+                        tp: counts[0].into(),
+                        fn_: counts[1].into(),
+                        fp: counts[2].into(),
+                    };
+                    if let Some(f2) = tally.f2() {
+                        labels += 1;
+                        by_label.add(f2);
+                    }
+                    counts.fill(0);
+                }
+                vec![
+                    (!here.is_empty()).then(|| sum / here.len() as f64),
+                    total.f2(),
+                    (labels > 0).then(|| by_label.value() / labels as f64),
+                ]
+            })
+            .collect()
+    }
 }
 
 #[cfg(test)]
@@ -278,6 +335,21 @@ pub(crate) mod tests {
         for (a, b) in weighted.iter().zip(&repeated) {
             assert!((a.unwrap() - b.unwrap()).abs() < 1e-15);
         }
+    }
+
+    #[test]
+    fn groups_evaluated_together_are_what_they_are_alone() {
+        let form = example();
+        let cell = form.prepare(&[0, 1, 2]);
+        let both = form.evaluate_groups(&cell, &[1, 0, 1], 2, &mut Vec::new());
+        for (group, items) in [vec![1], vec![0, 2]].iter().enumerate() {
+            let alone = form.evaluate(&form.prepare(items), None, &mut Vec::new());
+            for (a, b) in both[group].iter().zip(&alone) {
+                assert!((a.unwrap() - b.unwrap()).abs() < 1e-15);
+            }
+        }
+        let none = form.evaluate_groups(&cell, &[5, 5, 5], 1, &mut Vec::new());
+        assert_eq!(none, [[None, None, None]]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! How a submission does by group: the table with its chart, the worst group, the words.
 
 use fairframe_schemas::report::{
-    Cell, Disparity, Estimate, Grouping, Level, MetricReport, Report, Verdict,
+    Cell, Disparity, Estimate, GapNull, Grouping, Level, MetricReport, Report, Verdict, Within,
 };
 
 use super::{
@@ -43,6 +43,9 @@ pub struct Section {
     pub ends: Vec<End>,
     pub scale: Option<Scale>,
     pub words: Vec<String>,
+    /// The names of the control columns; empty where there are none.
+    pub controls: String,
+    pub within: Vec<LevelRow>,
     pub others: Vec<String>,
     pub rows: Vec<GroupRow>,
     pub left_out: String,
@@ -71,6 +74,17 @@ pub struct GroupRow {
     pub baseline: String,
     pub beats: Option<bool>,
     pub others: Vec<(String, String)>,
+}
+
+/// The groups' gap within one level of the controls.
+pub struct LevelRow {
+    pub level: String,
+    pub n: String,
+    pub value: String,
+    /// Empty where fewer than two groups are shown.
+    pub gap: String,
+    pub by_chance: String,
+    pub worst: String,
 }
 
 /// Best first, then those without a value by how many items they have.
@@ -170,6 +184,12 @@ fn section(report: &Report, metric: &MetricReport, at: usize, name_level: bool) 
         overall: metric.overall.value.map(text::value).unwrap_or_default(),
         ends: ends.map_or_else(Vec::new, |found| extremes(metric, grouping, found)),
         words: words(report, metric, grouping),
+        controls: report.settings.controls.join(" × ").replace('_', " "),
+        within: grouping
+            .within
+            .iter()
+            .map(|level| level_row(report, grouping, level))
+            .collect(),
         others: others.iter().map(|m| m.title.clone()).collect(),
         rows: rows.collect(),
         left_out: match left_out {
@@ -177,6 +197,28 @@ fn section(report: &Report, metric: &MetricReport, at: usize, name_level: bool) 
             n => text::count(n),
         },
         scale,
+    }
+}
+
+fn level_row(report: &Report, grouping: &Grouping, level: &Within) -> LevelRow {
+    let found = level.disparity.as_ref();
+    LevelRow {
+        level: text::group(&report.settings.controls, &level.level),
+        n: text::count(level.overall.n),
+        value: text::estimate(&level.overall),
+        gap: found.map_or_else(String::new, |d| text::value(d.difference)),
+        by_chance: found
+            .and_then(|d| d.null.as_ref())
+            .map_or_else(String::new, |null| {
+                format!("{}, p = {}", text::value(null.mean), text::chance(null.p))
+            }),
+        worst: found.map_or_else(
+            || "fewer than two groups".to_owned(),
+            |d| {
+                let group = text::group(&grouping.columns, &d.worst_group);
+                format!("{group}, {}", text::value(d.worst_value))
+            },
+        ),
     }
 }
 
@@ -208,19 +250,31 @@ fn extremes(metric: &MetricReport, grouping: &Grouping, found: &Disparity) -> Ve
             name: "Gap",
             group: format!("between {} groups", text::count(found.groups_shown)),
             value: text::value(found.difference),
-            rests_on: match found.ratio {
-                Some(ratio) => format!("a ratio of {}", text::value(ratio)),
-                None => String::new(),
+            rests_on: match (&found.null, found.ratio) {
+                (Some(null), _) => format!(
+                    "{} on average by chance, p = {}",
+                    text::value(null.mean),
+                    text::chance(null.p)
+                ),
+                (None, Some(ratio)) => format!("a ratio of {}", text::value(ratio)),
+                (None, None) => String::new(),
             },
         },
         End {
             name: "Overall",
             group: format!("all {}", text::items(metric.level)),
             value: text::estimate(&metric.overall),
-            rests_on: format!(
-                "{} if every group counted alike",
-                text::value(found.macro_mean)
-            ),
+            rests_on: match &found.weighted_mean {
+                Some(mean) => format!(
+                    "{} if groups counted by {}",
+                    text::value(mean.value),
+                    mean.weights
+                ),
+                None => format!(
+                    "{} if every group counted alike",
+                    text::value(found.macro_mean)
+                ),
+            },
         },
     ]
 }
@@ -246,6 +300,28 @@ fn words(report: &Report, metric: &MetricReport, grouping: &Grouping) -> Vec<Str
         return std::iter::once(none.to_owned()).chain(small).collect();
     };
     let mut words = Vec::new();
+    words.extend(
+        found
+            .null
+            .as_ref()
+            .map(|null| by_chance(report, found, null)),
+    );
+    if let Some(ratio) = found.ratio {
+        words.push(format!(
+            "The lowest group's value is {} of the highest's.",
+            text::percent(ratio)
+        ));
+    }
+    words.extend(found.weighted_mean.as_ref().map(|mean| {
+        format!(
+            "The mean over groups is {} if every group counted alike, and {} if groups counted by {} ({} groups with {} of all weight).",
+            text::value(found.macro_mean),
+            text::value(mean.value),
+            mean.weights,
+            text::count(mean.groups),
+            text::percent(mean.share_of_weight),
+        )
+    }));
     if let (Some(gap), Some(ratio)) = (found.difference_to_overall, found.ratio_to_overall) {
         words.push(format!(
             "Against the overall value, the largest difference of a group is {} and the least ratio {}.",
@@ -281,8 +357,31 @@ fn words(report: &Report, metric: &MetricReport, grouping: &Grouping) -> Vec<Str
         ));
     }
     words.extend(small);
-    words.push(
-        "Groups that are alike in truth also differ in a sample: a gap of some size arises by chance alone, more so between many or small groups. Read it beside the intervals.".to_owned(),
-    );
+    if found.null.is_none() {
+        words.push(
+            "Groups that are alike in truth also differ in a sample: a gap of some size arises by chance alone, more so between many or small groups. Read it beside the intervals.".to_owned(),
+        );
+    }
     words
+}
+
+/// The gap beside what it is where groups are only names.
+fn by_chance(report: &Report, found: &Disparity, null: &GapNull) -> String {
+    let exchanged = match &report.settings.cluster {
+        Some(cluster) => format!("exchanged between whole clusters ({cluster})"),
+        None => "exchanged at random".to_owned(),
+    };
+    let verdict = match null.q {
+        q if q <= 0.05 => "chance alone does not explain this gap",
+        _ => "chance alone may explain this gap",
+    };
+    format!(
+        "With group names {exchanged} the gap is {} on average and under {} in 95% of {} permutations; here it is {}: p = {}, q = {} among all gaps of this report, so {verdict}.",
+        text::value(null.mean),
+        text::value(null.p95),
+        text::count(null.permutations),
+        text::value(found.difference),
+        text::chance(null.p),
+        text::chance(null.q),
+    )
 }

@@ -270,6 +270,11 @@ fn settings(report: &Report) -> Vec<(String, String)> {
         ),
         ("seed", settings.seed.to_string()),
         ("least n of a group", settings.min_n.to_string()),
+        ("bootstrap interval", settings.bootstrap.as_str().to_owned()),
+        (
+            "permutations behind each gap",
+            text::count(settings.permutations.into()),
+        ),
         (
             "resampled by",
             match &settings.cluster {
@@ -285,6 +290,12 @@ fn settings(report: &Report) -> Vec<(String, String)> {
         if let Some(at) = settings.truth_threshold {
             rows.push(("truth threshold", at.to_string()));
         }
+    }
+    if !settings.controls.is_empty() {
+        rows.push(("control columns", settings.controls.join(", ")));
+    }
+    if let Some(weights) = &settings.weights {
+        rows.push(("weights of groups", weights.clone()));
     }
     if let Some(usage) = &settings.usage {
         rows.push(("usage", usage.clone()));

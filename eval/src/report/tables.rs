@@ -34,8 +34,8 @@ fn writer(schema: SchemaRef) -> Result<ArrowWriter<Vec<u8>>, ParquetError> {
     ArrowWriter::try_new(Vec::new(), schema, Some(properties))
 }
 
-/// One row per metric, level, grouping and group; the whole has the grouping
-/// `overall`.
+/// One row per metric, level, grouping and group, and one more per level of
+/// the controls; the whole has the grouping `overall`.
 pub fn groups(report: &Report) -> Result<Vec<u8>, ParquetError> {
     let text = DataType::Utf8;
     let schema = schema(&[
@@ -43,6 +43,8 @@ pub fn groups(report: &Report) -> Result<Vec<u8>, ParquetError> {
         ("level", text.clone(), false),
         ("grouping", text.clone(), false),
         ("group", text.clone(), false),
+        ("control", text.clone(), true),
+        ("control_level", text.clone(), true),
         ("n", DataType::UInt64, false),
         ("positives", DataType::UInt64, true),
         ("negatives", DataType::UInt64, true),
@@ -63,12 +65,20 @@ pub fn groups(report: &Report) -> Result<Vec<u8>, ParquetError> {
             estimate: &metric.overall,
             baseline: metric.baseline,
             beats: metric.beats_baseline,
+            level: None,
         };
         rows.push((metric, "overall".into(), "all".into(), whole));
         for grouping in &metric.by_group {
             for cell in &grouping.cells {
                 let (name, group) = (grouping.columns.join("+"), cell.group.join("+"));
-                rows.push((metric, name, group, cell.into()));
+                rows.push((metric, name, group, GroupRow::of(cell, None)));
+            }
+            for within in &grouping.within {
+                let level = Some(within.level.join("+"));
+                for cell in &within.cells {
+                    let (name, group) = (grouping.columns.join("+"), cell.group.join("+"));
+                    rows.push((metric, name, group, GroupRow::of(cell, level.clone())));
+                }
             }
         }
     }
@@ -90,6 +100,7 @@ pub fn groups(report: &Report) -> Result<Vec<u8>, ParquetError> {
             .for_each(|row| builder.append_option(each(&row.3)));
         Arc::new(builder.finish()) as ArrayRef
     };
+    let controls = report.settings.controls.join("+");
     let mut beats = BooleanBuilder::new();
     rows.iter().for_each(|row| beats.append_option(row.3.beats));
     let columns: Vec<ArrayRef> = vec![
@@ -97,6 +108,8 @@ pub fn groups(report: &Report) -> Result<Vec<u8>, ParquetError> {
         texts(&|row| Some(row.0.level.as_str().to_owned())),
         texts(&|row| Some(row.1.clone())),
         texts(&|row| Some(row.2.clone())),
+        texts(&|row| row.3.level.as_ref().map(|_| controls.clone())),
+        texts(&|row| row.3.level.clone()),
         counts(&|row| Some(row.estimate.n)),
         counts(&|row| row.denominator("positives")),
         counts(&|row| row.denominator("negatives")),
@@ -120,11 +133,14 @@ struct GroupRow<'a> {
     estimate: &'a Estimate,
     baseline: Option<f64>,
     beats: Option<bool>,
+    /// The level of the controls that the group is seen within.
+    level: Option<String>,
 }
 
-impl<'a> From<&'a Cell> for GroupRow<'a> {
-    fn from(cell: &'a Cell) -> Self {
+impl<'a> GroupRow<'a> {
+    fn of(cell: &'a Cell, level: Option<String>) -> Self {
         Self {
+            level,
             estimate: &cell.estimate,
             baseline: cell.baseline,
             beats: cell.beats_baseline,

@@ -68,10 +68,21 @@ pub fn method(interval: Interval) -> String {
         IntervalMethod::Wilson => "Wilson",
         IntervalMethod::Bootstrap => "bootstrap",
         IntervalMethod::ClusterBootstrap => "cluster bootstrap",
+        IntervalMethod::Bca => "BCa bootstrap",
+        IntervalMethod::ClusterBca => "BCa cluster bootstrap",
     };
     match interval.undefined_resamples {
         0 => name.to_owned(),
         n => format!("{name}; {} resamples without a value", count(n)),
+    }
+}
+
+/// A p- or q-value: as many decimals as say something.
+pub fn chance(p: f64) -> String {
+    match p {
+        p if p < 0.000_05 => "under 0.0001".to_owned(),
+        p if p < 0.1 => format!("{p:.4}").trim_end_matches('0').to_owned(),
+        p => format!("{p:.2}"),
     }
 }
 
@@ -115,5 +126,7 @@ mod tests {
         assert_eq!(value(-0.0001), "0.000");
         assert_eq!(percent(0.95), "95%");
         assert_eq!(percent(0.999), "99.9%");
+        let chances = [0.000_01, 0.001, 0.0499, 0.5, 1.0].map(chance);
+        assert_eq!(chances, ["under 0.0001", "0.001", "0.0499", "0.50", "1.00"]);
     }
 }

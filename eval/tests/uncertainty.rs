@@ -1,0 +1,258 @@
+//! Nulls, q-values, BCa, weights and controls through the whole evaluation,
+//! beside scipy and fairlearn.
+
+mod support;
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use fairframe_eval::weights::Weights;
+use fairframe_eval::{EvalOptions, evaluate, report};
+use fairframe_schemas::report::{
+    Bootstrap, Grouping, IntervalMethod, MetricReport, Report, TaskForm,
+};
+use support::{Numbers, oracle, python, write};
+
+fn metric<'a>(report: &'a Report, name: &str) -> &'a MetricReport {
+    report.metrics.iter().find(|m| m.metric == name).unwrap()
+}
+
+fn grouping<'a>(report: &'a Report, name: &str) -> &'a Grouping {
+    &metric(report, name).by_group[0]
+}
+
+/// 600 samples of three countries, two methods; those of ZA are scored worse.
+fn files(folder: &Path) -> (String, String) {
+    let mut numbers = Numbers(5);
+    let (mut solution, mut submission) = (
+        "filename,label,country,method,source\n".to_owned(),
+        "filename,label\n".to_owned(),
+    );
+    for at in 0..600u64 {
+        let fake = numbers.below(2);
+        let country = ["ZA", "IN", "BR"][numbers.below(3) as usize];
+        let method = ["Deepfakes", "Face2Face"][numbers.below(2) as usize];
+        let source = at / 4;
+        writeln!(solution, "{at}.mp4,{fake},{country},{method},s{source}").unwrap();
+        let noise = if country == "ZA" { 1.0 } else { 0.7 };
+        let score = (1.0 - noise) * fake as f64 + noise * numbers.unit();
+        writeln!(submission, "{at}.mp4,{score}").unwrap();
+    }
+    (
+        write(folder, "solution.csv", &solution),
+        write(folder, "submission.csv", &submission),
+    )
+}
+
+fn options(folder: &Path) -> EvalOptions {
+    let (solution, submission) = files(folder);
+    EvalOptions {
+        groups: vec![vec!["country".to_owned()]],
+        resamples: 200,
+        permutations: 500,
+        ..EvalOptions::new(TaskForm::Detection, solution.into(), submission.into())
+    }
+}
+
+#[test]
+fn every_gap_stands_beside_its_null_and_q_values_are_scipys() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = options(folder.path());
+    options.groups.push(vec!["method".to_owned()]);
+    let found = evaluate(&options).unwrap().report;
+    let mut nulls = Vec::new();
+    for metric in &found.metrics {
+        for grouping in &metric.by_group {
+            let disparity = grouping.disparity.as_ref().unwrap();
+            let null = disparity.null.clone().unwrap();
+            assert_eq!(null.permutations, 500);
+            assert!(null.mean > 0.0 && null.mean < null.p95, "{}", metric.metric);
+            assert!(null.p <= null.q && null.q <= 1.0);
+            nulls.push(null);
+        }
+    }
+    assert_eq!(nulls.len(), 26);
+    // The countries differ, the methods do not.
+    let null = |at: usize| {
+        let disparity = metric(&found, "auc").by_group[at].disparity.as_ref();
+        disparity.unwrap().null.clone().unwrap()
+    };
+    assert!(null(0).q < 0.05, "{:?}", null(0));
+    assert!(null(1).p > 0.05, "{:?}", null(1));
+    // Nothing is permuted where nothing is asked for.
+    let none = EvalOptions {
+        permutations: 0,
+        ..options.clone()
+    };
+    let none = evaluate(&none).unwrap().report;
+    assert!(
+        grouping(&none, "auc")
+            .disparity
+            .as_ref()
+            .unwrap()
+            .null
+            .is_none()
+    );
+
+    let Some(python) = python() else { return };
+    let ps: Vec<String> = nulls.iter().map(|null| null.p.to_string()).collect();
+    let wanted = oracle(&python, &["q-values", &ps.join(",")]);
+    for (at, null) in nulls.iter().enumerate() {
+        assert!((null.q - wanted[&at.to_string()]).abs() < 1e-12);
+    }
+}
+
+#[test]
+fn the_permutation_test_of_two_groups_is_scipys() {
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut numbers = Numbers(8);
+    let (mut solution, mut submission) = (
+        "filename,label,g\n".to_owned(),
+        "filename,label\n".to_owned(),
+    );
+    let mut losses = [Vec::new(), Vec::new()];
+    for at in 0..100 {
+        let group = usize::from(at % 5 > 2);
+        let score = numbers.unit() * if group == 0 { 0.95 } else { 0.8 };
+        writeln!(solution, "{at},0,{}", ["a", "b"][group]).unwrap();
+        writeln!(submission, "{at},{score}").unwrap();
+        losses[group].push((score * score).to_string());
+    }
+    let solution = write(folder.path(), "solution.csv", &solution);
+    let submission = write(folder.path(), "submission.csv", &submission);
+    let options = EvalOptions {
+        groups: vec![vec!["g".to_owned()]],
+        permutations: 20_000,
+        ..EvalOptions::new(TaskForm::Detection, solution.into(), submission.into())
+    };
+    let found = evaluate(&options).unwrap().report;
+    let null = grouping(&found, "brier").disparity.as_ref().unwrap();
+    let null = null.null.as_ref().unwrap();
+    let wanted = oracle(
+        &python,
+        &["permutation", &losses[0].join(","), &losses[1].join(",")],
+    );
+    // 20,000 permutations each: four standard errors of the difference of two.
+    let p = wanted["p"];
+    let error = 4.0 * (2.0 * p * (1.0 - p) / 20_000.0).sqrt();
+    assert!((null.p - p).abs() < error, "{} is not {p}", null.p);
+    assert!((null.mean - wanted["mean"]).abs() < 0.03 * wanted["mean"]);
+    assert!((null.p95 - wanted["p95"]).abs() < 0.03 * wanted["p95"]);
+}
+
+#[test]
+fn bca_is_scipys_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = options(folder.path());
+    options.bootstrap = Bootstrap::Bca;
+    options.resamples = 20_000;
+    options.groups.clear();
+    let found = evaluate(&options).unwrap();
+    let interval = metric(&found.report, "log_loss").overall.interval.unwrap();
+    assert_eq!(interval.method, IntervalMethod::Bca);
+    // Shares of independent items keep Wilson's.
+    let accuracy = metric(&found.report, "accuracy").overall.interval.unwrap();
+    assert_eq!(accuracy.method, IntervalMethod::Wilson);
+    options.cluster = Some("source".to_owned());
+    options.resamples = 200;
+    let clustered = evaluate(&options).unwrap().report;
+    let method = metric(&clustered, "accuracy").overall.interval.unwrap();
+    assert_eq!(method.method, IntervalMethod::ClusterBca);
+
+    let Some(python) = python() else { return };
+    let losses: Vec<String> = found.items[0].score.iter().map(f64::to_string).collect();
+    let wanted = oracle(&python, &["bca", &losses.join(",")]);
+    let width = wanted["high"] - wanted["low"];
+    for (ours, scipys) in [
+        (interval.low, wanted["low"]),
+        (interval.high, wanted["high"]),
+    ] {
+        assert!(
+            (ours - scipys).abs() < 0.05 * width,
+            "{ours} is not {scipys}"
+        );
+    }
+}
+
+#[test]
+fn groups_within_a_control_are_what_fairlearn_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = options(folder.path());
+    options.controls = vec!["method".to_owned()];
+    options.min_n = 1;
+    let found = evaluate(&options).unwrap();
+    let within = &grouping(&found.report, "accuracy").within;
+    let names: Vec<&str> = within.iter().map(|w| w.level[0].as_str()).collect();
+    assert_eq!(names, ["Deepfakes", "Face2Face"]);
+    let mut values = std::collections::BTreeMap::new();
+    for level in within {
+        let name = &level.level[0];
+        for cell in &level.cells {
+            values.insert(format!("{name}|{}", cell.group[0]), cell.estimate.value);
+        }
+        let found = level.disparity.as_ref().unwrap();
+        assert!(found.null.is_some());
+        for (key, value) in [
+            ("overall", level.overall.value),
+            ("difference", Some(found.difference)),
+            ("ratio", found.ratio),
+            ("difference_to_overall", found.difference_to_overall),
+            ("ratio_to_overall", found.ratio_to_overall),
+        ] {
+            values.insert(format!("{name}#{key}"), value);
+        }
+    }
+    // The page has a table of them, the table of groups a row for each.
+    let page = report::page(&found.report).unwrap();
+    assert!(page.contains("The same groups among samples alike in method"));
+    report::write(&found, folder.path()).unwrap();
+
+    // A fourth column would cross too many.
+    let mut crossed = options.clone();
+    crossed.groups = vec![["country", "source", "label"].map(str::to_owned).to_vec()];
+    let said = evaluate(&crossed).unwrap_err().to_string();
+    assert!(said.contains("country+source+label+method"), "{said}");
+
+    let Some(python) = python() else { return };
+    let (solution, submission) = (options.solution, options.submission);
+    let paths = [solution.to_str().unwrap(), submission.to_str().unwrap()];
+    let wanted = oracle(
+        &python,
+        &["controlled", paths[0], paths[1], "country", "method"],
+    );
+    assert_eq!(wanted.len(), 16);
+    for (key, wanted) in wanted {
+        let found = values[&key].unwrap();
+        assert!(
+            (found - wanted).abs() < 1e-12,
+            "{key}: {found} is not {wanted}"
+        );
+    }
+}
+
+#[test]
+fn weights_make_a_mean_over_groups() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = options(folder.path());
+    let people = write(
+        folder.path(),
+        "people.csv",
+        "country,weight\nZA,3\nIN,5\nKE,2\n",
+    );
+    options.weights = Some(Weights::read(people.as_ref()).unwrap());
+    let found = evaluate(&options).unwrap().report;
+    let grouping = grouping(&found, "accuracy");
+    let value = |name: &str| {
+        let cell = grouping.cells.iter().find(|c| c.group == [name]);
+        cell.unwrap().estimate.value.unwrap()
+    };
+    let mean = grouping.disparity.as_ref().unwrap().weighted_mean.as_ref();
+    let mean = mean.unwrap();
+    let wanted = (3.0 * value("ZA") + 5.0 * value("IN")) / 8.0;
+    assert!((mean.value - wanted).abs() < 1e-15);
+    assert_eq!((mean.groups, mean.share_of_weight), (2, 0.8));
+    assert_eq!(found.settings.weights.as_deref(), Some("people.csv"));
+    let page = report::page(&found).unwrap();
+    assert!(page.contains("if groups counted by people.csv"));
+}

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use fairframe_eval::compare::compare;
 use fairframe_eval::weights::Weights;
 use fairframe_eval::{EvalError, EvalOptions, evaluate, report};
 use fairframe_ingest::place::Gazetteer;
@@ -15,7 +16,8 @@ pub const EXIT_REFUSED: u8 = 3;
 
 /// Scores a submission, overall and for whom.
 ///
-/// Writes report.html, report.json, groups.parquet and item_results.parquet.
+/// Writes report.html, report.json, groups.parquet and item_results.parquet,
+/// and with --against comparison.html and comparison.json.
 /// Exit code 0: scored; 3: refused, the report names every defect.
 #[derive(Debug, clap::Args)]
 pub struct EvalArgs {
@@ -74,6 +76,9 @@ pub struct EvalArgs {
     /// Bank), or a CSV of the columns of a grouping and `weight`
     #[arg(long, value_name = "population|FILE")]
     pub weights: Option<PathBuf>,
+    /// Another submission to hold this one against, item by item
+    #[arg(long, value_name = "FILE")]
+    pub against: Option<PathBuf>,
     /// Folder of the report
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
@@ -154,7 +159,17 @@ impl EvalArgs {
 pub fn run(args: &EvalArgs, out: &mut impl Write) -> Result<ExitCode, EvalError> {
     // A bad path fails before the work.
     report::prepare(&args.out)?;
-    let evaluation = evaluate(&args.options()?)?;
+    let options = args.options()?;
+    let (evaluation, rival) = match &args.against {
+        Some(against) => {
+            let (ours, rival, comparison) = compare(&options, against)?;
+            if let Some(comparison) = comparison {
+                report::write_comparison(&comparison, &args.out)?;
+            }
+            (ours, Some(rival))
+        }
+        None => (evaluate(&options)?, None),
+    };
     report::write(&evaluation, &args.out)?;
     let said = if args.json {
         json(&evaluation.report, out)
@@ -165,7 +180,8 @@ pub fn run(args: &EvalArgs, out: &mut impl Write) -> Result<ExitCode, EvalError>
         path: PathBuf::from("standard output"),
         source,
     })?;
-    Ok(if evaluation.report.refused() {
+    let refused = rival.is_some_and(|rival| rival.report.refused());
+    Ok(if refused || evaluation.report.refused() {
         ExitCode::from(EXIT_REFUSED)
     } else {
         ExitCode::SUCCESS

@@ -3,12 +3,14 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use fairframe_schemas::Digest;
 use fairframe_schemas::report::{Counts, Input, InputRole, Level, REPORT_VERSION, Report};
 use sha2::Digest as _;
 
 use crate::check::{self, Defects};
+use crate::compare::Side;
 use crate::false_discovery;
 use crate::forms;
 use crate::groups::{GroupColumn, MAX_CROSSED};
@@ -73,6 +75,20 @@ pub struct ItemResults {
 
 /// Evaluates one submission against one solution.
 pub fn evaluate(options: &EvalOptions) -> Result<Evaluation, EvalError> {
+    Ok(run(options, None)?.0)
+}
+
+/// Evaluates, and keeps what a comparison needs.
+pub(crate) fn evaluate_keeping(
+    options: &EvalOptions,
+) -> Result<(Evaluation, Vec<Side>), EvalError> {
+    run(options, Some(Mutex::default()))
+}
+
+fn run(
+    options: &EvalOptions,
+    sides: Option<Mutex<Vec<Side>>>,
+) -> Result<(Evaluation, Vec<Side>), EvalError> {
     validate(options)?;
     let (solution, submission) = rayon::join(
         || read(options, InputRole::Solution),
@@ -101,8 +117,11 @@ pub fn evaluate(options: &EvalOptions) -> Result<Evaluation, EvalError> {
         },
         notes: Vec::new(),
         parts,
+        sides,
     };
     let (levels, headline) = forms::judge(&mut run, &solution, &submission)?;
+    let sides = run.sides.take().map(Mutex::into_inner);
+    let sides = sides.map_or_else(Vec::new, |sides| sides.unwrap_or_default());
     let refused = run.defects.any_fatal();
     let mut report = Report {
         report_version: REPORT_VERSION,
@@ -130,7 +149,7 @@ pub fn evaluate(options: &EvalOptions) -> Result<Evaluation, EvalError> {
         }
         false_discovery::judge(&mut report);
     }
-    Ok(Evaluation { report, items })
+    Ok((Evaluation { report, items }, sides))
 }
 
 fn read(options: &EvalOptions, role: InputRole) -> Result<Table, ReadError> {

@@ -53,7 +53,7 @@ impl GroupColumn {
 }
 
 /// The cells of a grouping in the order of their names, `unknown` last.
-fn cells_of(columns: &[&GroupColumn], items: usize) -> Vec<(Vec<String>, Vec<u32>)> {
+pub(crate) fn cells_of(columns: &[&GroupColumn], items: usize) -> Vec<(Vec<String>, Vec<u32>)> {
     let mut by_code: BTreeMap<Vec<u32>, Vec<u32>> = BTreeMap::new();
     let mut code = vec![0; columns.len()];
     for item in 0..items {
@@ -179,7 +179,7 @@ fn judge<F: Form>(
 }
 
 /// Numbers the clusters of a cell's items from 0, in order of appearance.
-fn renumbered(order: &[u32], clusters: &[u32]) -> Vec<u32> {
+pub(crate) fn renumbered(order: &[u32], clusters: &[u32]) -> Vec<u32> {
     let mut known = HashMap::new();
     order
         .iter()

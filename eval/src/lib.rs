@@ -22,6 +22,7 @@ mod bca;
 pub mod intervals;
 
 pub mod baselines;
+pub mod compare;
 pub mod control;
 pub mod disparity;
 pub mod false_discovery;

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
+use std::sync::Mutex;
 
 use fairframe_schemas::Column;
 use fairframe_schemas::report::{
@@ -12,6 +13,7 @@ use fairframe_schemas::report::{
 
 use crate::baselines::beats;
 use crate::check::{self, Checked, Defects, Roles, Usage};
+use crate::compare::Side;
 use crate::control::{JudgedLevel, judge_within};
 use crate::disparity::disparity;
 use crate::evaluate::{EvalError, ItemResults};
@@ -100,6 +102,8 @@ pub(crate) struct Run<'a> {
     pub counts: Counts,
     pub notes: Vec<String>,
     pub parts: Vec<PathBuf>,
+    /// Where the levels are kept for a comparison, if there is to be one.
+    pub sides: Option<Mutex<Vec<Side>>>,
 }
 
 impl Run<'_> {
@@ -321,13 +325,22 @@ impl Run<'_> {
 
     /// Judges everything of one level. `constant` gives the best constant
     /// answer's value per metric over some items.
-    pub(crate) fn judge<F: Form>(
+    pub(crate) fn judge<F: Form + Clone + Send + 'static>(
         &self,
         items: &Items<F>,
         columns: &[GroupColumn],
         clusters: Option<&[u32]>,
         constant: &dyn Fn(&[u32]) -> Vec<Option<f64>>,
     ) -> Vec<MetricReport> {
+        if let Some(mut sides) = self.sides.as_ref().and_then(|sides| sides.lock().ok()) {
+            sides.push(Side {
+                level: items.level,
+                identity: items.identity.clone(),
+                columns: columns.to_vec(),
+                clusters: clusters.map(<[u32]>::to_vec),
+                form: Box::new(items.form.clone()),
+            });
+        }
         let judging = self.judging(items.level, clusters);
         let metrics = items.form.metrics().len();
         let constant = |cell: &[u32]| match self.options.values_only {

@@ -2,6 +2,7 @@
 //! consent, sources, versions, reports. The leaf crate of the workspace.
 
 pub mod column;
+pub mod comparison;
 pub mod consent;
 pub mod id;
 pub mod layout;

@@ -157,6 +157,10 @@ impl Form for Classification {
         None
     }
 
+    fn right(&self, item: u32) -> Option<bool> {
+        Some(self.ranks[item as usize] == 1)
+    }
+
     fn prepare(&self, items: &[u32]) -> Images {
         // Numbered in the order of their codes: sums then run as in the state.
         let truth_of = |item: &u32| self.truth.get(*item as usize);

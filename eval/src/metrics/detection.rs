@@ -369,6 +369,11 @@ impl Form for Detection {
         Some(self.items[item as usize].fake)
     }
 
+    fn right(&self, item: u32) -> Option<bool> {
+        let item = self.items[item as usize];
+        Some((item.score >= self.options.threshold) == item.fake)
+    }
+
     fn prepare(&self, items: &[u32]) -> Scores {
         let mut order = items.to_vec();
         let item = |at: &u32| self.items[*at as usize];

@@ -47,6 +47,12 @@ pub trait Form: Sync {
     /// form has no classes.
     fn positive(&self, item: u32) -> Option<bool>;
 
+    /// Whether an item is answered rightly; None where answers are not
+    /// simply right or wrong.
+    fn right(&self, _item: u32) -> Option<bool> {
+        None
+    }
+
     fn prepare(&self, items: &[u32]) -> Self::Cell;
 
     /// The items of a cell in the order its weights are given.

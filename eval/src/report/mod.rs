@@ -3,6 +3,7 @@
 
 mod brief;
 mod by_group;
+mod comparison;
 mod html;
 mod plot;
 mod tables;
@@ -87,4 +88,5 @@ fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 pub use brief::{Brief, Headline, brief};
+pub use comparison::{comparison_page, write_comparison};
 pub use html::page;

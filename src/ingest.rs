@@ -149,7 +149,13 @@ pub fn declared(path: &Path) -> Result<Declared, Failure> {
     // Made absolute first: a bare `source.toml` has an empty parent.
     let whole = std::path::absolute(path).doing(doing())?;
     let folder = whole.parent().map(Path::to_owned).unwrap_or_default();
-    Ok(Declared { toml, text, folder })
+    let file = path.to_owned();
+    Ok(Declared {
+        toml,
+        text,
+        file,
+        folder,
+    })
 }
 
 /// Runs an ingest with progress on stderr.

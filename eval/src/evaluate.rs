@@ -1,6 +1,5 @@
 //! The whole way of one evaluation.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -166,7 +165,7 @@ fn input(role: InputRole, path: &Path) -> Result<Input, ReadError> {
         path: path.to_owned(),
         source,
     };
-    let mut file = File::open(path).map_err(io_error)?;
+    let mut file = crate::read::open(path)?;
     let mut hasher = sha2::Sha256::new();
     let mut buffer = vec![0; 1 << 18];
     let mut bytes = 0;

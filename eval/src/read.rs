@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use fairframe_schemas::report::DefectKind;
@@ -43,6 +44,8 @@ impl Default for Limits {
 pub enum ReadError {
     #[error("`{path}` cannot be read: {source}")]
     Io { path: PathBuf, source: io::Error },
+    #[error("`{path}` is {what}, not a regular file; save what it gives to a file, and name that")]
+    Irregular { path: PathBuf, what: &'static str },
     #[error("`{path}` holds more than {limit} {what}; split it or hand in less")]
     TooLarge {
         path: PathBuf,
@@ -179,6 +182,28 @@ pub enum JsonPart {
     Targets,
 }
 
+/// Opens a regular file. Whatever else has a name (a pipe, say) may be waited
+/// for without end, and each file is read more than once.
+pub(crate) fn open(path: &Path) -> Result<File, ReadError> {
+    let io_error = |source| ReadError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let kind = std::fs::metadata(path).map_err(io_error)?.file_type();
+    if kind.is_file() {
+        return File::open(path).map_err(io_error);
+    }
+    Err(ReadError::Irregular {
+        path: path.to_owned(),
+        what: match () {
+            () if kind.is_dir() => "a folder",
+            () if kind.is_fifo() => "a pipe",
+            () if kind.is_socket() => "a socket",
+            () => "a device",
+        },
+    })
+}
+
 /// Reads a whole file. `is_header` says whether a first CSV row names columns.
 pub fn read_table(
     path: &Path,
@@ -190,10 +215,7 @@ pub fn read_table(
         path: path.to_owned(),
         source,
     };
-    let file = File::open(path).map_err(io_error)?;
-    if file.metadata().map_err(io_error)?.is_dir() {
-        return Err(io_error(io::Error::other("it is a folder, not a file")));
-    }
+    let file = open(path)?;
     let (start, file) = peek(file).map_err(io_error)?;
     if start.starts_with(b"PAR1") {
         drop(file);

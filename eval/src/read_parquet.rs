@@ -1,6 +1,5 @@
 //! Parquet to tables, column by column.
 
-use std::fs::File;
 use std::path::Path;
 
 use arrow_array::cast::AsArray;
@@ -60,10 +59,7 @@ pub(crate) fn for_each_batch(
         limit,
         what,
     };
-    let file = File::open(path).map_err(|source| ReadError::Io {
-        path: path.to_owned(),
-        source,
-    })?;
+    let file = crate::read::open(path)?;
     // The decoder is told lengths by the file; should a lie make it panic,
     // that is a defect of the file and not the end of the run.
     let guarded = std::panic::AssertUnwindSafe(|| -> Result<(), ReadError> {

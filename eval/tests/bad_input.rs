@@ -248,3 +248,38 @@ fn what_cannot_be_asked_is_said_with_what_can() {
     let error = evaluate(&case.options).unwrap_err().to_string();
     assert!(error.contains("`absent.csv`"), "{error}");
 }
+
+#[test]
+fn what_is_no_regular_file_is_refused_and_not_waited_for() {
+    let mut case = Case::new(TaskForm::Detection, DETECTION, "filename,label\na,0.5\n");
+    let pipe = case.folder.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let socket = case.folder.path().join("socket");
+    let _listening = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let right = case.options.clone();
+    for (path, what) in [
+        (pipe.clone(), "is a pipe"),
+        (socket, "is a socket"),
+        ("/dev/zero".into(), "is a device"),
+        (case.folder.path().to_owned(), "is a folder"),
+    ] {
+        for solution in [true, false] {
+            case.options = right.clone();
+            match solution {
+                true => case.options.solution = path.clone(),
+                false => case.options.submission = path.clone(),
+            }
+            let error = evaluate(&case.options).unwrap_err().to_string();
+            assert!(error.contains(what) && error.contains("save"), "{error}");
+        }
+    }
+    // A part of a manifest too.
+    case.options = right;
+    let manifest = case.folder.path().join("manifest");
+    std::fs::create_dir(&manifest).unwrap();
+    std::fs::rename(&pipe, manifest.join("part-00000.parquet")).unwrap();
+    case.options.manifest = Some(manifest);
+    let error = evaluate(&case.options).unwrap_err().to_string();
+    assert!(error.contains("is a pipe"), "{error}");
+}

@@ -85,11 +85,11 @@ fn main() -> Result<(), Box<dyn Error>> {
                 let fetched = fetcher
                     .fetch(id, &media, &Expected::default())
                     .await
-                    .map_err(|e| e.message)?;
+                    .map_err(|e| e.to_string())?;
                 let thumbnail = layout.thumbnail(&fetched.sha256);
                 let path = fetcher.store().path(&fetched.sha256);
                 let described = describer.describe(&path, Some(&thumbnail)).await;
-                described.map_err(|e| e.message)
+                described.map_err(|e| e.to_string())
             })
             .buffer_unordered(at_once * 4)
             .try_fold(0u64, |count, _| async move { Ok(count + 1) })

@@ -36,7 +36,6 @@ pub fn assemble(entry: Entry, rules: &Rules<'_>) -> Sample {
         match record.outcome {
             FetchOutcome::Stored {
                 sha256,
-                sha1,
                 bytes,
                 opt_out,
                 ..
@@ -44,7 +43,6 @@ pub fn assemble(entry: Entry, rules: &Rules<'_>) -> Sample {
                 sample.media_sha256 = Some(sha256);
                 sample.bytes = i64::try_from(bytes).ok();
                 sample.retrieved_at = Some(record.at);
-                sample.upstream_sha1.get_or_insert(sha1);
                 note_opt_outs(&mut sample, opt_out);
                 match entry.facts {
                     Some(FactsRecord::Facts(facts)) => describe(&mut sample, *facts, rules),

@@ -1,7 +1,7 @@
 //! From where the bytes are to the store, checked on the way.
 //!
-//! Whatever goes wrong is a [`FetchFailure`] with a reason code for the
-//! sample's row; nothing here stops a run. Long transfers go on where they
+//! What goes wrong with a sample is a [`FetchFailure`] with a reason code for its
+//! row. Only a store that takes no bytes ends a run. Long transfers go on where they
 //! stopped, within a run and after a crash; see [`transfer`].
 
 mod partial;
@@ -9,18 +9,22 @@ mod partial;
 mod tests;
 mod transfer;
 
-use std::io::{self, Read};
+use std::{
+    io::{self, Read},
+    path::PathBuf,
+};
 
 use fairframe_schemas::{Digest, Reason, SampleId, source::FetchLimits};
 use url::Url;
 
 use crate::{
-    archive,
+    archive::{self, ArchiveError},
+    disk::DiskError,
     http::{Http, HttpConfig, HttpError},
     opt_out::OptOuts,
     source::{Expected, MediaRef},
     ssrf::shown,
-    store::{Store, Written},
+    store::{Digests, Store, Written},
 };
 use transfer::Transfer;
 
@@ -28,8 +32,6 @@ use transfer::Transfer;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fetched {
     pub sha256: Digest,
-    /// Lower-case hex, as Wikimedia gives it.
-    pub sha1: String,
     pub bytes: u64,
     /// The type the server stated, lower case and without parameters.
     pub content_type: Option<String>,
@@ -56,19 +58,28 @@ impl FetchFailure {
             opt_out: Vec::new(),
         }
     }
-
-    /// The store could not take the bytes.
-    fn store(error: &io::Error) -> Self {
-        Self::new(
-            Reason::StoreFailed,
-            format!("the bytes could not be stored: {error}"),
-        )
-    }
 }
 
 impl From<HttpError> for FetchFailure {
     fn from(error: HttpError) -> Self {
         Self::new(error.reason(), error.to_string())
+    }
+}
+
+/// Why a fetch ended: the sample's affair, or our own.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    #[error(transparent)]
+    Sample(#[from] FetchFailure),
+    /// The store does not take the bytes, or gives them back.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+}
+
+impl FetchError {
+    fn store(store: &Store, error: io::Error) -> Self {
+        let path: PathBuf = store.root();
+        Self::Disk(DiskError { path, error })
     }
 }
 
@@ -124,12 +135,12 @@ impl Fetcher {
         sample_id: SampleId,
         media: &MediaRef,
         expected: &Expected,
-    ) -> Result<Fetched, FetchFailure> {
+    ) -> Result<Fetched, FetchError> {
         match media {
-            MediaRef::None => Err(FetchFailure::new(
-                Reason::FileMissing,
-                "the record has no media",
-            )),
+            MediaRef::None => {
+                let message = "the record has no media";
+                Err(FetchFailure::new(Reason::FileMissing, message).into())
+            }
             MediaRef::Url(text) => {
                 let url = Url::parse(text).map_err(|e| {
                     let text = shown(text);
@@ -160,7 +171,6 @@ impl Fetcher {
                 })??;
                 Ok(Fetched {
                     sha256: written.sha256,
-                    sha1: written.sha1,
                     bytes: written.bytes,
                     content_type: None,
                     opt_out: Vec::new(),
@@ -185,26 +195,29 @@ fn copy(
     media: &MediaRef,
     expected: &Expected,
     max_bytes: u64,
-) -> Result<Written, FetchFailure> {
+) -> Result<Written, FetchError> {
+    let inner = archive::open_media(media).map_err(|error| match error {
+        ArchiveError::Spool { path, error } => DiskError { path, error }.into(),
+        error => FetchError::from(FetchFailure::new(error.reason(), error.to_string())),
+    })?;
     let mut reader = Marked {
-        inner: archive::open_media(media)
-            .map_err(|e| FetchFailure::new(e.reason(), e.to_string()))?,
+        inner,
         failed: false,
     };
-    match store.copy_from(&mut reader, max_bytes) {
+    match store.copy_from(&mut reader, max_bytes, digests(expected)) {
         Ok(Some(writer)) => {
             check(&writer.written(), expected, &name_of(media))?;
-            writer.commit().map_err(|e| FetchFailure::store(&e))
+            writer.commit().map_err(|e| FetchError::store(store, e))
         }
-        Ok(None) => Err(FetchFailure::new(
-            Reason::FetchTooLarge,
-            format!("`{}` is larger than {max_bytes} bytes", name_of(media)),
-        )),
-        Err(e) if reader.failed => Err(FetchFailure::new(
-            Reason::FetchTruncated,
-            format!("`{}` cannot be read to its end: {e}", name_of(media)),
-        )),
-        Err(e) => Err(FetchFailure::store(&e)),
+        Ok(None) => {
+            let message = format!("`{}` is larger than {max_bytes} bytes", name_of(media));
+            Err(FetchFailure::new(Reason::FetchTooLarge, message).into())
+        }
+        Err(e) if reader.failed => {
+            let message = format!("`{}` cannot be read to its end: {e}", name_of(media));
+            Err(FetchFailure::new(Reason::FetchTruncated, message).into())
+        }
+        Err(e) => Err(FetchError::store(store, e)),
     }
 }
 
@@ -222,6 +235,14 @@ impl<R: Read> Read for Marked<R> {
     }
 }
 
+/// A sha1 costs as much as the sha256: it is computed where one is stated.
+fn digests(expected: &Expected) -> Digests {
+    match expected.sha1 {
+        Some(_) => Digests::Sha256AndSha1,
+        None => Digests::Sha256,
+    }
+}
+
 /// Compares what came with what the source announced. The digests come first:
 /// they say more than a length.
 fn check(written: &Written, expected: &Expected, name: &str) -> Result<(), FetchFailure> {
@@ -236,10 +257,10 @@ fn check(written: &Written, expected: &Expected, name: &str) -> Result<(), Fetch
     {
         return mismatch("sha256", stated, &written.sha256);
     }
-    if let Some(stated) = &expected.sha1
-        && !stated.eq_ignore_ascii_case(&written.sha1)
+    if let (Some(stated), Some(found)) = (&expected.sha1, &written.sha1)
+        && !stated.eq_ignore_ascii_case(found)
     {
-        return mismatch("sha1", &shown(stated), &written.sha1);
+        return mismatch("sha1", &shown(stated), found);
     }
     match expected.bytes {
         Some(stated) if stated != written.bytes => Err(FetchFailure::new(

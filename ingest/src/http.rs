@@ -7,6 +7,7 @@
 //! - **manners**: at most `per_host` requests to one host at a time (a request
 //!   lasts until its body is read or dropped), evenly spaced by
 //!   `per_host_rate`; `Retry-After` holds back *all* requests to that host;
+//!   clients may share this, and the strictest then counts ([`pace`]);
 //! - **limits**: a stall between two chunks, a whole time per attempt, the size
 //!   of a JSON answer after decompression, the number of redirects;
 //! - **retries**: 429, 5xx (but 501 and 505) and failed connections, with
@@ -15,29 +16,34 @@
 //!
 //! Proxies from the environment are not used: they would resolve names for us.
 
+mod pace;
+mod response;
+
 use std::{
-    collections::HashMap,
     error::Error,
-    io::Write,
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use fairframe_schemas::{Reason, source::FetchLimits};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use reqwest::{
-    Client, StatusCode,
+    Client,
     header::{self, HeaderMap, HeaderValue},
 };
 use sha2::{Digest as _, Sha256};
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::OwnedSemaphorePermit,
     time::{Instant, sleep, sleep_until, timeout_at},
 };
 use url::Url;
+
+use pace::HostPace;
+pub use pace::Paces;
+pub use response::Response;
+use response::read_json;
 
 use crate::ssrf::{
     AddressRules, FilteredDns, Lookup, Reach, Refused, SystemLookup, refused_in, shown,
@@ -49,14 +55,8 @@ pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(120);
 /// Longest backoff between two attempts.
 pub const MAX_BACKOFF: Duration = Duration::from_secs(30);
 
-/// Hosts whose pace is remembered at a time.
-const MAX_HOSTS: usize = 4096;
-
 /// How much of a wrong answer is quoted, in characters.
 const FIRST_WORDS: usize = 120;
-
-/// How much of a wrong answer is read to quote it, in bytes.
-const ERROR_BODY: u64 = 8 << 10;
 
 /// How to talk to servers.
 #[derive(Debug, Clone)]
@@ -197,43 +197,23 @@ struct Inner {
     public: Client,
     /// Absent where the source declares no private hosts.
     private: Option<Client>,
-    hosts: Mutex<HashMap<String, Arc<HostPace>>>,
+    paces: Paces,
     backoff: Duration,
-}
-
-/// The pace of one host.
-struct HostPace {
-    slots: Arc<Semaphore>,
-    /// Earliest time of the next request.
-    next: Mutex<Instant>,
-}
-
-impl HostPace {
-    /// Takes the place at `now` and moves the next one by the rate, or says when to ask again.
-    fn claim(&self, now: Instant, rate: f64) -> Result<(), Instant> {
-        let mut next = lock(&self.next);
-        if *next > now {
-            return Err(*next);
-        }
-        if rate > 0.0 {
-            // Spaced from the last place and not from now: a late waker does
-            // not slow the pace. Idle time is not saved up.
-            let step = Duration::from_secs_f64((1.0 / rate).min(1e6));
-            let from = if now - *next < step { *next } else { now };
-            *next = from + step;
-        }
-        Ok(())
-    }
-
-    fn hold(&self, now: Instant, wait: Duration) {
-        let mut next = lock(&self.next);
-        *next = (now + wait.min(MAX_RETRY_AFTER)).max(*next);
-    }
 }
 
 impl Http {
     pub fn new(config: HttpConfig) -> Result<Self, HttpError> {
-        Self::build(config, Arc::new(SystemLookup), Duration::from_millis(500))
+        Self::in_step(config, &Paces::default())
+    }
+
+    /// As [`Http::new`], taking turns at each host with all clients of these paces.
+    pub fn in_step(config: HttpConfig, paces: &Paces) -> Result<Self, HttpError> {
+        Self::assemble(
+            config,
+            Arc::new(SystemLookup),
+            Duration::from_millis(500),
+            paces.clone(),
+        )
     }
 
     /// As [`Http::new`], with other names and a shorter first backoff: for tests.
@@ -242,6 +222,15 @@ impl Http {
         config: HttpConfig,
         lookup: Arc<dyn Lookup>,
         backoff: Duration,
+    ) -> Result<Self, HttpError> {
+        Self::assemble(config, lookup, backoff, Paces::default())
+    }
+
+    fn assemble(
+        config: HttpConfig,
+        lookup: Arc<dyn Lookup>,
+        backoff: Duration,
+        paces: Paces,
     ) -> Result<Self, HttpError> {
         let rules = AddressRules::new(&config.allow_private)?;
         let agent = HeaderValue::from_str(&config.user_agent).map_err(|_| {
@@ -275,7 +264,7 @@ impl Http {
                 rules,
                 public,
                 private,
-                hosts: Mutex::default(),
+                paces,
                 backoff,
             }),
         })
@@ -396,13 +385,7 @@ impl Http {
                 problem: "no answer in time".to_owned(),
             })?
             .map_err(|e| network(url, &e))?;
-        Ok(Response {
-            url: url.clone(),
-            inner: answer,
-            deadline,
-            stall,
-            _permit: permit,
-        })
+        Ok(Response::new(url.clone(), answer, deadline, stall, permit))
     }
 
     /// Waits for a free connection and for the pace of the URL's host.
@@ -415,28 +398,18 @@ impl Http {
             .await
             .expect("the semaphore is never closed");
         // A `Retry-After` may arrive while we wait, so ask again afterwards.
-        while let Err(slot) = pace.claim(Instant::now(), self.inner.config.per_host_rate) {
+        while let Err(slot) = pace.claim(Instant::now()) {
             sleep_until(slot).await;
         }
         permit
     }
 
     fn pace(&self, url: &Url) -> Arc<HostPace> {
+        let config = &self.inner.config;
         let host = url.host_str().unwrap_or_default();
-        let mut hosts = lock(&self.inner.hosts);
-        if let Some(pace) = hosts.get(host) {
-            return pace.clone();
-        }
-        if hosts.len() >= MAX_HOSTS {
-            let now = Instant::now();
-            hosts.retain(|_, pace| Arc::strong_count(pace) > 1 || *lock(&pace.next) > now);
-        }
-        let pace = Arc::new(HostPace {
-            slots: Arc::new(Semaphore::new(self.inner.config.per_host.max(1) as usize)),
-            next: Mutex::new(Instant::now()),
-        });
-        hosts.insert(host.to_owned(), pace.clone());
-        pace
+        self.inner
+            .paces
+            .of(host, config.per_host, config.per_host_rate)
     }
 
     /// Lets nobody ask this URL's host for a while.
@@ -459,11 +432,6 @@ impl Http {
         let mut random = ChaCha8Rng::from_seed(hash.finalize().into());
         full.mul_f64(0.5 + 0.5 * random.random::<f64>())
     }
-}
-
-/// A panic elsewhere does not make a pace wrong.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|e| e.into_inner())
 }
 
 /// The way from a URL to where its redirects end.
@@ -516,215 +484,6 @@ impl Redirects {
             });
         }
         Ok(None)
-    }
-}
-
-/// An answer whose body has not been read. Holds its place in the host's queue.
-pub struct Response {
-    url: Url,
-    inner: reqwest::Response,
-    deadline: Instant,
-    stall: Duration,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Response {
-    pub fn status(&self) -> StatusCode {
-        self.inner.status()
-    }
-
-    pub fn headers(&self) -> &HeaderMap {
-        self.inner.headers()
-    }
-
-    /// Where the redirects ended.
-    pub fn url(&self) -> &Url {
-        &self.url
-    }
-
-    /// What `Content-Length` says of the body as sent.
-    pub fn content_length(&self) -> Option<u64> {
-        self.inner.content_length()
-    }
-
-    /// The next bytes as they came; `None` at the end. A body that ends before
-    /// its `Content-Length` is a network error.
-    pub async fn chunk(&mut self) -> Result<Option<Bytes>, HttpError> {
-        let now = Instant::now();
-        let until = self.deadline.min(now + self.stall);
-        match timeout_at(until, self.inner.chunk()).await {
-            Ok(Ok(chunk)) => Ok(chunk),
-            Ok(Err(e)) => Err(network(&self.url, &e)),
-            Err(_) => Err(HttpError::Timeout {
-                url: shown(self.url.as_str()),
-                problem: if self.deadline <= Instant::now() {
-                    "the whole transfer took too long".to_owned()
-                } else {
-                    format!("no byte came for {} s", self.stall.as_secs_f64())
-                },
-            }),
-        }
-    }
-
-    /// The body, which may be `limit` bytes long.
-    pub async fn bytes(mut self, limit: u64) -> Result<Vec<u8>, HttpError> {
-        let too_large = |url: &Url| HttpError::TooLarge {
-            url: shown(url.as_str()),
-            limit,
-        };
-        if self.content_length().is_some_and(|n| n > limit) {
-            return Err(too_large(&self.url));
-        }
-        let mut body = Vec::new();
-        while let Some(chunk) = self.chunk().await? {
-            if body.len() as u64 + chunk.len() as u64 > limit {
-                return Err(too_large(&self.url));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body)
-    }
-
-    /// The body, or its first `limit` bytes.
-    pub async fn start(mut self, limit: u64) -> Result<Vec<u8>, HttpError> {
-        let mut body = Vec::new();
-        while let Some(chunk) = self.chunk().await? {
-            let room = limit.saturating_sub(body.len() as u64);
-            let take = usize::try_from(room).map_or(chunk.len(), |room| chunk.len().min(room));
-            body.extend_from_slice(&chunk[..take]);
-            if take < chunk.len() {
-                break;
-            }
-        }
-        Ok(body)
-    }
-
-    /// The body unpacked as `Content-Encoding` says (`gzip` or none).
-    pub async fn unpacked(mut self, limit: u64) -> Result<Vec<u8>, HttpError> {
-        let encoding = self.headers().get(header::CONTENT_ENCODING).map(|v| {
-            String::from_utf8_lossy(v.as_bytes())
-                .trim()
-                .to_ascii_lowercase()
-        });
-        match encoding.as_deref() {
-            None | Some("" | "identity") => return self.bytes(limit).await,
-            Some("gzip" | "x-gzip") => {}
-            Some(other) => {
-                return Err(HttpError::Encoding {
-                    url: shown(self.url.as_str()),
-                    problem: format!(
-                        "the content encoding `{}` is not one we asked for",
-                        first_words(other.as_bytes())
-                    ),
-                });
-            }
-        }
-        let url = shown(self.url.as_str());
-        let mut unpack = flate2::write::MultiGzDecoder::new(Capped {
-            body: Vec::new(),
-            limit,
-        });
-        let failed = |unpack: &flate2::write::MultiGzDecoder<Capped>, e: std::io::Error| {
-            if unpack.get_ref().is_full() {
-                HttpError::TooLarge {
-                    url: url.clone(),
-                    limit,
-                }
-            } else {
-                HttpError::Encoding {
-                    url: url.clone(),
-                    problem: format!("the gzip content is broken: {e}"),
-                }
-            }
-        };
-        while let Some(chunk) = self.chunk().await? {
-            if let Err(e) = unpack.write_all(&chunk) {
-                return Err(failed(&unpack, e));
-            }
-        }
-        if let Err(e) = unpack.try_finish() {
-            return Err(failed(&unpack, e));
-        }
-        match unpack.finish() {
-            Ok(capped) => Ok(capped.body),
-            Err(e) => Err(HttpError::Encoding {
-                url,
-                problem: format!("the gzip content is broken: {e}"),
-            }),
-        }
-    }
-
-    /// This answer as an error, with the first words of its body.
-    pub async fn into_error(self) -> HttpError {
-        let url = shown(self.url.as_str());
-        let status = self.status().as_u16();
-        let words = match self.unpacked(ERROR_BODY).await {
-            Ok(body) => first_words(&body),
-            Err(_) => String::new(),
-        };
-        HttpError::Status { url, status, words }
-    }
-}
-
-/// A buffer that refuses to grow over its limit.
-struct Capped {
-    body: Vec<u8>,
-    limit: u64,
-}
-
-impl Capped {
-    fn is_full(&self) -> bool {
-        self.body.len() as u64 >= self.limit
-    }
-}
-
-impl Write for Capped {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let room = self.limit.saturating_sub(self.body.len() as u64);
-        let take = bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX));
-        if take == 0 && !bytes.is_empty() {
-            return Err(std::io::Error::other("over the limit"));
-        }
-        self.body.extend_from_slice(&bytes[..take]);
-        Ok(take)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-async fn read_json(
-    response: Response,
-    max_bytes: u64,
-) -> Result<(serde_json::Value, HeaderMap), HttpError> {
-    if !response.status().is_success() {
-        return Err(response.into_error().await);
-    }
-    let url = shown(response.url().as_str());
-    let headers = response.headers().clone();
-    let body = response.unpacked(max_bytes).await?;
-    match serde_json::from_slice(&body) {
-        Ok(value) => Ok((value, headers)),
-        Err(e) => {
-            let start = body.trim_ascii_start();
-            let kind = if start.first() == Some(&b'<') {
-                "HTML".to_owned()
-            } else if matches!(start.first(), Some(b'{' | b'[')) {
-                format!("broken JSON ({e})")
-            } else {
-                headers
-                    .get(header::CONTENT_TYPE)
-                    .map(|v| first_words(v.as_bytes()))
-                    .filter(|t| !t.contains("json"))
-                    .unwrap_or_else(|| "text".to_owned())
-            };
-            Err(HttpError::NotJson {
-                url,
-                kind,
-                words: first_words(&body),
-            })
-        }
     }
 }
 

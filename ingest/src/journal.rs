@@ -19,6 +19,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    disk,
     media::Facts,
     source::{Batch, Listed},
 };
@@ -46,12 +47,12 @@ const TABLES: &str = "
 /// What can go wrong with a journal.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
-    #[error("{}: {error}", path.display())]
+    #[error("{}: {error}{}", path.display(), disk::database_remedy(error))]
     Sqlite {
         path: PathBuf,
         error: rusqlite::Error,
     },
-    #[error("{}: {error}", path.display())]
+    #[error("{}: {error}{}", path.display(), disk::remedy(error))]
     Io {
         path: PathBuf,
         error: std::io::Error,
@@ -83,7 +84,6 @@ pub struct FetchRecord {
 pub enum FetchOutcome {
     Stored {
         sha256: Digest,
-        sha1: String,
         bytes: u64,
         content_type: Option<String>,
         opt_out: Vec<String>,
@@ -205,15 +205,19 @@ impl Journal {
             .map_err(|e| self.wrap(e))?;
         if let Some((as_of, settings, prior)) = open.filter(|_| !start.restart) {
             let as_of: Timestamp = self.parse(&as_of)?;
-            if settings != start.settings || start.asked.is_some_and(|a| a != as_of) {
+            let same = settings == start.settings && start.asked.is_none_or(|a| a == as_of);
+            if same {
+                let prior = prior.and_then(|v| v.parse().ok());
+                return Ok(Run {
+                    as_of,
+                    prior,
+                    continued: true,
+                });
+            }
+            // One that listed nothing (a category misspelt, say) is no loss.
+            if self.has_listed()? {
                 return Err(JournalError::OtherRun(self.path.clone()));
             }
-            let prior = prior.and_then(|v| v.parse().ok());
-            return Ok(Run {
-                as_of,
-                prior,
-                continued: true,
-            });
         }
         let as_of = start.asked.unwrap_or(start.now);
         let prior = start.prior.map(|v| v.to_string());
@@ -245,6 +249,13 @@ impl Journal {
             prior: start.prior,
             continued: false,
         })
+    }
+
+    fn has_listed(&self) -> Result<bool> {
+        let found = self
+            .db
+            .query_row("SELECT EXISTS (SELECT 1 FROM source)", [], |r| r.get(0));
+        found.map_err(|e| self.wrap(e))
     }
 
     pub fn finish(&mut self) -> Result<()> {

@@ -42,6 +42,7 @@ pub mod recall;
 pub mod release;
 pub mod summary;
 pub mod sums;
+pub mod versions;
 
 // The way from end to end, and what is done with a release.
 pub mod diff;
@@ -53,6 +54,7 @@ pub mod verify;
 
 mod atomic;
 mod digest;
+pub mod disk;
 
 #[cfg(test)]
 mod test_server;

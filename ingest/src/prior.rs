@@ -38,18 +38,6 @@ pub struct Prior {
     pub recall: Option<RecallList>,
 }
 
-/// Versions of a dataset, oldest first.
-pub fn versions(layout: &Layout, dataset: &Name) -> Vec<DatasetVersion> {
-    let entries = std::fs::read_dir(layout.dataset(dataset))
-        .into_iter()
-        .flatten();
-    let mut found: Vec<DatasetVersion> = entries
-        .filter_map(|e| e.ok()?.file_name().to_str()?.parse().ok())
-        .collect();
-    found.sort();
-    found
-}
-
 fn short(bytes: &[u8]) -> u64 {
     let digest = Sha256::digest(bytes);
     let mut eight = [0u8; 8];

@@ -12,7 +12,7 @@ use fairframe_schemas::{
     release::Summary,
 };
 
-use crate::{atomic, digest};
+use crate::{atomic, digest, disk};
 
 /// Collects what a release withdraws, on top of the list before it.
 pub struct Withdrawals {
@@ -83,7 +83,7 @@ pub struct Recalled {
 /// What can go wrong with a recall.
 #[derive(Debug, thiserror::Error)]
 pub enum RecallError {
-    #[error("{}: {error}", path.display())]
+    #[error("{}: {error}{}", path.display(), disk::remedy(error))]
     Io { path: PathBuf, error: io::Error },
     #[error("{}: not a recall list ({error}); name the `recall.json` of a release", path.display())]
     List {

@@ -18,7 +18,7 @@ use crate::{
     attribution::{AttributionCsv, AttributionHtml},
     card::card,
     croissant::croissant,
-    digest,
+    digest, disk,
     manifest::{ManifestWriter, Stamp},
     summary::SummaryBuilder,
 };
@@ -26,11 +26,11 @@ use crate::{
 /// What can go wrong while a release is written.
 #[derive(Debug, thiserror::Error)]
 pub enum ReleaseError {
-    #[error("{}: {error}", path.display())]
+    #[error("{}: {error}{}", path.display(), disk::remedy(error))]
     Io { path: PathBuf, error: io::Error },
-    #[error("{}: {error}", path.display())]
+    #[error("{}: {error}{}", path.display(), disk::remedy(error))]
     Parquet { path: PathBuf, error: ParquetError },
-    #[error("{}: {error}", path.display())]
+    #[error("{}: {error}{}", path.display(), disk::remedy(error))]
     Csv { path: PathBuf, error: csv::Error },
     #[error("the card cannot be drawn: {0}")]
     Card(#[from] crate::card::CardError),

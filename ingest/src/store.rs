@@ -51,12 +51,19 @@ struct Inner {
     serial: AtomicU64,
 }
 
+/// What is computed of the bytes as they are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Digests {
+    Sha256,
+    Sha256AndSha1,
+}
+
 /// What was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written {
     pub sha256: Digest,
-    /// Lower-case hex, as Wikimedia gives it.
-    pub sha1: String,
+    /// Lower-case hex, as Wikimedia gives it; none where it was not asked for.
+    pub sha1: Option<String>,
     pub bytes: u64,
 }
 
@@ -151,7 +158,7 @@ impl Store {
     }
 
     /// Begins a new file.
-    pub fn writer(&self) -> io::Result<Writer> {
+    pub fn writer(&self, digests: Digests) -> io::Result<Writer> {
         let serial = self.inner.serial.fetch_add(1, Ordering::Relaxed);
         let path = self
             .inner
@@ -163,13 +170,18 @@ impl Store {
             .create(true)
             .truncate(true)
             .open(&path)?;
-        Ok(Writer::new(self.clone(), file, path))
+        Ok(Writer::new(self.clone(), file, path, digests))
     }
 
     /// Copies a stream of at most `max_bytes` into a new file with one read,
     /// which the caller judges and commits; `None` if there is more.
-    pub fn copy_from(&self, from: &mut impl Read, max_bytes: u64) -> io::Result<Option<Writer>> {
-        let mut writer = self.writer()?;
+    pub fn copy_from(
+        &self,
+        from: &mut impl Read,
+        max_bytes: u64,
+        digests: Digests,
+    ) -> io::Result<Option<Writer>> {
+        let mut writer = self.writer(digests)?;
         let mut buffer = vec![0; COPY_BUFFER];
         loop {
             match from.read(&mut buffer) {
@@ -189,7 +201,11 @@ impl Store {
 
     /// Opens the part left by an earlier transfer and reads it (for the
     /// digests); `None` if there is none, or another process is at it.
-    pub(crate) fn resume(&self, sample_id: SampleId) -> io::Result<Option<Writer>> {
+    pub(crate) fn resume(
+        &self,
+        sample_id: SampleId,
+        digests: Digests,
+    ) -> io::Result<Option<Writer>> {
         let path = self.partial(sample_id);
         let file = match OpenOptions::new().read(true).write(true).open(&path) {
             Ok(file) => file,
@@ -199,7 +215,7 @@ impl Store {
         if !claim(&file, &path)? {
             return Ok(None);
         }
-        let mut writer = Writer::new(self.clone(), file, path);
+        let mut writer = Writer::new(self.clone(), file, path, digests);
         writer.kept = true;
         let mut buffer = vec![0; COPY_BUFFER];
         loop {
@@ -234,20 +250,20 @@ pub struct Writer {
     file: File,
     path: PathBuf,
     sha256: Sha256,
-    sha1: Sha1,
+    sha1: Option<Sha1>,
     bytes: u64,
     kept: bool,
     done: bool,
 }
 
 impl Writer {
-    fn new(store: Store, file: File, path: PathBuf) -> Self {
+    fn new(store: Store, file: File, path: PathBuf, digests: Digests) -> Self {
         Self {
             store,
             file,
             path,
             sha256: Sha256::new(),
-            sha1: Sha1::new(),
+            sha1: (digests == Digests::Sha256AndSha1).then(Sha1::new),
             bytes: 0,
             kept: false,
             done: false,
@@ -260,7 +276,9 @@ impl Writer {
 
     fn count(&mut self, bytes: &[u8]) {
         self.sha256.update(bytes);
-        self.sha1.update(bytes);
+        if let Some(sha1) = &mut self.sha1 {
+            sha1.update(bytes);
+        }
         self.bytes += bytes.len() as u64;
     }
 
@@ -269,7 +287,9 @@ impl Writer {
         self.file.set_len(0)?;
         self.file.rewind()?;
         self.sha256 = Sha256::new();
-        self.sha1 = Sha1::new();
+        if let Some(sha1) = &mut self.sha1 {
+            sha1.reset();
+        }
         self.bytes = 0;
         Ok(())
     }
@@ -310,7 +330,7 @@ impl Writer {
     pub fn written(&self) -> Written {
         Written {
             sha256: Digest::from_bytes(self.sha256.clone().finalize().into()),
-            sha1: hex::encode(self.sha1.clone().finalize()),
+            sha1: self.sha1.clone().map(|s| hex::encode(s.finalize())),
             bytes: self.bytes,
         }
     }
@@ -371,7 +391,7 @@ mod tests {
     #[test]
     fn bytes_stand_under_their_digest() {
         let (_folder, store) = store();
-        let mut writer = store.writer().unwrap();
+        let mut writer = store.writer(Digests::Sha256AndSha1).unwrap();
         writer.write_all(b"a").unwrap();
         writer.write_all(b"bc").unwrap();
         assert_eq!(temporary(&store), 1);
@@ -381,7 +401,8 @@ mod tests {
             written.sha256.to_string(),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
         );
-        assert_eq!(written.sha1, "a9993e364706816aba3e25717850c26c9cd0d89d");
+        let sha1 = "a9993e364706816aba3e25717850c26c9cd0d89d".to_owned();
+        assert_eq!(written.sha1, Some(sha1));
         assert_eq!(written.bytes, 3);
         assert_eq!(fs::read(store.path(&written.sha256)).unwrap(), b"abc");
         assert!(store.contains(&written.sha256) && store.is_sound(&written.sha256).unwrap());
@@ -395,7 +416,7 @@ mod tests {
     #[test]
     fn a_dropped_writer_leaves_nothing() {
         let (_folder, store) = store();
-        let mut writer = store.writer().unwrap();
+        let mut writer = store.writer(Digests::Sha256).unwrap();
         writer.write_all(b"abc").unwrap();
         drop(writer);
         assert_eq!(temporary(&store), 0);
@@ -405,7 +426,7 @@ mod tests {
     fn a_file_broken_by_a_power_cut_is_healed_by_writing_it_again() {
         let (_folder, store) = store();
         let digest = store
-            .copy_from(&mut &b"abc"[..], 3)
+            .copy_from(&mut &b"abc"[..], 3, Digests::Sha256)
             .unwrap()
             .unwrap()
             .commit()
@@ -413,7 +434,10 @@ mod tests {
             .sha256;
         fs::write(store.path(&digest), b"").unwrap();
         assert!(!store.is_sound(&digest).unwrap());
-        let again = store.copy_from(&mut &b"abc"[..], 3).unwrap().unwrap();
+        let again = store
+            .copy_from(&mut &b"abc"[..], 3, Digests::Sha256)
+            .unwrap()
+            .unwrap();
         again.commit().unwrap();
         assert!(store.is_sound(&digest).unwrap());
     }
@@ -421,10 +445,17 @@ mod tests {
     #[test]
     fn copying_stops_at_the_limit() {
         let (_folder, store) = store();
-        let endless = store.copy_from(&mut io::repeat(1), 1 << 20).unwrap();
+        let endless = store
+            .copy_from(&mut io::repeat(1), 1 << 20, Digests::Sha256)
+            .unwrap();
         assert!(endless.is_none());
         assert_eq!(temporary(&store), 0);
-        assert!(store.copy_from(&mut &b""[..], 0).unwrap().is_some());
+        assert!(
+            store
+                .copy_from(&mut &b""[..], 0, Digests::Sha256)
+                .unwrap()
+                .is_some()
+        );
     }
 
     #[test]
@@ -448,7 +479,9 @@ mod tests {
             for _ in 0..8 {
                 scope.spawn(|| {
                     for _ in 0..20 {
-                        let writer = store.copy_from(&mut &body[..], 1 << 20).unwrap();
+                        let writer = store
+                            .copy_from(&mut &body[..], 1 << 20, Digests::Sha256)
+                            .unwrap();
                         let written = writer.unwrap().commit().unwrap();
                         assert!(store.is_sound(&written.sha256).unwrap());
                     }
@@ -462,15 +495,18 @@ mod tests {
     fn a_kept_part_is_found_again_by_one_at_a_time() {
         let (_folder, store) = store();
         let id = SampleId::new("s", "k");
-        assert!(store.resume(id).unwrap().is_none());
-        let mut writer = store.writer().unwrap();
+        assert!(store.resume(id, Digests::Sha256).unwrap().is_none());
+        let mut writer = store.writer(Digests::Sha256).unwrap();
         writer.write_all(b"ab").unwrap();
         assert!(writer.keep(id).unwrap());
-        assert!(store.resume(id).unwrap().is_none(), "the first is at it");
-        let mut other = store.writer().unwrap();
+        assert!(
+            store.resume(id, Digests::Sha256).unwrap().is_none(),
+            "the first is at it"
+        );
+        let mut other = store.writer(Digests::Sha256).unwrap();
         assert!(!other.keep(id).unwrap(), "the first is at it");
         drop((writer, other));
-        let mut again = store.resume(id).unwrap().unwrap();
+        let mut again = store.resume(id, Digests::Sha256).unwrap().unwrap();
         assert_eq!(again.bytes(), 2);
         again.write_all(b"c").unwrap();
         let written = again.commit().unwrap();

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use fairframe_ingest::media::{Describer, Facts, MediaFailure, WorkerCommand};
+use fairframe_ingest::media::{DescribeError, Describer, Facts, MediaFailure, WorkerCommand};
 use fairframe_schemas::{MediaType, Reason, source::MediaLimits};
 
 fn worker() -> WorkerCommand {
@@ -36,7 +36,15 @@ fn describe_within(path: &Path, limits: &MediaLimits) -> Result<Facts, MediaFail
         Describer::new(limits, worker(), 1)
             .describe(path, None)
             .await
+            .map_err(of_file)
     })
+}
+
+fn of_file(error: DescribeError) -> MediaFailure {
+    match error {
+        DescribeError::File(failure) => failure,
+        DescribeError::Machine { .. } => panic!("{error}"),
+    }
 }
 
 fn reason(path: &Path) -> Reason {
@@ -283,10 +291,6 @@ fn bytes_that_are_no_media() {
         path
     };
     assert_eq!(reason(&file("empty.jpg", b"")), Reason::MediaEmpty);
-    assert_eq!(
-        reason(&folder.path().join("absent.jpg")),
-        Reason::FileMissing
-    );
     let html = b"<!DOCTYPE html><title>404</title>".repeat(100);
     assert_eq!(reason(&file("page.jpg", &html)), Reason::MediaTypeUnknown);
     assert_eq!(
@@ -550,13 +554,13 @@ fn dead_hung_and_babbling_workers_cost_one_sample() {
                 .unwrap_err()
         })
     };
+    let crashed = |program, arguments: &[&str]| of_file(with(program, arguments));
     for (program, arguments) in [
         ("/bin/false", &[][..]),
         ("/bin/sleep", &["60"]),
         ("/bin/echo", &["nonsense"]),
-        ("/no/such/program", &[]),
     ] {
-        let failure = with(program, arguments);
+        let failure = crashed(program, arguments);
         assert_eq!(
             failure.reason,
             Reason::WorkerCrashed,
@@ -564,8 +568,44 @@ fn dead_hung_and_babbling_workers_cost_one_sample() {
         );
     }
     // Longer than any line may be, and without an end.
-    let failure = with("/bin/sh", &["-c", "yes | tr -d '\\n'"]);
+    let failure = crashed("/bin/sh", &["-c", "yes | tr -d '\\n'"]);
     assert_eq!(failure.reason, Reason::WorkerCrashed);
+}
+
+#[test]
+fn what_this_machine_cannot_do_is_no_samples_fault() {
+    let machine = |command: WorkerCommand, file: &Path, thumbnail: Option<&Path>| {
+        let error = run(async {
+            Describer::new(&MediaLimits::default(), command, 1)
+                .describe(file, thumbnail)
+                .await
+                .unwrap_err()
+        });
+        assert!(matches!(error, DescribeError::Machine { .. }), "{error}");
+        error.to_string()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let photo = photo("DSCN0010.jpg");
+    let absent = WorkerCommand {
+        program: "/no/such/program".into(),
+        arguments: Vec::new(),
+    };
+    let said = machine(absent, &photo, None);
+    assert!(
+        said.starts_with("/no/such/program: the decoder cannot be started"),
+        "{said}"
+    );
+    let limitless = WorkerCommand {
+        program: "/bin/sh".into(),
+        arguments: vec!["-c".to_owned(), "exit 3".to_owned()],
+    };
+    assert!(machine(limitless, &photo, None).contains("cannot limit itself"));
+    let lost = folder.path().join("absent.jpg");
+    assert!(machine(worker(), &lost, None).contains("absent.jpg: No such file"));
+    // The folder of the thumbnail is a file.
+    std::fs::write(folder.path().join("a"), "").unwrap();
+    let nowhere = folder.path().join("a/thumbnail.jpg");
+    assert!(machine(worker(), &photo, Some(&nowhere)).contains("a/thumbnail.jpg: "));
 }
 
 #[test]
@@ -589,6 +629,42 @@ fn a_killed_worker_is_replaced() {
         assert!(status.success());
         // It died idle: the next file is tried again in a fresh worker.
         describer.describe(&photo, None).await.unwrap();
+    });
+}
+
+#[test]
+fn sources_of_a_run_share_the_workers() {
+    run(async {
+        let mark = "shared-by-sources";
+        let command = WorkerCommand {
+            arguments: vec![mark.to_owned()],
+            ..worker()
+        };
+        let first = Describer::new(&MediaLimits::default(), command, 2);
+        let tight = MediaLimits {
+            memory_mb: 300,
+            ..MediaLimits::default()
+        };
+        let second = first.within(&tight);
+        let photo = photo("DSCN0010.jpg");
+        // Many at once by both: never more workers than may work at a time.
+        for _ in 0..3 {
+            let all = (0..8).map(|i| {
+                let describer = if i % 2 == 0 { &first } else { &second };
+                describer.describe(&photo, None)
+            });
+            for facts in futures_util::future::join_all(all).await {
+                facts.unwrap();
+            }
+            // One that is being replaced may not be reaped yet.
+            let most = (0..100).map(|_| {
+                std::thread::sleep(Duration::from_millis(20));
+                children(mark).len()
+            });
+            assert!(most.into_iter().any(|n| n <= 2));
+        }
+        second.finish().await;
+        assert_eq!(children(mark).len(), 0, "one pool");
     });
 }
 
@@ -634,7 +710,7 @@ fn memory_and_time_limits_end_the_worker_only() {
     };
     run(async {
         let describer = Describer::new(&hasty, worker(), 1);
-        let failure = describer.describe(&large, None).await.unwrap_err();
+        let failure = of_file(describer.describe(&large, None).await.unwrap_err());
         assert_eq!(failure.reason, Reason::WorkerCrashed, "{failure}");
         describer
             .describe(&photo("DSCN0010.jpg"), None)

@@ -29,7 +29,7 @@ use std::{
 
 use fairframe_schemas::Reason;
 
-use crate::source::MediaRef;
+use crate::{disk, source::MediaRef};
 use path::NameProblem;
 use section::{Exactly, Section};
 
@@ -99,6 +99,9 @@ pub enum ArchiveError {
         value: u64,
         limit: u64,
     },
+    /// The temporary file of a compressed tar cannot be written.
+    #[error("{}: {error}{}; `TMPDIR` names another folder", path.display(), disk::remedy(error))]
+    Spool { path: PathBuf, error: io::Error },
     #[error("{} has no file `{name}`", path.display())]
     Missing { path: PathBuf, name: String },
     #[error("{}: `{name}` is refused: {problem}", path.display())]
@@ -195,6 +198,8 @@ enum Content {
     Folder,
     Members {
         file: Arc<File>,
+        /// Of the archive when it was opened, see [`state`].
+        state: String,
         members: BTreeMap<String, Member>,
     },
 }
@@ -305,6 +310,28 @@ impl Archive {
         }
     }
 
+    /// Size of a file, and what tells its present state from an earlier one, so
+    /// that a file changed in place is noticed. Of a folder's file that is size,
+    /// inode and the times of the last changes; of a zip's, checksum and place;
+    /// of a tar's, which has no checksums, the state of the archive and the place.
+    pub fn state(&self, name: &str) -> Result<(u64, String), ArchiveError> {
+        let Content::Members { state: whole, .. } = &self.content else {
+            let file = self.file(name)?;
+            let metadata = file.metadata().map_err(|error| ArchiveError::Io {
+                path: self.path.join(name),
+                error,
+            })?;
+            return Ok((metadata.len(), state(&metadata)));
+        };
+        let member = self.member(name)?;
+        let Located { at, stored, .. } = member.located;
+        let state = match member.located.crc {
+            Some(crc) => format!("{stored}@{at}#{crc:08x}"),
+            None => format!("{stored}@{at} of {whole}"),
+        };
+        Ok((member.bytes, state))
+    }
+
     /// Opens one file for reading, decompressed and checked against its declared size and checksum.
     pub fn open_member(&self, name: &str) -> Result<Box<dyn Read + Send>, ArchiveError> {
         let Content::Members { file, .. } = &self.content else {
@@ -408,6 +435,7 @@ fn open_file(path: &Path, limits: &ArchiveLimits) -> Result<Content, ArchiveErro
         error,
     };
     let file = File::open(path).map_err(io_error)?;
+    let state = state(&file.metadata().map_err(io_error)?);
     let mut first = Vec::new();
     (&file)
         .take(512)
@@ -453,6 +481,7 @@ fn open_file(path: &Path, limits: &ArchiveLimits) -> Result<Content, ArchiveErro
     }
     Ok(Content::Members {
         file,
+        state,
         members: settle(members),
     })
 }
@@ -479,7 +508,7 @@ fn spool(
     let limit = limits
         .spool_bytes
         .min(length.saturating_mul(limits.ratio).max(limits.ratio_from));
-    let mut spool = tempfile::tempfile().map_err(|error| ArchiveError::Io {
+    let mut spool = tempfile::tempfile().map_err(|error| ArchiveError::Spool {
         path: std::env::temp_dir(),
         error,
     })?;
@@ -501,7 +530,7 @@ fn spool(
         }
         spool
             .write_all(&buffer[..got])
-            .map_err(|error| ArchiveError::Io {
+            .map_err(|error| ArchiveError::Spool {
                 path: std::env::temp_dir(),
                 error,
             })?;
@@ -529,8 +558,23 @@ fn settle(members: Vec<Member>) -> BTreeMap<String, Member> {
     by_name
 }
 
-/// What tells one state of an archive file from another.
-type Stamp = (PathBuf, u64, u64, u64, i64, i64);
+/// What tells one state of a file from another. A change of content moves the
+/// time of change (`ctime`), which no program can set, even where size and
+/// `mtime` are put back.
+fn state(metadata: &std::fs::Metadata) -> String {
+    format!(
+        "{} bytes, inode {}, {}.{:09} {}.{:09}",
+        metadata.len(),
+        metadata.ino(),
+        metadata.mtime(),
+        metadata.mtime_nsec(),
+        metadata.ctime(),
+        metadata.ctime_nsec(),
+    )
+}
+
+/// Which archive in which state.
+type Stamp = (PathBuf, u64, String);
 
 /// Archives opened last, so that a member costs no new listing. A changed file is listed anew.
 static OPENED: LazyLock<Mutex<Vec<(Stamp, Arc<Archive>)>>> = LazyLock::new(Mutex::default);
@@ -542,14 +586,7 @@ pub fn open_shared(path: &Path) -> Result<Arc<Archive>, ArchiveError> {
         path: path.to_owned(),
         error,
     })?;
-    let stamp = (
-        path.to_owned(),
-        metadata.dev(),
-        metadata.ino(),
-        metadata.len(),
-        metadata.mtime(),
-        metadata.mtime_nsec(),
-    );
+    let stamp = (path.to_owned(), metadata.dev(), state(&metadata));
     // Held while opening: several callers of one archive wait for one listing.
     let mut opened = OPENED.lock().unwrap_or_else(|e| e.into_inner());
     if let Some(at) = opened.iter().position(|(s, _)| *s == stamp) {

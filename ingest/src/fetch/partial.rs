@@ -20,7 +20,7 @@ use fairframe_schemas::SampleId;
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use serde::{Deserialize, Serialize};
 
-use crate::store::{Store, Writer};
+use crate::store::{Digests, Store, Writer};
 
 /// Transfers become resumable by a later run once this many bytes came; for
 /// less, starting again is cheaper than keeping books.
@@ -116,8 +116,9 @@ pub(super) fn take_up(
     store: &Store,
     sample_id: SampleId,
     url: &str,
+    digests: Digests,
 ) -> io::Result<Option<(Writer, Note)>> {
-    let Some(writer) = store.resume(sample_id)? else {
+    let Some(writer) = store.resume(sample_id, digests)? else {
         return Ok(None);
     };
     match read(store, sample_id) {

@@ -15,7 +15,7 @@ use tokio::time::sleep;
 use url::Url;
 
 use super::{
-    FetchFailure, Fetched, check,
+    FetchError, FetchFailure, Fetched, check, digests,
     partial::{self, KEEP_FROM, Note},
 };
 use crate::{
@@ -56,18 +56,18 @@ impl State {
     fn restart(&mut self, transfer: &Transfer) -> Result<(), Stop> {
         // First the note: bytes without one are never gone on with.
         if self.kept {
-            partial::forget(transfer.store, transfer.sample_id).map_err(Stop::store)?;
+            partial::forget(transfer.store, transfer.sample_id).map_err(|e| transfer.disk(e))?;
             self.kept = false;
         }
         self.note = None;
         self.joined = false;
-        self.writer.restart().map_err(Stop::store)
+        self.writer.restart().map_err(|e| transfer.disk(e))
     }
 }
 
 /// Why an attempt ended.
 struct Stop {
-    failure: FetchFailure,
+    error: FetchError,
     /// Whether another attempt may end better.
     again: bool,
 }
@@ -75,22 +75,15 @@ struct Stop {
 impl Stop {
     fn last(reason: Reason, message: impl Into<String>) -> Self {
         Self {
-            failure: FetchFailure::new(reason, message),
+            error: FetchFailure::new(reason, message).into(),
             again: false,
         }
     }
 
     fn again(reason: Reason, message: impl Into<String>) -> Self {
         Self {
-            failure: FetchFailure::new(reason, message),
+            error: FetchFailure::new(reason, message).into(),
             again: true,
-        }
-    }
-
-    fn store(error: io::Error) -> Self {
-        Self {
-            failure: FetchFailure::store(&error),
-            again: false,
         }
     }
 }
@@ -99,14 +92,14 @@ impl From<HttpError> for Stop {
     fn from(error: HttpError) -> Self {
         Self {
             again: error.is_transient(),
-            failure: error.into(),
+            error: FetchFailure::from(error).into(),
         }
     }
 }
 
 impl Transfer<'_> {
-    pub async fn run(&self) -> Result<Fetched, FetchFailure> {
-        let mut state = self.begin().map_err(|e| FetchFailure::store(&e))?;
+    pub async fn run(&self) -> Result<Fetched, FetchError> {
+        let mut state = self.begin().map_err(|e| self.disk(e).error)?;
         let retries = self.http.config().retries;
         let mut attempt = 0;
         let mut rechecked = false;
@@ -117,14 +110,14 @@ impl Transfer<'_> {
                     // A server may have told the same validator for other bytes.
                     Err(failure) if state.joined && !rechecked => {
                         rechecked = true;
-                        state.restart(self).map_err(|stop| stop.failure)?;
+                        state.restart(self).map_err(|stop| stop.error)?;
                         Stop {
-                            failure,
+                            error: failure.into(),
                             again: true,
                         }
                     }
                     Err(failure) => Stop {
-                        failure,
+                        error: failure.into(),
                         again: false,
                     },
                 },
@@ -142,12 +135,25 @@ impl Transfer<'_> {
         shown(self.url.as_str())
     }
 
+    /// The store does not take the bytes: no fault of the sample.
+    fn disk(&self, error: io::Error) -> Stop {
+        Stop {
+            error: FetchError::store(self.store, error),
+            again: false,
+        }
+    }
+
     fn begin(&self) -> io::Result<State> {
-        let taken = partial::take_up(self.store, self.sample_id, self.url.as_str())?;
+        let taken = partial::take_up(
+            self.store,
+            self.sample_id,
+            self.url.as_str(),
+            digests(self.expected),
+        )?;
         let kept = taken.is_some();
         let (writer, note) = match taken {
             Some((writer, note)) => (writer, Some(note)),
-            None => (self.store.writer()?, None),
+            None => (self.store.writer(digests(self.expected))?, None),
         };
         Ok(State {
             writer,
@@ -159,8 +165,8 @@ impl Transfer<'_> {
         })
     }
 
-    fn finish(&self, state: State) -> Result<Fetched, FetchFailure> {
-        let written = state.writer.commit().map_err(|e| FetchFailure::store(&e))?;
+    fn finish(&self, state: State) -> Result<Fetched, FetchError> {
+        let written = state.writer.commit().map_err(|e| self.disk(e).error)?;
         if state.kept {
             // A note without bytes does no harm.
             let _ = partial::forget(self.store, self.sample_id);
@@ -170,24 +176,28 @@ impl Transfer<'_> {
         opt_out.dedup();
         Ok(Fetched {
             sha256: written.sha256,
-            sha1: written.sha1,
             bytes: written.bytes,
             content_type: state.note.and_then(|n| n.content_type),
             opt_out,
         })
     }
 
-    fn give_up(&self, state: State, stop: Stop) -> FetchFailure {
+    fn give_up(&self, state: State, stop: Stop) -> FetchError {
         // What may end better another day is kept, if it is kept.
-        if !(stop.again && state.kept) {
+        let later = stop.again || matches!(stop.error, FetchError::Disk(_));
+        if !(later && state.kept) {
             let _ = partial::forget(self.store, self.sample_id);
             state.writer.discard();
         }
-        let mut failure = stop.failure;
-        failure.opt_out.extend(state.opt_out);
-        failure.opt_out.sort_unstable();
-        failure.opt_out.dedup();
-        failure
+        match stop.error {
+            FetchError::Sample(mut failure) => {
+                failure.opt_out.extend(state.opt_out);
+                failure.opt_out.sort_unstable();
+                failure.opt_out.dedup();
+                failure.into()
+            }
+            disk => disk,
+        }
     }
 
     /// One answer, read into `state` to its end.
@@ -206,7 +216,7 @@ impl Transfer<'_> {
                     return Ok(());
                 }
                 let range = HeaderValue::from_str(&format!("bytes={have}-"))
-                    .map_err(|e| Stop::store(io::Error::other(e)))?;
+                    .map_err(|e| self.disk(io::Error::other(e)))?;
                 headers.insert(header::RANGE, range);
                 headers.insert(header::IF_RANGE, validator);
                 true
@@ -391,11 +401,11 @@ impl Transfer<'_> {
                     format!("`{}` sends more bytes than it announces", self.name()),
                 ));
             }
-            state.writer.write_all(&chunk).map_err(Stop::store)?;
+            state.writer.write_all(&chunk).map_err(|e| self.disk(e))?;
             if may_keep && after >= KEEP_FROM {
                 may_keep = false;
-                state.kept =
-                    partial::keep(&mut state.writer, self.sample_id, &note).map_err(Stop::store)?;
+                state.kept = partial::keep(&mut state.writer, self.sample_id, &note)
+                    .map_err(|e| self.disk(e))?;
             }
         }
         if note.length.is_some_and(|n| n != state.writer.bytes()) {
@@ -439,7 +449,7 @@ impl Transfer<'_> {
                 Err(e) => {
                     return Err(match unpack.get_mut().problem.take() {
                         Some(Problem::Limit) => self.too_large("it unpacks to more"),
-                        Some(Problem::Store(e)) => Stop::store(e),
+                        Some(Problem::Store(e)) => self.disk(e),
                         None => Stop::again(
                             Reason::FetchTruncated,
                             format!("`{}`: the gzip content is broken: {e}", self.name()),

@@ -186,12 +186,12 @@ fn retry_after_holds_the_whole_host_back() {
     pace.hold(start, Duration::from_secs(7));
     pace.hold(start, Duration::from_secs(3));
     let until = start + Duration::from_secs(7);
-    assert_eq!(http.pace(&url).claim(start, 0.0), Err(until));
-    assert_eq!(pace.claim(until, 0.0), Ok(()));
+    assert_eq!(http.pace(&url).claim(start), Err(until));
+    assert_eq!(pace.claim(until), Ok(()));
     let other = http.pace(&Url::parse("http://b.example/").unwrap());
-    assert_eq!(other.claim(Instant::now(), 0.0), Ok(()));
+    assert_eq!(other.claim(Instant::now()), Ok(()));
     other.hold(start, Duration::from_secs(1 << 40));
-    assert_eq!(other.claim(start, 0.0), Err(start + MAX_RETRY_AFTER));
+    assert_eq!(other.claim(start), Err(start + MAX_RETRY_AFTER));
 }
 
 #[test]
@@ -210,20 +210,57 @@ fn retry_after_is_read_in_both_forms() {
 
 #[test]
 fn requests_are_spaced_by_the_rate() {
-    let http = http(config());
+    let http = http(HttpConfig {
+        per_host_rate: 2.0,
+        ..config()
+    });
     let pace = http.pace(&Url::parse("http://a.example/").unwrap());
     let start = Instant::now();
     let at = |ms| start + Duration::from_millis(ms);
-    assert_eq!(pace.claim(at(0), 2.0), Ok(()));
-    let second = pace.claim(at(10), 2.0).unwrap_err();
+    assert_eq!(pace.claim(at(0)), Ok(()));
+    let second = pace.claim(at(10)).unwrap_err();
     assert!(second > at(480) && second <= at(500));
     // A late waker takes its place and does not shift the next one.
-    assert_eq!(pace.claim(second + Duration::from_millis(100), 2.0), Ok(()));
-    let third = pace.claim(at(700), 2.0).unwrap_err();
+    assert_eq!(pace.claim(second + Duration::from_millis(100)), Ok(()));
+    let third = pace.claim(at(700)).unwrap_err();
     assert_eq!(third, second + Duration::from_millis(500));
     // Idle time is not saved up.
-    assert_eq!(pace.claim(at(10_000), 2.0), Ok(()));
-    assert_eq!(pace.claim(at(10_001), 2.0), Err(at(10_500)));
+    assert_eq!(pace.claim(at(10_000)), Ok(()));
+    assert_eq!(pace.claim(at(10_001)), Err(at(10_500)));
+}
+
+#[test]
+fn clients_of_one_run_take_turns_and_the_stricter_limit_counts() {
+    let paces = Paces::default();
+    let client = |per_host, per_host_rate| {
+        let config = HttpConfig {
+            per_host,
+            per_host_rate,
+            ..config()
+        };
+        Http::in_step(config, &paces).unwrap()
+    };
+    let url = Url::parse("http://a.example/").unwrap();
+    let loose = client(8, 0.0);
+    let pace = loose.pace(&url);
+    let held: Vec<_> = (0..7)
+        .map(|_| pace.slots.clone().try_acquire_owned().unwrap())
+        .collect();
+    let strict = client(2, 2.0);
+    // Seven are on their way: the eighth place is taken back, the others as they come free.
+    strict.pace(&url);
+    assert_eq!(pace.slots.available_permits(), 0);
+    drop(held);
+    strict.pace(&url);
+    assert_eq!(loose.pace(&url).slots.available_permits(), 2);
+    let start = Instant::now() + Duration::from_secs(1);
+    assert_eq!(loose.pace(&url).claim(start), Ok(()));
+    let second = start + Duration::from_millis(500);
+    assert_eq!(strict.pace(&url).claim(start), Err(second));
+    assert_eq!(loose.pace(&url).claim(start), Err(second));
+    // Other hosts are not concerned.
+    let other = loose.pace(&Url::parse("http://b.example/").unwrap());
+    assert_eq!(other.slots.available_permits(), 8);
 }
 
 #[tokio::test]
@@ -403,15 +440,6 @@ fn backoff_grows_to_its_cap_and_repeats() {
     }
     let other = Url::parse("http://a.example/2").unwrap();
     assert_ne!(http.backoff(&url, 0), http.backoff(&other, 0));
-}
-
-#[test]
-fn many_hosts_do_not_grow_the_table_for_ever() {
-    let http = Http::new(config()).unwrap();
-    for i in 0..MAX_HOSTS * 2 {
-        http.pace(&Url::parse(&format!("http://h{i}.example/")).unwrap());
-    }
-    assert!(lock(&http.inner.hosts).len() <= MAX_HOSTS);
 }
 
 #[test]

@@ -10,13 +10,14 @@ use fairframe_schemas::{Column, Sample, SchemaVersion, column::release_schema};
 use parquet::arrow::{ProjectionMask, arrow_reader::ParquetRecordBatchReaderBuilder};
 
 use super::{EXCLUDED, rows};
+use crate::disk;
 
 /// What can be wrong with a manifest.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
     #[error("`{}` holds no `part-*.parquet`; name the folder of a release", .0.display())]
     NoParts(PathBuf),
-    #[error("{}: {error}", path.display())]
+    #[error("{}: {error}{}", path.display(), disk::remedy(error))]
     Io {
         path: PathBuf,
         error: std::io::Error,

@@ -16,6 +16,7 @@ use fairframe_schemas::{
 use parquet::{errors::ParquetError, file::metadata::KeyValue};
 
 use super::{ColumnKind, ParallelWriter, rows};
+use crate::disk::DiskError;
 
 /// The file with the rows that were not accepted.
 pub const EXCLUDED: &str = "excluded.parquet";
@@ -179,14 +180,12 @@ fn open(path: &Path, schema: SchemaRef, stamp: &Stamp) -> Result<Sink, ParquetEr
 }
 
 fn close(writer: Sink) -> Result<(), ParquetError> {
-    let file = writer
-        .finish()?
-        .into_inner()
-        .map_err(|e| io::Error::other(e.to_string()))?;
+    let file = writer.finish()?.into_inner().map_err(|e| e.into_error())?;
     file.sync_all()?;
     Ok(())
 }
 
 fn at(path: &Path, error: io::Error) -> ParquetError {
-    ParquetError::General(format!("{}: {error}", path.display()))
+    let path = path.to_owned();
+    ParquetError::External(Box::new(DiskError { path, error }))
 }

@@ -9,7 +9,7 @@ use image::{
 };
 
 use super::{
-    Facts, MediaFailure, c2pa, check_size, exif, jpeg,
+    DescribeError, Facts, MediaFailure, c2pa, check_size, exif, jpeg,
     picture::{self, Picture},
     sniff::Kind,
 };
@@ -20,7 +20,7 @@ pub fn describe(
     kind: Kind,
     thumbnail: Option<&Path>,
     limits: &MediaLimits,
-) -> Result<Facts, MediaFailure> {
+) -> Result<Facts, DescribeError> {
     let (mut facts, decoded, jumbf) = if kind == Kind::Jpeg {
         let markers = jpeg::markers(bytes);
         let (facts, decoded) = jpeg::decode(bytes, limits, &markers)?;

@@ -18,8 +18,12 @@ mod sniff;
 mod video;
 mod worker;
 
+use std::path::{Path, PathBuf};
+
 use fairframe_schemas::{CapturedPrecision, MediaType, Reason, Timestamp, source::MediaLimits};
 use serde::{Deserialize, Serialize};
+
+use crate::disk;
 
 pub use hash::perceptual_hash;
 pub use pool::{Describer, WorkerCommand};
@@ -119,6 +123,27 @@ impl MediaFailure {
         MediaFailure {
             reason,
             message: message.into(),
+        }
+    }
+}
+
+/// Why there are no facts: the file's affair, or this machine's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
+pub enum DescribeError {
+    #[error(transparent)]
+    File(#[from] MediaFailure),
+    /// The store cannot be read, the thumbnail not written, the decoder not
+    /// started: whatever file came would have met it, so it ends the run.
+    #[error("{}: {problem}", path.display())]
+    Machine { path: PathBuf, problem: String },
+}
+
+impl DescribeError {
+    fn machine(path: &Path, error: &std::io::Error) -> DescribeError {
+        DescribeError::Machine {
+            path: path.to_owned(),
+            problem: format!("{error}{}", disk::remedy(error)),
         }
     }
 }

@@ -13,7 +13,7 @@ use fast_image_resize::{
 };
 use turbojpeg::{Compressor, PixelFormat, Subsamp};
 
-use super::{Facts, MediaFailure, THUMBNAIL_QUALITY, perceptual_hash};
+use super::{DescribeError, Facts, MediaFailure, THUMBNAIL_QUALITY, perceptual_hash};
 
 /// RGB, 8 bits a channel, rows without padding.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,7 +104,7 @@ pub fn finish(
     decoded: Picture,
     thumbnail: Option<&Path>,
     side: u32,
-) -> Result<(), MediaFailure> {
+) -> Result<(), DescribeError> {
     let (w, h) = fit(decoded.width, decoded.height, HASH_SIDE);
     let hashed = decoded.resized(w, h)?.upright(facts.orientation);
     facts.perceptual_hash = perceptual_hash(&hashed.rgb, hashed.width, hashed.height);
@@ -121,7 +121,7 @@ pub fn finish(
 /// Writes to a temporary name beside `path`, then renames. Not flushed to the
 /// disk: a thumbnail is made again from the media at any time, and flushing
 /// one by one would cost more than decoding.
-fn write_thumbnail(path: &Path, picture: &Picture) -> Result<(), MediaFailure> {
+fn write_thumbnail(path: &Path, picture: &Picture) -> Result<(), DescribeError> {
     let jpeg = encode(picture).map_err(|e| {
         MediaFailure::new(
             Reason::MediaCorrupt,
@@ -140,9 +140,7 @@ fn write_thumbnail(path: &Path, picture: &Picture) -> Result<(), MediaFailure> {
     })();
     written.map_err(|e| {
         let _ = std::fs::remove_file(&temporary);
-        // Not the file's fault: the caller sees a failed sample that a later run can repeat.
-        let message = format!("thumbnail `{}` cannot be written: {e}", path.display());
-        MediaFailure::new(Reason::WorkerCrashed, message)
+        DescribeError::machine(path, &e)
     })
 }
 

@@ -3,7 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     process::Stdio,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -16,8 +16,8 @@ use tokio::{
 };
 
 use super::{
-    Facts, MediaFailure,
-    worker::{Answer, Job, MAX_LINE},
+    DescribeError, Facts, MediaFailure,
+    worker::{Answer, Job, MAX_LINE, NO_LIMITS},
 };
 
 /// How a worker is started.
@@ -45,15 +45,30 @@ const JOBS_A_WORKER: u32 = 2_000;
 /// A worker that dies, answers nonsense or runs over its limits is killed and
 /// replaced. A crash of a worker that had served before is tried again in a
 /// fresh one, so that what a file leads to does not depend on the files before it.
+/// Sources of one run have limits of their own and share the pool ([`Describer::within`]).
 #[derive(Debug)]
 pub struct Describer {
     limits: MediaLimits,
-    command: WorkerCommand,
     /// Longest wait for one answer: four times the CPU time allowed, and 10 s,
     /// as other work may hold the processors.
     wall_clock: Duration,
+    pool: Arc<Pool>,
+}
+
+#[derive(Debug)]
+struct Pool {
+    command: WorkerCommand,
+    parallel: usize,
     permits: Semaphore,
-    idle: Mutex<Vec<Worker>>,
+    /// Each with the limits it has worked within: one that was let use more
+    /// memory may hold on to it, and would fail within less.
+    idle: Mutex<Vec<(MediaLimits, Worker)>>,
+}
+
+impl Pool {
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<(MediaLimits, Worker)>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[derive(Debug)]
@@ -68,18 +83,33 @@ struct Worker {
 /// What went wrong with a worker, rather than with a file.
 enum Lost {
     Start(std::io::Error),
+    NoLimits,
     Died,
     Hung,
 }
 
 impl Describer {
     pub fn new(limits: &MediaLimits, worker: WorkerCommand, parallel: usize) -> Describer {
+        let parallel = parallel.max(1);
+        let pool = Pool {
+            command: worker,
+            parallel,
+            permits: Semaphore::new(parallel),
+            idle: Mutex::default(),
+        };
+        Describer::over(limits, Arc::new(pool))
+    }
+
+    /// Other limits, by the workers of the same pool.
+    pub fn within(&self, limits: &MediaLimits) -> Describer {
+        Describer::over(limits, self.pool.clone())
+    }
+
+    fn over(limits: &MediaLimits, pool: Arc<Pool>) -> Describer {
         Describer {
             limits: limits.clone(),
-            command: worker,
             wall_clock: Duration::from_secs(limits.cpu_s * 4 + 10),
-            permits: Semaphore::new(parallel.max(1)),
-            idle: Mutex::default(),
+            pool,
         }
     }
 
@@ -95,7 +125,7 @@ impl Describer {
         &self,
         path: &Path,
         thumbnail: Option<&Path>,
-    ) -> Result<Facts, MediaFailure> {
+    ) -> Result<Facts, DescribeError> {
         let absolute = |path: &Path| {
             let path = std::path::absolute(path).ok()?;
             path.to_str().is_some().then_some(path)
@@ -104,51 +134,58 @@ impl Describer {
             absolute(path),
             thumbnail.map_or(Some(None), |t| absolute(t).map(Some)),
         ) else {
-            let message = format!("path `{}` is not valid Unicode", path.display());
-            return Err(MediaFailure::new(Reason::FileRefused, message));
+            return Err(DescribeError::Machine {
+                path: path.to_owned(),
+                problem: "the path is not valid Unicode; choose another data folder".to_owned(),
+            });
         };
         let job = Job {
             path: file,
             thumbnail,
             limits: self.limits.clone(),
         };
-        let mut line = serde_json::to_vec(&job).map_err(|e| {
-            MediaFailure::new(Reason::FileRefused, format!("`{}`: {e}", path.display()))
-        })?;
+        let mut line =
+            serde_json::to_vec(&job).map_err(|e| DescribeError::machine(path, &e.into()))?;
         line.push(b'\n');
 
         // Never closed, so it always gives a permit.
-        let _permit = self.permits.acquire().await.ok();
-        let idle = self
-            .idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop();
+        let _permit = self.pool.permits.acquire().await.ok();
+        let idle = {
+            let mut idle = self.pool.idle();
+            let alike = idle.iter().rposition(|(limits, _)| *limits == self.limits);
+            alike.map(|at| idle.remove(at).1)
+        };
         let reused = idle.is_some();
         let mut result = self.serve(idle, &line).await;
         if reused && matches!(result, Err(Lost::Died)) {
             result = self.serve(None, &line).await;
         }
-        let crashed = |message: String| MediaFailure::new(Reason::WorkerCrashed, message);
-        result.unwrap_or_else(|lost| {
-            Err(crashed(match lost {
-                Lost::Start(e) => format!(
-                    "the decoder `{}` cannot be started: {e}",
-                    self.command.program.display()
-                ),
-                Lost::Died => "the decoder died or ran over its limits".to_owned(),
-                Lost::Hung => format!("the decoder gave no answer in {:?}", self.wall_clock),
-            }))
+        let ours = |problem: String| {
+            Err(DescribeError::Machine {
+                path: self.pool.command.program.clone(),
+                problem,
+            })
+        };
+        let crashed =
+            |message: String| Err(MediaFailure::new(Reason::WorkerCrashed, message).into());
+        result.unwrap_or_else(|lost| match lost {
+            Lost::Start(e) => ours(format!("the decoder cannot be started: {e}")),
+            Lost::NoLimits => ours(
+                "the decoder cannot limit itself; see that `/proc` is mounted and `ulimit` allows it"
+                    .to_owned(),
+            ),
+            Lost::Died => crashed("the decoder died or ran over its limits".to_owned()),
+            Lost::Hung => crashed(format!("the decoder gave no answer in {:?}", self.wall_clock)),
         })
     }
 
     /// Lets the idle workers end and waits for them: their time then counts as ours.
     pub async fn finish(&self) {
-        let idle = std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner));
-        for Worker {
-            mut child, input, ..
-        } in idle
-        {
+        let idle = std::mem::take(&mut *self.pool.idle());
+        for (_, worker) in idle {
+            let Worker {
+                mut child, input, ..
+            } = worker;
             drop(input);
             let _ = timeout(Duration::from_secs(5), child.wait()).await;
         }
@@ -162,18 +199,30 @@ impl Describer {
         };
         let answer = timeout(self.wall_clock, worker.ask(line))
             .await
-            .map_err(|_| Lost::Hung)?
-            .ok_or(Lost::Died)?;
+            .map_err(|_| Lost::Hung)?;
+        let Some(answer) = answer else {
+            let end = timeout(Duration::from_millis(100), worker.child.wait()).await;
+            let code = end.ok().and_then(Result::ok).and_then(|s| s.code());
+            return Err(if code == Some(NO_LIMITS.into()) {
+                Lost::NoLimits
+            } else {
+                Lost::Died
+            });
+        };
         if worker.served < JOBS_A_WORKER {
-            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            idle.push(worker);
+            let mut idle = self.pool.idle();
+            // No more processes than may work at a time: the longest idle one goes.
+            if idle.len() == self.pool.parallel {
+                idle.remove(0);
+            }
+            idle.push((self.limits.clone(), worker));
         }
         Ok(answer)
     }
 
     fn start(&self) -> std::io::Result<Worker> {
-        let mut child = Command::new(&self.command.program)
-            .args(&self.command.arguments)
+        let mut child = Command::new(&self.pool.command.program)
+            .args(&self.pool.command.arguments)
             // Nothing of our environment is a decoder's business.
             .env_clear()
             .stdin(Stdio::piped())

@@ -19,7 +19,7 @@ use ffmpeg::{
 use ffmpeg_next as ffmpeg;
 
 use super::{
-    Facts, MediaFailure, c2pa, check_size,
+    DescribeError, Facts, MediaFailure, c2pa, check_size,
     picture::{self, HASH_SIDE, Picture, fit},
 };
 
@@ -56,13 +56,13 @@ pub fn describe(
     path: &Path,
     thumbnail: Option<&Path>,
     limits: &MediaLimits,
-) -> Result<Facts, MediaFailure> {
+) -> Result<Facts, DescribeError> {
     ffmpeg::init().map_err(|e| MediaFailure::new(Reason::WorkerCrashed, e.to_string()))?;
     ffmpeg::log::set_level(ffmpeg::log::Level::Quiet);
     let mut input = open(path)?;
     if input.nb_streams() > MAX_STREAMS {
         let message = format!("{} streams are more than {MAX_STREAMS}", input.nb_streams());
-        return Err(MediaFailure::new(Reason::MediaTooLarge, message));
+        return Err(MediaFailure::new(Reason::MediaTooLarge, message).into());
     }
     let stream = best_video(&input).ok_or_else(|| {
         MediaFailure::new(Reason::MediaTypeUnknown, "the file has no video stream")

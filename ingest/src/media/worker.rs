@@ -18,7 +18,7 @@ use rustix::process::{Resource, Rlimit, getppid, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Facts, MediaFailure, image,
+    DescribeError, Facts, MediaFailure, image,
     sniff::{HEAD, Kind, sniff},
     video,
 };
@@ -32,7 +32,7 @@ pub(super) struct Job {
 }
 
 /// What comes back.
-pub(super) type Answer = Result<Facts, MediaFailure>;
+pub(super) type Answer = Result<Facts, DescribeError>;
 
 /// Longest line either way.
 pub(super) const MAX_LINE: u64 = 1 << 20;
@@ -41,9 +41,12 @@ const MAX_WRITTEN: u64 = 64 << 20;
 /// Address space for code, libraries and stacks, beyond the memory limit.
 const CODE: u64 = 2 << 30;
 const MAX_FILES: u64 = 256;
+/// Exit code of a worker that could not limit itself and so touched no file.
+pub(super) const NO_LIMITS: u8 = 3;
 
 /// Runs the hidden subcommand `worker`: reads jobs from standard input until
-/// it ends. Exits with 2 on a line that is not a job.
+/// it ends. Exits with 2 on a line that is not a job, with [`NO_LIMITS`] where
+/// it cannot limit itself.
 pub fn worker_main() -> ExitCode {
     leave_with_parent();
     let fixed = [
@@ -53,7 +56,7 @@ pub fn worker_main() -> ExitCode {
     ];
     for (resource, value) in fixed {
         if limit(resource, value).is_err() {
-            return ExitCode::from(3);
+            return ExitCode::from(NO_LIMITS);
         }
     }
     let mut input = io::stdin().lock();
@@ -70,11 +73,11 @@ pub fn worker_main() -> ExitCode {
             return ExitCode::from(2);
         };
         if limit_job(&job.limits).is_err() {
-            return ExitCode::from(3);
+            return ExitCode::from(NO_LIMITS);
         }
         let answer: Answer = describe_here(&job.path, job.thumbnail.as_deref(), &job.limits);
         let Ok(mut text) = serde_json::to_vec(&answer) else {
-            return ExitCode::from(3);
+            return ExitCode::from(4);
         };
         text.push(b'\n');
         if output
@@ -139,29 +142,20 @@ pub fn describe_here(
     path: &Path,
     thumbnail: Option<&Path>,
     limits: &MediaLimits,
-) -> Result<Facts, MediaFailure> {
-    let unreadable =
-        |e: io::Error| MediaFailure::new(Reason::FileMissing, format!("`{}`: {e}", path.display()));
+) -> Result<Facts, DescribeError> {
+    let failed = |reason, message: &str| Err(MediaFailure::new(reason, message).into());
+    let unreadable = |e: io::Error| DescribeError::machine(path, &e);
     let mut file = File::open(path).map_err(unreadable)?;
     let length = file.metadata().map_err(unreadable)?.len();
     if length == 0 {
-        return Err(MediaFailure::new(
-            Reason::MediaEmpty,
-            "the file has no bytes",
-        ));
+        return failed(Reason::MediaEmpty, "the file has no bytes");
     }
     let mut bytes = vec![0; HEAD.min(length as usize)];
     file.read_exact(&mut bytes).map_err(unreadable)?;
     match sniff(&bytes) {
         Kind::Video => video::describe(path, thumbnail, limits),
-        Kind::Unread(name) => Err(MediaFailure::new(
-            Reason::MediaTypeUnknown,
-            format!("{name} is not read"),
-        )),
-        Kind::Unknown => Err(MediaFailure::new(
-            Reason::MediaTypeUnknown,
-            "the content is of no known type",
-        )),
+        Kind::Unread(name) => failed(Reason::MediaTypeUnknown, &format!("{name} is not read")),
+        Kind::Unknown => failed(Reason::MediaTypeUnknown, "the content is of no known type"),
         kind => {
             // Pictures are read whole; half of the memory is for what comes out of them.
             if length > (limits.memory_mb << 20) / 2 {
@@ -169,7 +163,7 @@ pub fn describe_here(
                     "{length} bytes do not fit into half of {} MB",
                     limits.memory_mb
                 );
-                return Err(MediaFailure::new(Reason::MediaTooLarge, message));
+                return failed(Reason::MediaTooLarge, &message);
             }
             bytes.reserve_exact(length as usize - bytes.len());
             file.take(length)

@@ -14,6 +14,8 @@ use fairframe_schemas::{Digest, Layout, SampleId, Summary};
 use super::{Clients, PullError, origin, origin::Origin};
 use crate::{
     digest,
+    fetch::FetchError,
+    manifest::{ManifestError, ReleaseReader},
     reporter::Reporter,
     source::Expected,
     store::Store,
@@ -84,6 +86,11 @@ pub(super) async fn bring(
         }
         fs::write(temporary.join(SUMS), &sums).map_err(|e| at(&temporary, e))?;
         staged.store.sync().map_err(|e| at(&temporary, e))?;
+        if let Err(error) = check(&temporary, &summary) {
+            // Nothing that cannot be used is ever seen under a release's name.
+            fs::remove_dir_all(&temporary).map_err(|e| at(&temporary, e))?;
+            return Err(error);
+        }
         fs::rename(&temporary, &folder).map_err(|e| at(&folder, e))?;
         let parent = folder.parent().unwrap_or(&folder);
         let synced = File::open(parent).and_then(|f| f.sync_all());
@@ -95,6 +102,28 @@ pub(super) async fn bring(
         summary,
         files: lines.len() as u64,
     })
+}
+
+/// Reads every row: digests say that the bytes are those of the publisher, not
+/// that they are a release.
+fn check(folder: &Path, summary: &Summary) -> Result<(), PullError> {
+    let unusable = |error: ManifestError| PullError::Unusable {
+        problem: error.to_string(),
+    };
+    let reader = ReleaseReader::open(folder).map_err(unusable)?;
+    let mut accepted = 0;
+    for batch in reader.accepted() {
+        accepted += batch.map_err(unusable)?.len() as u64;
+    }
+    for batch in reader.excluded() {
+        batch.map_err(unusable)?;
+    }
+    if accepted == summary.counts.accepted() {
+        return Ok(());
+    }
+    let stated = summary.counts.accepted();
+    let problem = format!("`{SUMMARY}` states {stated} accepted rows, the parts hold {accepted}");
+    Err(PullError::Unusable { problem })
 }
 
 /// Release files on their way.
@@ -132,7 +161,8 @@ impl<'a> Staged<'a> {
         let key = SampleId::new(SUMS, &line.name);
         match self.fetcher.fetch(key, &media, &expected).await {
             Ok(_) => Ok(path),
-            Err(failure) => Err(PullError::ReleaseFile {
+            Err(FetchError::Disk(error)) => Err(error.into()),
+            Err(FetchError::Sample(failure)) => Err(PullError::ReleaseFile {
                 name: line.name.clone(),
                 problem: failure.message,
             }),

@@ -12,7 +12,7 @@ use super::{
     record::{Failed, Mark, Record},
 };
 use crate::{
-    fetch::{FetchFailure, Fetcher},
+    fetch::{FetchError, FetchFailure, Fetcher},
     manifest::ReleaseReader,
     reporter::Reporter,
     source::{Expected, MediaRef, wikimedia::wants_contact},
@@ -214,7 +214,7 @@ impl Job<'_> {
     async fn fetch(&self, wanted: &Wanted) -> Result<Result<u64, Failed>, PullError> {
         let mut last = None;
         if let Some(media) = self.origin.media(&wanted.digest) {
-            match get(&self.clients.from_server, wanted, &media).await {
+            match get(&self.clients.from_server, wanted, &media).await? {
                 Ok(bytes) => return Ok(Ok(bytes)),
                 Err(failure) => {
                     let elsewhere = matches!(
@@ -252,7 +252,7 @@ impl Job<'_> {
         }
         let media = MediaRef::Url(url.clone());
         Ok(
-            match get(&self.clients.from_upstream, wanted, &media).await {
+            match get(&self.clients.from_upstream, wanted, &media).await? {
                 Ok(bytes) => Ok(bytes),
                 Err(mut failure) => {
                     if let Some(first) = last.filter(|f| f.reason == Reason::DigestMismatch) {
@@ -266,21 +266,29 @@ impl Job<'_> {
 }
 
 /// Fetches at most the bytes that the manifest states; more cannot have the digest.
-async fn get(from: &Fetcher, wanted: &Wanted, media: &MediaRef) -> Result<u64, FetchFailure> {
+/// What stops the pull is the outer error.
+async fn get(
+    from: &Fetcher,
+    wanted: &Wanted,
+    media: &MediaRef,
+) -> Result<Result<u64, FetchFailure>, PullError> {
     let expected = Expected {
-        sha1: None,
         sha256: Some(wanted.digest),
         bytes: wanted.bytes,
+        ..Expected::default()
     };
     let limited = from.limited(wanted.bytes.unwrap_or(MAX_UNSTATED));
-    let fetched = limited.fetch(wanted.sample_id, media, &expected).await;
-    fetched.map(|f| f.bytes).map_err(|mut failure| {
-        if failure.reason == Reason::FetchTooLarge && wanted.bytes.is_some() {
-            failure.reason = Reason::DigestMismatch;
-            failure.message = format!("{}: the file has changed", failure.message);
+    match limited.fetch(wanted.sample_id, media, &expected).await {
+        Ok(fetched) => Ok(Ok(fetched.bytes)),
+        Err(FetchError::Disk(error)) => Err(error.into()),
+        Err(FetchError::Sample(mut failure)) => {
+            if failure.reason == Reason::FetchTooLarge && wanted.bytes.is_some() {
+                failure.reason = Reason::DigestMismatch;
+                failure.message = format!("{}: the file has changed", failure.message);
+            }
+            Ok(Err(failure))
         }
-        failure
-    })
+    }
 }
 
 fn failed(wanted: &Wanted, url: String, failure: FetchFailure) -> Failed {

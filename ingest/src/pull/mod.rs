@@ -28,6 +28,7 @@ use std::{
 use fairframe_schemas::{DatasetVersion, Layout, Name, Split, source::FetchLimits};
 
 use crate::{
+    disk::{self, DiskError},
     fetch::{FetchSetupError, Fetcher},
     http::{Http, HttpConfig, HttpError},
     manifest::ManifestError,
@@ -103,6 +104,10 @@ pub enum PullError {
     )]
     ReleaseFile { name: String, problem: String },
     #[error(
+        "the release cannot be used: {problem}; it is not taken into the copy; tell whoever publishes it"
+    )]
+    Unusable { problem: String },
+    #[error(
         "{}: the copy holds other bytes of {dataset} {version} than the server, and a version never changes; pull into another folder", folder.display()
     )]
     OtherBytes {
@@ -118,13 +123,15 @@ pub enum PullError {
     Contact { host: String },
     #[error("{}: another pull is at this copy; wait for it to end", .0.display())]
     Locked(PathBuf),
-    #[error("{}: {error}", path.display())]
+    #[error("{}: {error}{}", path.display(), disk::remedy(error))]
     Io { path: PathBuf, error: io::Error },
-    #[error("{}: {error}; the file may be removed: every medium is then read once more", path.display())]
+    #[error("{}: {error}{}", path.display(), record_remedy(error))]
     Record {
         path: PathBuf,
         error: rusqlite::Error,
     },
+    #[error(transparent)]
+    Disk(#[from] DiskError),
     #[error(transparent)]
     Http(#[from] HttpError),
     #[error(transparent)]
@@ -241,5 +248,12 @@ fn lock(layout: &Layout) -> Result<File, PullError> {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(PullError::Locked(layout.root().to_owned())),
         Err(TryLockError::Error(error)) => Err(wrap(error)),
+    }
+}
+
+fn record_remedy(error: &rusqlite::Error) -> &'static str {
+    match disk::database_remedy(error) {
+        "" => "; the file may be removed: every medium is then read once more",
+        remedy => remedy,
     }
 }

@@ -18,7 +18,7 @@ use reqwest::header::HeaderMap;
 use url::Url;
 
 use super::PullError;
-use crate::{http::Http, source::MediaRef, sums::SUMS};
+use crate::{http::Http, source::MediaRef, sums::SUMS, versions::Versions};
 
 /// Where a release is pulled from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,7 +146,11 @@ impl Origin {
                 let Some(dataset) = release.parent() else {
                     return Ok(Vec::new());
                 };
-                let newest = newest(dataset).map(|v| dataset.join(v.to_string()));
+                let there = Versions::of(dataset).map_err(|error| PullError::Io {
+                    path: dataset.to_owned(),
+                    error,
+                })?;
+                let newest = there.versions.last().map(|v| dataset.join(v.to_string()));
                 let mut found = Vec::new();
                 for folder in newest.iter().map(PathBuf::as_path).chain([dataset]) {
                     let path = folder.join("recall.json");
@@ -175,15 +179,6 @@ impl std::fmt::Display for Origin {
             Self::Server { release, .. } => f.write_str(release.as_str()),
         }
     }
-}
-
-/// The newest finished version below a dataset's folder.
-fn newest(dataset: &Path) -> Option<DatasetVersion> {
-    let entries = fs::read_dir(dataset).ok()?;
-    entries
-        .filter_map(|e| e.ok()?.file_name().to_str()?.parse().ok())
-        .filter(|v: &DatasetVersion| dataset.join(v.to_string()).join(SUMS).is_file())
-        .max()
 }
 
 /// A file of at most `limit` bytes; `None` where there is none.

@@ -6,7 +6,9 @@ use futures_util::{StreamExt, stream};
 use super::{Context, IngestError, PAGE, Work};
 use crate::{
     assemble::refused_before_fetching,
+    fetch::FetchError,
     journal::{Entry, FactsRecord, FetchOutcome, FetchRecord, Journal},
+    media::DescribeError,
     source::{Expected, Listed, MediaRef},
 };
 
@@ -17,7 +19,9 @@ const IN_FLIGHT: usize = 64;
 const COMMIT: usize = 64;
 
 impl Work<'_> {
-    /// Fetches and describes what is not yet.
+    /// Fetches and describes what is not yet. What goes wrong with a sample is
+    /// its record; where this machine fails (a full disk, say) the run ends,
+    /// with everything that was done until then in the journal.
     pub(super) async fn gather(&self, journal: &mut Journal) -> Result<(), IngestError> {
         self.reporter
             .stage("fetching and describing", Some(journal.count()?));
@@ -39,12 +43,22 @@ impl Work<'_> {
             while let Some(done) = results.next().await {
                 let mut fetched = Vec::new();
                 let mut facts = Vec::new();
-                for (record, described) in done {
+                let mut failed = None;
+                for gained in done {
                     self.reporter.advance(1);
-                    fetched.extend(record);
-                    facts.extend(described);
+                    match gained {
+                        Ok((record, described)) => {
+                            fetched.extend(record);
+                            facts.extend(described);
+                        }
+                        Err(error) => failed = failed.or(Some(error)),
+                    }
                 }
-                journal.record(&fetched, &facts)?;
+                let recorded = journal.record(&fetched, &facts);
+                if let Some(error) = failed {
+                    return Err(error);
+                }
+                recorded?;
             }
         }
         for context in self.contexts.values() {
@@ -95,9 +109,14 @@ fn question(listed: &Listed) -> String {
         sha1,
         sha256,
         bytes,
+        state,
     } = &listed.expected;
     let media = serde_json::to_string(&listed.media).unwrap_or_default();
-    format!("{media} {sha1:?} {sha256:?} {bytes:?}")
+    let asked = format!("{media} {sha1:?} {sha256:?} {bytes:?}");
+    match state {
+        Some(state) => format!("{asked} {state}"),
+        None => asked,
+    }
 }
 
 type Gained = (
@@ -105,21 +124,27 @@ type Gained = (
     Option<(Digest, FactsRecord)>,
 );
 
-async fn gather_one(entry: Entry, context: &Context, as_of: Timestamp, layout: &Layout) -> Gained {
+async fn gather_one(
+    entry: Entry,
+    context: &Context,
+    as_of: Timestamp,
+    layout: &Layout,
+) -> Result<Gained, IngestError> {
     let Listed {
         sample,
         media,
         expected,
     } = &entry.listed;
     let asked = question(&entry.listed);
-    let kept = entry
-        .fetched
-        .filter(|r| r.asked == asked)
-        .and_then(|r| match r.outcome {
-            FetchOutcome::Stored { sha256, .. } => Some(sha256),
-            FetchOutcome::Failed { .. } => None,
-        });
-    let kept = kept.filter(|sha256| context.fetcher.store().contains(sha256));
+    let before = entry.fetched.and_then(|r| match r.outcome {
+        FetchOutcome::Stored { sha256, .. } => Some((r.asked, r.at, sha256)),
+        FetchOutcome::Failed { .. } => None,
+    });
+    let kept = before
+        .as_ref()
+        .filter(|(before, _, _)| *before == asked)
+        .map(|(_, _, sha256)| *sha256)
+        .filter(|sha256| context.fetcher.store().contains(sha256));
     let mut record = None;
     let sha256 = match kept {
         Some(sha256) => sha256,
@@ -131,12 +156,12 @@ async fn gather_one(entry: Entry, context: &Context, as_of: Timestamp, layout: &
             {
                 Ok(f) => FetchOutcome::Stored {
                     sha256: f.sha256,
-                    sha1: f.sha1,
                     bytes: f.bytes,
                     content_type: f.content_type,
                     opt_out: f.opt_out,
                 },
-                Err(f) => {
+                Err(FetchError::Disk(error)) => return Err(error.into()),
+                Err(FetchError::Sample(f)) => {
                     tracing::info!(
                         sample.id = %sample.sample_id, reason = f.reason.code(), "fetch failed: {}", f.message
                     );
@@ -151,17 +176,16 @@ async fn gather_one(entry: Entry, context: &Context, as_of: Timestamp, layout: &
                 FetchOutcome::Stored { sha256, .. } => Some(*sha256),
                 FetchOutcome::Failed { .. } => None,
             };
-            record = Some((
-                sample.sample_id,
-                FetchRecord {
-                    asked,
-                    at: as_of,
-                    outcome,
-                },
-            ));
+            // The same bytes as before (a file was only touched): they were
+            // retrieved then, and nothing in the manifest changes.
+            let at = match before {
+                Some((_, at, sha256)) if stored == Some(sha256) => at,
+                _ => as_of,
+            };
+            record = Some((sample.sample_id, FetchRecord { asked, at, outcome }));
             match stored {
                 Some(sha256) => sha256,
-                None => return (record, None),
+                None => return Ok((record, None)),
             }
         }
     };
@@ -171,7 +195,8 @@ async fn gather_one(entry: Entry, context: &Context, as_of: Timestamp, layout: &
     let path = context.fetcher.store().path(&sha256);
     let facts = match context.describer.describe(&path, thumbnail).await {
         Ok(facts) => FactsRecord::Facts(Box::new(facts)),
-        Err(f) => {
+        Err(error @ DescribeError::Machine { .. }) => return Err(IngestError::Describe(error)),
+        Err(DescribeError::File(f)) => {
             tracing::info!(
                 sample.id = %sample.sample_id, reason = f.reason.code(), "describing failed: {}", f.message
             );
@@ -181,5 +206,5 @@ async fn gather_one(entry: Entry, context: &Context, as_of: Timestamp, layout: &
             }
         }
     };
-    (record, Some((sha256, facts)))
+    Ok((record, Some((sha256, facts))))
 }

@@ -17,24 +17,27 @@ use std::{
 };
 
 use fairframe_schemas::{
-    DatasetVersion, Layout, Name, SourceToml, Timestamp, release::Summary, version::Change,
+    DatasetVersion, Layout, Name, SourceToml, Timestamp, release::Summary, source::About,
+    version::Change,
 };
 use sha2::{Digest as _, Sha256};
 
 use crate::{
     admit::{ConsentLedger, InvalidConsent as Invalid, LedgerLimits},
     assemble::Rules,
+    disk::{self, DiskError},
     fetch::Fetcher,
-    http::{Http, HttpConfig, HttpError},
+    http::{Http, HttpConfig, HttpError, Paces},
     journal::{Journal, JournalError, Start},
     manifest::ManifestError,
-    media::{Describer, WorkerCommand},
-    prior::{Prior, versions},
+    media::{DescribeError, Describer, WorkerCommand},
+    prior::Prior,
     recall::{self, RecallError},
     release::ReleaseError,
     reporter::Reporter,
     source::{AnySource, SourceError},
     store::Store,
+    versions::Versions,
 };
 
 /// A `source.toml` and where it stands.
@@ -42,6 +45,8 @@ use crate::{
 pub struct Declared {
     pub toml: SourceToml,
     pub text: String,
+    /// The `source.toml` itself.
+    pub file: PathBuf,
     /// The folder that relative paths in it start from.
     pub folder: PathBuf,
 }
@@ -90,10 +95,28 @@ pub enum IngestError {
         "sources `{0}` and `{1}` of one dataset disagree about `[{2}]`; state it alike in both"
     )]
     Disagree(Name, Name, &'static str),
+    #[error(
+        "{} and {} state different things under `[about]`, key `{key}`; state it in one of them, or alike in both",
+        one.display(), other.display()
+    )]
+    About {
+        one: PathBuf,
+        other: PathBuf,
+        key: &'static str,
+    },
+    #[error(
+        "{}: holds files and no `SHA256SUMS`, so it is no whole release; bring back the file, or move the folder away",
+        .0.display()
+    )]
+    NoRelease(PathBuf),
     #[error("another ingest of dataset `{0}` is running; wait for it to end")]
     Locked(Name),
-    #[error("{}: {error}", path.display())]
+    #[error("{}: {error}{}", path.display(), disk::remedy(error))]
     Io { path: PathBuf, error: io::Error },
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    #[error(transparent)]
+    Describe(DescribeError),
     #[error(transparent)]
     Journal(#[from] JournalError),
     #[error(transparent)]
@@ -115,7 +138,8 @@ const PAGE: usize = 2_000;
 struct Context {
     declared: Declared,
     ledger: ConsentLedger,
-    /// For the source's API and its files alike: a host sees one pace.
+    /// For the source's API and its files alike: a host sees one pace, and the
+    /// same one from all sources.
     http: Http,
     fetcher: Fetcher,
     describer: Describer,
@@ -134,6 +158,7 @@ impl Context {
 /// What every stage of a run goes by.
 struct Work<'a> {
     dataset: Name,
+    about: About,
     as_of: Timestamp,
     /// By name of the source.
     contexts: BTreeMap<String, Context>,
@@ -144,22 +169,36 @@ struct Work<'a> {
 }
 
 pub async fn run(settings: &Settings, reporter: &dyn Reporter) -> Result<Outcome, IngestError> {
-    let dataset = check(&settings.sources)?;
+    let (dataset, about) = check(&settings.sources)?;
     let layout = &settings.layout;
     let _lock = lock(layout, &dataset)?;
+    // First, so that a source that does not open leaves no unfinished run.
+    let (contexts, mut sources) = open(settings)?;
+    let there = Versions::of(&layout.dataset(&dataset)).map_err(|error| IngestError::Io {
+        path: layout.dataset(&dataset),
+        error,
+    })?;
+    for folder in there.strange {
+        if fs::read_dir(&folder).is_ok_and(|mut files| files.next().is_some()) {
+            return Err(IngestError::NoRelease(folder));
+        }
+        reporter.message(&format!(
+            "{} is named like a version and holds no release; it is passed over: remove it",
+            folder.display()
+        ));
+    }
     let mut journal = Journal::open(&layout.journal(&dataset))?;
     let run = journal.begin(&Start {
         settings: &digest(&settings.sources),
         asked: settings.as_of,
         now: settings.now,
-        prior: versions(layout, &dataset).pop(),
+        prior: there.versions.last().copied(),
         restart: settings.restart,
     })?;
     if run.continued {
         reporter.message("an unfinished ingest is continued");
     }
     let prior = Prior::load(layout, &dataset, run.prior)?;
-    let (contexts, mut sources) = open(settings)?;
     for invalid in contexts.values().flat_map(|c| c.ledger.invalid()) {
         let Invalid {
             source,
@@ -174,6 +213,7 @@ pub async fn run(settings: &Settings, reporter: &dyn Reporter) -> Result<Outcome
 
     let work = Work {
         dataset,
+        about,
         as_of: run.as_of,
         contexts,
         prior,
@@ -190,8 +230,9 @@ pub async fn run(settings: &Settings, reporter: &dyn Reporter) -> Result<Outcome
     Ok(outcome)
 }
 
-/// One dataset, sources told apart, agreed on what concerns all of them.
-fn check(sources: &[Declared]) -> Result<Name, IngestError> {
+/// One dataset, sources told apart, agreed on what concerns all of them. What
+/// they say about the dataset is put together.
+fn check(sources: &[Declared]) -> Result<(Name, About), IngestError> {
     let first = &sources.first().ok_or(IngestError::NoSources)?.toml;
     for (index, Declared { toml, .. }) in sources.iter().enumerate() {
         if toml.dataset != first.dataset {
@@ -216,7 +257,20 @@ fn check(sources: &[Declared]) -> Result<Name, IngestError> {
             return Err(IngestError::Disagree(a, b, "dedupe"));
         }
     }
-    Ok(first.dataset.clone())
+    let mut about = About::default();
+    for (index, Declared { toml, file, .. }) in sources.iter().enumerate() {
+        about = about.join(&toml.about).map_err(|key| {
+            let contradicts =
+                |d: &&Declared| d.toml.about.clone().join(&toml.about).err() == Some(key);
+            let one = sources[..index].iter().find(contradicts);
+            IngestError::About {
+                one: one.unwrap_or(&sources[0]).file.clone(),
+                other: file.clone(),
+                key,
+            }
+        })?;
+    }
+    Ok((first.dataset.clone(), about))
 }
 
 fn lock(layout: &Layout, dataset: &Name) -> Result<File, IngestError> {
@@ -257,9 +311,12 @@ fn open(settings: &Settings) -> Result<Opened, IngestError> {
         error,
     })?;
     let mut opened = Opened::default();
+    // One of each over the whole run, however many sources there are.
+    let paces = Paces::default();
+    let mut decoders: Option<Describer> = None;
     for declared in &settings.sources {
         let toml = &declared.toml;
-        let http = Http::new(HttpConfig::from(&toml.fetch))?;
+        let http = Http::in_step(HttpConfig::from(&toml.fetch), &paces)?;
         let source = AnySource::open(toml, &declared.folder, &http)?;
         let consents = source
             .consents()?
@@ -270,12 +327,12 @@ fn open(settings: &Settings) -> Result<Opened, IngestError> {
             ledger: ConsentLedger::from_files(&toml.source, consents, LedgerLimits::default()),
             fetcher: Fetcher::with_http(http.clone(), &toml.fetch, store.clone()),
             http,
-            describer: Describer::new(
-                &toml.media,
-                settings.worker.clone(),
-                settings.parallel.max(1),
-            ),
+            describer: match &decoders {
+                Some(first) => first.within(&toml.media),
+                None => Describer::new(&toml.media, settings.worker.clone(), settings.parallel),
+            },
         };
+        decoders.get_or_insert_with(|| context.describer.within(&toml.media));
         opened.0.insert(toml.source.to_string(), context);
         opened.1.insert(toml.source.to_string(), source);
     }

@@ -21,6 +21,7 @@ use crate::{
     manifest::{ReleaseReader, Stamp},
     recall::{self, Withdrawals},
     release::{ReleaseWriter, schema_version},
+    sums::SUMS,
 };
 
 impl Work<'_> {
@@ -71,6 +72,9 @@ impl Work<'_> {
         let folder = self.layout.release(&self.dataset, version);
         // There already: nothing changed, or an earlier process was killed right after its last step.
         if folder.exists() {
+            if !folder.join(SUMS).is_file() {
+                return Err(IngestError::NoRelease(folder));
+            }
             let summary = read_summary(&folder)?;
             let written = change != Change::None || self.prior.version.is_none();
             return Ok(Outcome {
@@ -124,7 +128,7 @@ impl Work<'_> {
             as_of: self.as_of,
             generator: format!("fairframe {}", env!("CARGO_PKG_VERSION")),
             schema_version: schema_version(),
-            about: toml.about.clone(),
+            about: self.about.clone(),
             sources: self
                 .contexts
                 .values()

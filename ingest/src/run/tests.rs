@@ -49,6 +49,7 @@ impl House {
         Declared {
             toml: SourceToml::parse(&text).unwrap(),
             text,
+            file: self.path(name).join("source.toml"),
             folder: self.path(name),
         }
     }
@@ -162,7 +163,8 @@ fn a_source_that_cannot_be_listed_changes_nothing() {
     fs::remove_file(&table).unwrap();
     house.ingest(&sources).unwrap_err();
     let name = Name::new("test").unwrap();
-    assert_eq!(versions(&house.layout(), &name).len(), 1);
+    let there = Versions::of(&house.layout().dataset(&name)).unwrap();
+    assert_eq!(there.versions.len(), 1);
     fs::write(&table, good).unwrap();
     assert_eq!(house.version(&sources), is("1.0.0", false));
 }

@@ -188,9 +188,10 @@ impl DropFiles {
 
     /// Where the bytes of a file are, if it is there; otherwise the sample says why not.
     pub fn media(&self, name: &str, sample: &mut Sample, expected: &mut Expected) -> MediaRef {
-        match self.archive.size(name) {
-            Ok(bytes) => {
+        match self.archive.state(name) {
+            Ok((bytes, state)) => {
                 expected.bytes.get_or_insert(bytes);
+                expected.state = Some(state);
                 self.media_ref(name)
             }
             Err(error) => {
@@ -266,6 +267,11 @@ impl DropFiles {
 pub(super) fn of_archive(error: ArchiveError) -> SourceError {
     let (path, problem, remedy) = match error {
         ArchiveError::Io { path, error } => return SourceError::Io { path, error },
+        ArchiveError::Spool { path, error } => (
+            path,
+            error.to_string(),
+            "make room there for the compressed tar, or name another folder in `TMPDIR`",
+        ),
         ArchiveError::Unknown { path } => (
             path,
             "is no folder, zip, tar, tar.gz or tar.zst".to_owned(),

@@ -60,6 +60,9 @@ pub struct Expected {
     pub sha1: Option<String>,
     pub sha256: Option<Digest>,
     pub bytes: Option<u64>,
+    /// Of a file of a drop: what tells this state of it from another. Where it
+    /// changes, the file is read again. It is not checked.
+    pub state: Option<String>,
 }
 
 /// Samples, and where to go on after them.

@@ -172,6 +172,53 @@ fn declared_encodings_are_decoded() {
 }
 
 #[test]
+fn a_quote_open_at_the_end_is_named_with_its_row_and_column() {
+    let said = |row: u64, column: &str| {
+        format!(
+            "drop/contributions.csv, row {row}, column `{column}`: opens a quotation mark that is \
+             not closed, so the rest of the file is one cell; close it, or write it twice where \
+             it belongs to the text"
+        )
+    };
+    let head = "file,note,licence\n";
+    for (text, row, column) in [
+        ("a,\"open,x\nb,y,z\nc,y,z\n", 2, "note"),
+        ("a,\"open,x\nb,y,z", 2, "note"),
+        ("a,x,y\nb,\"two\nlines\",\"open\nc,x,y\n", 4, "licence"),
+        ("a,x,\"", 2, "licence"),
+        ("a,x,\"\n", 2, "licence"),
+        ("a,x,y\n\"open,x,y\n", 3, "file"),
+        ("a,x,\"twice\"\"\n", 2, "licence"),
+    ] {
+        assert_eq!(
+            message(format!("{head}{text}").as_bytes()),
+            said(row, column),
+            "{text}"
+        );
+        let crlf = format!("{head}{text}").replace('\n', "\r\n");
+        assert_eq!(message(crlf.as_bytes()), said(row, column), "{text}, CRLF");
+    }
+    assert_eq!(
+        message(b"file,\"note\na,b\n"),
+        "drop/contributions.csv, row 1: opens a quotation mark that is not closed, so the rest of \
+         the file is one cell; close it, or write it twice where it belongs to the text"
+    );
+    // The rows before it are read, and what is closed may span lines and end the file.
+    let mut t = table(b"file,note\na,x\nb,\"open\n");
+    assert_eq!(t.next().unwrap().unwrap().unwrap().row, 2);
+    assert!(t.next().is_err());
+    for closed in [
+        "a,\"two\nlines\"",
+        "a,\"two\nlines\n\"",
+        "a,\"two\nlines\n\"\r\n\r\n",
+        "a,\"\"",
+    ] {
+        let rows = rows(&mut table(format!("file,note\n{closed}").as_bytes()));
+        assert_eq!(rows.len(), 1, "{closed:?}");
+    }
+}
+
+#[test]
 fn an_open_quote_does_not_swallow_the_file() {
     let mut bytes = b"file,licence\na,MIT\nb,\"MIT\n".to_vec();
     bytes.extend(b"c,MIT\n".repeat(1 << 19));

@@ -4,7 +4,7 @@ use std::{
     io::{self, BufRead, Read},
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -39,9 +39,29 @@ impl Read for Metered {
     }
 }
 
+/// Marks that the end was read. The last row always ends with its terminator,
+/// so a row that takes the end of the file to end stands in an open quotation.
+struct Ended<R> {
+    read: R,
+    ended: Arc<AtomicBool>,
+}
+
+impl<R: Read> Read for Ended<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let got = self.read.read(buffer)?;
+        if got == 0 {
+            self.ended.store(true, Ordering::Relaxed);
+        }
+        Ok(got)
+    }
+}
+
 pub(super) struct TextRows {
-    reader: csv::Reader<io::Chain<Metered, &'static [u8]>>,
+    reader: csv::Reader<Ended<io::Chain<Metered, &'static [u8]>>>,
     since_row: Arc<AtomicUsize>,
+    ended: Arc<AtomicBool>,
+    /// Names of the columns, for errors.
+    columns: Vec<String>,
     /// The first row, where it is no header.
     first: Option<(StringRecord, u64)>,
     declared: bool,
@@ -94,6 +114,7 @@ impl TextRows {
             // Two buffers may be read ahead of the row.
             limit: options.limits.row_bytes + 2 * BUFFER,
         };
+        let ended = Arc::new(AtomicBool::new(false));
         let reader = csv::ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
@@ -102,10 +123,15 @@ impl TextRows {
             // the lines in a row tell where the next one begins.
             .terminator(csv::Terminator::Any(end[0]))
             .buffer_capacity(BUFFER)
-            .from_reader(metered.chain(&end[..]));
+            .from_reader(Ended {
+                read: metered.chain(&end[..]),
+                ended: Arc::clone(&ended),
+            });
         let mut rows = Self {
             reader,
             since_row,
+            ended,
+            columns: Vec::new(),
             first: None,
             declared: options.encoding.is_some(),
             cr_rows: (end == b"\r").then_some(0),
@@ -117,11 +143,13 @@ impl TextRows {
         let cells = || record.iter().map(|cell| cell.trim().to_owned());
         let positional = options.positional;
         if positional.is_empty() || cells().any(|cell| positional.contains(&cell.as_str())) {
-            let columns = cells().collect();
-            return Ok((rows, columns));
+            rows.columns = cells().collect();
+        } else {
+            rows.first = Some((record, line));
+            rows.columns = positional.iter().map(|n| (*n).to_owned()).collect();
         }
-        rows.first = Some((record, line));
-        Ok((rows, positional.iter().map(|n| (*n).to_owned()).collect()))
+        let columns = rows.columns.clone();
+        Ok((rows, columns))
     }
 
     /// Reads one record and gives its first line.
@@ -137,6 +165,9 @@ impl TextRows {
             self.since_row.store(0, Ordering::Relaxed);
             if !more {
                 return Ok(None);
+            }
+            if self.ended.load(Ordering::Relaxed) {
+                return Err(self.open_quote(&bytes, fail));
             }
             if !is_blank(&bytes) {
                 break;
@@ -173,6 +204,27 @@ impl TextRows {
                 other => fail.table(row, None, &format!("{other:?}"), "correct the row"),
             }
         })
+    }
+
+    /// A quotation that nothing closes has taken the rest of the file into the
+    /// last cell of the last row.
+    fn open_quote(&self, row: &ByteRecord, fail: Fail<'_>) -> SourceError {
+        let line = match self.cr_rows {
+            Some(rows) => rows + 1,
+            None => {
+                let cell = row.iter().next_back().unwrap_or_default();
+                let inner = cell.iter().filter(|b| **b == b'\n').count() as u64;
+                // The cell holds every line from its own to the end.
+                self.reader.position().line().saturating_sub(inner)
+            }
+        };
+        let column = self.columns.get(row.len().saturating_sub(1));
+        fail.table(
+            Some(line),
+            column.map(String::as_str),
+            "opens a quotation mark that is not closed, so the rest of the file is one cell",
+            "close it, or write it twice where it belongs to the text",
+        )
     }
 
     fn not_utf8(&self, bytes: ByteRecord, row: u64, fail: Fail<'_>) -> SourceError {

@@ -137,6 +137,7 @@ impl Context<'_> {
             sha1: sample.upstream_sha1.clone(),
             sha256: None,
             bytes: sample.bytes.and_then(|b| u64::try_from(b).ok()),
+            state: None,
         };
         let media = match &sample.source_url {
             Some(url) if wanted => MediaRef::Url(url.clone()),

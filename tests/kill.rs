@@ -1,43 +1,79 @@
 //! `kill -9` at many moments of a real ingest: the resumed one writes the same
-//! bytes as an undisturbed one, and loses and doubles nothing.
+//! bytes as an undisturbed one, and loses and doubles nothing. Once of a drop,
+//! and once over HTTP: the recorded Commons, listed and fetched from the replay
+//! server by the client that asks the live one.
+//!
+//! The moments are random; `FAIRFRAME_SEED` repeats those of a run that failed.
 
 mod support;
 
-use std::{path::Path, process::Stdio, time::Duration};
+use std::{
+    hash::{BuildHasher, Hasher},
+    path::{Path, PathBuf},
+    process::Stdio,
+};
 
 use support::{datasets, fairframe, ok, tree};
 
-/// Moments at which the process is killed.
-const KILLS: u64 = 50;
+#[path = "../src/demo/replay.rs"]
+mod replay;
 
-fn command(root: &Path) -> std::process::Command {
+/// Moments at which each ingest is killed: 60 in all.
+const KILLS: u64 = 30;
+
+/// Kills on one data folder before the run is let through.
+const ON_ONE_ROOT: u64 = 5;
+
+/// Numbers from 0 to 1 (SplitMix64, Steele et al. 2014).
+struct Random(u64);
+
+impl Random {
+    fn new() -> Self {
+        let seed = match std::env::var("FAIRFRAME_SEED") {
+            Ok(text) => text.parse().expect("FAIRFRAME_SEED is a number"),
+            Err(_) => std::hash::RandomState::new().build_hasher().finish(),
+        };
+        // Shown when the test fails.
+        println!("FAIRFRAME_SEED={seed} repeats these moments");
+        Self(seed)
+    }
+
+    fn next(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+    }
+}
+
+fn command(root: &Path, source: &Path) -> std::process::Command {
     let mut command = fairframe(root);
-    command
-        .arg("ingest")
-        .arg(datasets().join("actors/source.toml"));
+    command.arg("ingest").arg(source);
     command.args(["--at", "2026-09-01T00:00:00Z", "--decoders", "2"]);
-    command.stdout(Stdio::null()).stderr(Stdio::null());
+    command.stdout(Stdio::null());
     command
 }
 
-#[test]
-fn fifty_kills_change_nothing() {
+/// Kills ingests of a source until enough kills have hit a running process.
+fn survives(source: &Path) {
     let calm = tempfile::tempdir().unwrap();
     let began = std::time::Instant::now();
-    ok(&mut command(calm.path()));
+    ok(&mut command(calm.path(), source));
     let whole = began.elapsed();
     let expected = tree(&calm.path().join("manifests"));
+    assert!(!expected.is_empty());
 
     // A resumed run is shorter than a whole one, so some kills come too late:
     // those finished runs are checked too, and do not count.
+    let mut random = Random::new();
     let mut killed = 0;
     let mut on_this_root = 0;
     let mut root = tempfile::tempdir().unwrap();
-    for attempt in 0..KILLS * 10 {
-        // Spread over the whole run, in an order that jumps about (37 and 50 share no factor).
-        let part = (attempt * 37 % KILLS) as f64 / KILLS as f64;
-        let mut child = command(root.path()).spawn().unwrap();
-        std::thread::sleep(Duration::from_secs_f64(whole.as_secs_f64() * part));
+    for _ in 0..KILLS * 10 {
+        let mut run = command(root.path(), source);
+        let mut child = run.stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(whole.mul_f64(random.next()));
         child.kill().unwrap();
         let finished = child.wait().unwrap().success();
         no_half_release(root.path());
@@ -46,8 +82,8 @@ fn fifty_kills_change_nothing() {
             on_this_root += 1;
         }
         // Several kills on one folder, then a fresh one.
-        if finished || on_this_root == 5 || killed == KILLS {
-            ok(&mut command(root.path()));
+        if finished || on_this_root == ON_ONE_ROOT || killed == KILLS {
+            ok(&mut command(root.path(), source));
             let found = tree(&root.path().join("manifests"));
             assert!(found.keys().eq(expected.keys()), "{:?}", found.keys());
             for (name, bytes) in &found {
@@ -65,18 +101,40 @@ fn fifty_kills_change_nothing() {
     panic!("only {killed} of {KILLS} kills hit a running process");
 }
 
+#[test]
+fn kills_amid_a_drop_change_nothing() {
+    survives(&datasets().join("actors/source.toml"));
+}
+
+#[test]
+fn kills_amid_an_ingest_over_http_change_nothing() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let commons = datasets().join("demo-commons");
+    let (address, _server) = runtime
+        .block_on(replay::serve(&commons.join("replay")))
+        .unwrap();
+    let text = std::fs::read_to_string(commons.join("source.toml")).unwrap();
+    let here = text.replace("127.0.0.1:7433", &address.to_string());
+    let folder = tempfile::tempdir().unwrap();
+    let source: PathBuf = folder.path().join("source.toml");
+    std::fs::write(&source, here).unwrap();
+    survives(&source);
+}
+
 /// No half release under its final name, at any moment.
 fn no_half_release(root: &Path) {
-    let versions = std::fs::read_dir(root.join("manifests/demo-actors"));
-    for version in versions.into_iter().flatten().flatten().map(|e| e.path()) {
-        let name = version
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        assert!(
-            version.is_file() || name.starts_with('.') || version.join("SHA256SUMS").exists(),
-            "{name}"
-        );
+    for dataset in ["demo-actors", "demo"] {
+        let versions = std::fs::read_dir(root.join("manifests").join(dataset));
+        for version in versions.into_iter().flatten().flatten().map(|e| e.path()) {
+            let name = version
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            assert!(
+                version.is_file() || name.starts_with('.') || version.join("SHA256SUMS").exists(),
+                "{name}"
+            );
+        }
     }
 }

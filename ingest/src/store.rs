@@ -35,6 +35,8 @@ use fairframe_schemas::{Digest, Layout, SampleId};
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
+use crate::digest;
+
 /// The store of a data folder. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -121,20 +123,11 @@ impl Store {
 
     /// Reads the bytes again: whether they are those of the digest.
     pub fn is_sound(&self, digest: &Digest) -> io::Result<bool> {
-        let mut file = match File::open(self.path(digest)) {
-            Ok(file) => file,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
-            Err(e) => return Err(e),
-        };
-        let mut hash = Sha256::new();
-        let mut buffer = vec![0; COPY_BUFFER];
-        loop {
-            match file.read(&mut buffer)? {
-                0 => break,
-                n => hash.update(&buffer[..n]),
-            }
+        match digest::of_file(&self.path(digest)) {
+            Ok((found, _)) => Ok(found == *digest),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(e),
         }
-        Ok(<[u8; 32]>::from(hash.finalize()) == *digest.as_bytes())
     }
 
     /// Takes bytes out for good; whether they were there.

@@ -7,13 +7,13 @@ use std::{
 };
 
 use fairframe_schemas::{
-    ConsentState, Digest, Layout, Sample, SampleId, Split, Status, licence, recall::RecallList,
-    release::Summary,
+    ConsentState, Digest, Layout, Sample, SampleId, Split, Status, licence, release::Summary,
 };
 
 use crate::{
     digest,
     manifest::{ManifestError, ReleaseReader},
+    recall,
     sums::{self, SUMS},
 };
 
@@ -203,10 +203,7 @@ fn check_sums(folder: &Path, there: &BTreeSet<String>, v: &mut Verified) {
 }
 
 fn read_recall(path: &Path, v: &mut Verified) -> HashSet<SampleId> {
-    let read = fs::read_to_string(path).map_err(|e| e.to_string());
-    let parsed =
-        read.and_then(|t| serde_json::from_str::<RecallList>(&t).map_err(|e| e.to_string()));
-    match parsed {
+    match recall::read_list(path) {
         Ok(list) => list.entries.iter().map(|e| e.sample_id).collect(),
         Err(e) => {
             v.add("recall", path.display(), e);

@@ -102,6 +102,7 @@ impl DemoArgs {
         if self.serve {
             return ServeArgs {
                 listen: self.listen,
+                hosts: Vec::new(),
             }
             .run(common);
         }

@@ -44,14 +44,19 @@ pub fn ok(command: &mut Command) -> Output {
 
 /// `fairframe serve` over a data folder, stopped when dropped.
 pub struct Serving {
-    child: Child,
+    pub child: Child,
     pub url: String,
 }
 
 impl Serving {
     pub fn start(root: &Path) -> Self {
+        Self::with(root, &[])
+    }
+
+    pub fn with(root: &Path, arguments: &[&str]) -> Self {
         let mut child = fairframe(root)
             .args(["serve", "--listen", "127.0.0.1:0"])
+            .args(arguments)
             .stderr(Stdio::piped())
             .spawn()
             .expect("the server starts");

@@ -7,8 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use fairframe_ingest::sums;
 pub use fairframe_ingest::sums::{SUMS, SumsLine as Listed};
+use fairframe_ingest::{sums, versions::Versions};
 use fairframe_schemas::{DatasetVersion, Digest, Layout, Name, RecallList, Summary};
 
 use crate::error::AppError;
@@ -55,12 +55,8 @@ pub fn datasets(layout: &Layout) -> io::Result<Vec<Dataset>> {
 
 /// One dataset; none without a release.
 pub fn dataset(layout: &Layout, name: &Name) -> io::Result<Option<Dataset>> {
-    let mut versions: Vec<DatasetVersion> = folders(&layout.dataset(name))?
-        .into_iter()
-        .filter_map(|entry| entry.to_str()?.parse().ok())
-        .filter(|version| layout.release(name, *version).join(SUMS).is_file())
-        .collect();
-    versions.sort_unstable_by(|a, b| b.cmp(a));
+    let mut versions = Versions::of(&layout.dataset(name))?.versions;
+    versions.reverse();
     Ok((!versions.is_empty()).then(|| Dataset {
         name: name.clone(),
         versions,

@@ -9,6 +9,7 @@ pub mod catalog;
 pub mod error;
 pub mod files;
 mod headers;
+pub mod hosts;
 pub mod pages;
 pub mod reports;
 
@@ -17,7 +18,7 @@ use std::sync::Arc;
 use axum::{Router, middleware, routing::get};
 use fairframe_schemas::Layout;
 
-use crate::{allowed::Media, error::AppError};
+use crate::{allowed::Media, error::AppError, hosts::Hosts};
 
 /// What handlers share.
 #[derive(Clone)]
@@ -62,4 +63,9 @@ pub fn router(layout: Layout) -> Router {
         .method_not_allowed_fallback(|| async { AppError::Method })
         .layer(middleware::from_fn(headers::secure))
         .with_state(app)
+}
+
+/// The same, answering to these names only.
+pub fn router_for(layout: Layout, hosts: Hosts) -> Router {
+    router(layout).layer(middleware::from_fn_with_state(hosts, hosts::check))
 }

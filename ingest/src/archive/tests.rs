@@ -384,3 +384,49 @@ proptest! {
         }
     }
 }
+
+/// Bytes of the same length under the old time: what a listing by name, size
+/// and time does not see.
+#[test]
+fn a_file_changed_in_place_has_another_state_in_every_form() {
+    type Pack = fn(&[(&str, &[u8])]) -> Vec<u8>;
+    let tar: Pack = |members| {
+        let members: Vec<_> = members.iter().map(|(n, b)| (*n, REGULAR, *b)).collect();
+        tar_of(&members)
+    };
+    let tar_zst: Pack = |members| {
+        let members: Vec<_> = members.iter().map(|(n, b)| (*n, REGULAR, *b)).collect();
+        zstd::encode_all(tar_of(&members).as_slice(), 1).unwrap()
+    };
+    let one: Pack = |members| members[0].1.to_vec();
+    let folder = tempfile::tempdir().unwrap();
+    let set = |path: &Path, bytes: &[u8]| {
+        std::fs::write(path, bytes).unwrap();
+        let file = File::options().append(true).open(path).unwrap();
+        file.set_modified(std::time::UNIX_EPOCH).unwrap();
+    };
+    for (name, pack) in [
+        ("a.zip", zip_of as Pack),
+        ("b.tar", tar),
+        ("c.tar.zst", tar_zst),
+        ("d", one),
+    ] {
+        let (root, file) = match name {
+            "d" => (folder.path().to_owned(), folder.path().join("d")),
+            _ => (folder.path().join(name), folder.path().join(name)),
+        };
+        let member = if name == "d" { "d" } else { "a.jpg" };
+        let state = || open_shared(&root).unwrap().state(member).unwrap();
+        set(&file, &pack(&[(member, b"abc"), ("b.jpg", b"1")]));
+        let before = state();
+        assert_eq!(
+            (before.0, state()),
+            (3, before.clone()),
+            "{name}: the same twice"
+        );
+        // The clock of the file system moves in steps of some milliseconds.
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        set(&file, &pack(&[(member, b"abd"), ("b.jpg", b"1")]));
+        assert_ne!(state(), before, "{name}");
+    }
+}

@@ -191,7 +191,13 @@ fn what_is_named_like_a_version_and_is_none_is_named() {
     let strange = house.path("data/manifests/demo/9.0.0");
     fs::create_dir_all(&strange).unwrap();
     let (one, two) = ("2026-09-01T00:00:00Z", "2026-09-02T00:00:00Z");
-    let output = ok(&mut house.ingest(one, &source));
+    // Not with `--quiet`, which drops what is only said by the way.
+    let mut spoken = Command::new(env!("CARGO_BIN_EXE_fairframe"));
+    spoken.arg("--root").arg(house.path("data"));
+    spoken
+        .args(["ingest", "--at", one])
+        .arg(house.path(source[0]));
+    let output = ok(&mut spoken);
     assert!(text(&output.stdout).starts_with("demo 1.0.0"));
     let said = text(&output.stderr);
     assert!(

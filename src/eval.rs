@@ -24,10 +24,10 @@ pub struct EvalArgs {
     /// What the submission answers
     #[arg(long, value_enum)]
     pub form: Form,
-    /// Truth: CSV, Parquet or per-frame JSON; plain, .gz or .zst
+    /// Truth: CSV or JSON, plain, gzip, zstd, zip or 7z; or Parquet
     #[arg(long, value_name = "FILE")]
     pub solution: PathBuf,
-    /// Answers: CSV, Parquet or per-frame JSON; plain, .gz or .zst
+    /// Answers: CSV or JSON, plain, gzip, zstd, zip or 7z; or Parquet
     #[arg(long, value_name = "FILE")]
     pub submission: PathBuf,
     /// Folder of a manifest version to take group columns from
@@ -61,7 +61,7 @@ pub struct EvalArgs {
     #[arg(long, value_name = "N", default_value_t = 30)]
     pub min_n: u64,
     /// Values only: no intervals, constant answers or item results; fast
-    #[arg(long)]
+    #[arg(long, conflicts_with = "against")]
     pub values_only: bool,
     /// Kind of the bootstrap intervals
     #[arg(long, value_enum, default_value_t = Interval::Percentile)]

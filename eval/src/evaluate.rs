@@ -16,7 +16,7 @@ use crate::groups::{GroupColumn, MAX_CROSSED};
 use crate::join::Identity;
 use crate::manifest::{self, ManifestError};
 use crate::options::{EvalOptions, settings, validate};
-use crate::read::{JsonPart, ReadError, Table, read_table};
+use crate::read::{ReadError, Table, read_table};
 use crate::run::{Run, resolve_groups};
 use crate::weights::WeightsError;
 
@@ -152,10 +152,11 @@ fn run(
 }
 
 fn read(options: &EvalOptions, role: InputRole) -> Result<Table, ReadError> {
-    let (path, part) = match role {
-        InputRole::Submission => (&options.submission, JsonPart::Probs),
-        _ => (&options.solution, JsonPart::Targets),
+    let path = match role {
+        InputRole::Submission => &options.submission,
+        _ => &options.solution,
     };
+    let part = forms::json_part(options.form, role);
     let is_header = |fields: &[String]| check::is_header(options.form, role, fields);
     read_table(path, &options.limits, part, &is_header)
 }

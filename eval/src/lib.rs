@@ -4,7 +4,9 @@
 //! read -> check -> join -> statistics -> metrics -> groups -> intervals -> disparity -> report
 //! ```
 
+mod archive;
 pub mod read;
+mod read_csv;
 mod read_json;
 mod read_parquet;
 

@@ -1,16 +1,17 @@
-//! Files to tables: CSV, Parquet and per-frame JSON; plain, gzip or zstd.
+//! Files to tables: CSV and JSON, plain, gzip, zstd, zip or 7z; Parquet.
 //!
 //! What a file is, is told from its first bytes, never from its name.
 //! Everything is bounded by [`Limits`]; a file that exceeds one is refused.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, Read};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fairframe_schemas::report::DefectKind;
 
-use crate::{read_json, read_parquet};
+use crate::{archive, read_csv, read_json, read_parquet};
 
 /// Bounds of what is read.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +26,10 @@ pub struct Limits {
     pub columns: usize,
     /// Bytes of one JSON file: 1 GiB.
     pub json_bytes: u64,
+    /// Entries of an archive: 1,000.
+    pub entries: usize,
+    /// How much larger than the archive its content may be, beyond 16 MiB: 200 times.
+    pub ratio: u64,
 }
 
 impl Default for Limits {
@@ -35,6 +40,8 @@ impl Default for Limits {
             rows: 200_000_000,
             columns: 1_000,
             json_bytes: 1 << 30,
+            entries: 1_000,
+            ratio: 200,
         }
     }
 }
@@ -54,46 +61,87 @@ pub enum ReadError {
     },
     #[error("`{path}` is UTF-16; save it as UTF-8")]
     Utf16 { path: PathBuf },
-    #[error("`{path}` is a {what}; hand in CSV, Parquet or JSON, plain or as .gz or .zst")]
+    #[error("`{path}` holds a {what}; hand in CSV, Parquet or JSON, packed at most once")]
     Archive { path: PathBuf, what: &'static str },
+    #[error(
+        "`{path}` is not a readable {kind} archive: {message}; pack it anew, without a password"
+    )]
+    Unpack {
+        path: PathBuf,
+        kind: &'static str,
+        message: String,
+    },
+    #[error("`{path}` holds {n} files ({names}); put one alone into it")]
+    Entries {
+        path: PathBuf,
+        n: usize,
+        names: String,
+    },
     #[error("`{path}` is not readable CSV: {message}; quote fields that hold commas or line ends")]
     Csv { path: PathBuf, message: String },
     #[error("`{path}` is not readable Parquet: {message}; write it anew")]
     Parquet { path: PathBuf, message: String },
-    #[error(
-        "`{path}` is not per-frame JSON: {message}; expected {{\"{part}\": {{\"video\": [[number], ...]}}}}"
-    )]
+    #[error("`{path}` is not the JSON expected: {message}; write {expected}")]
     Json {
         path: PathBuf,
         message: String,
-        part: &'static str,
+        expected: &'static str,
     },
 }
 
-/// Text cells of one column, end to end.
-#[derive(Debug, Clone, Default)]
-pub struct Texts {
-    bytes: String,
-    ends: Vec<usize>,
+/// Text cells of one column.
+#[derive(Debug, Clone)]
+pub enum Texts {
+    /// End to end.
+    Joined { bytes: String, ends: Vec<usize> },
+    /// From and to in a file that is kept as it was read.
+    Spans {
+        file: Arc<Vec<u8>>,
+        spans: Vec<(u32, u32)>,
+    },
+}
+
+impl Default for Texts {
+    fn default() -> Self {
+        Texts::Joined {
+            bytes: String::new(),
+            ends: Vec::new(),
+        }
+    }
 }
 
 impl Texts {
+    /// Adds a cell; cells of a file that is kept are all there from the start.
     pub fn push(&mut self, text: &str) {
-        self.bytes.push_str(text);
-        self.ends.push(self.bytes.len());
+        if let Texts::Joined { bytes, ends } = self {
+            bytes.push_str(text);
+            ends.push(bytes.len());
+        }
     }
 
     pub fn get(&self, row: usize) -> &str {
-        let start = if row == 0 { 0 } else { self.ends[row - 1] };
-        &self.bytes[start..self.ends[row]]
+        match self {
+            Texts::Joined { bytes, ends } => {
+                let start = if row == 0 { 0 } else { ends[row - 1] };
+                &bytes[start..ends[row]]
+            }
+            Texts::Spans { file, spans } => {
+                let (from, to) = spans[row];
+                // Its chunk was found to be UTF-8 when it was cut at ASCII.
+                std::str::from_utf8(&file[from as usize..to as usize]).unwrap_or_default()
+            }
+        }
     }
 
     pub fn len(&self) -> usize {
-        self.ends.len()
+        match self {
+            Texts::Joined { ends, .. } => ends.len(),
+            Texts::Spans { spans, .. } => spans.len(),
+        }
     }
 
     pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+        self.len() == 0
     }
 }
 
@@ -175,11 +223,15 @@ impl Table {
     }
 }
 
-/// Which part of a per-frame JSON file is wanted.
+/// What is wanted of a JSON file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JsonPart {
+    /// Scores by video and frame.
     Probs,
+    /// Truths by video and frame.
     Targets,
+    /// One object of ids with what is said of them; the name of that column.
+    Pairs(&'static str),
 }
 
 /// Opens a regular file. Whatever else has a name (a pipe, say) may be waited
@@ -216,51 +268,85 @@ pub fn read_table(
         source,
     };
     let file = open(path)?;
+    let metadata = file.metadata().map_err(io_error)?;
     let (start, file) = peek(file).map_err(io_error)?;
+    let into = Into {
+        path,
+        limits,
+        part,
+        is_header,
+    };
     if start.starts_with(b"PAR1") {
         drop(file);
         return read_parquet::read_table(path, limits);
     }
-    let plain: Box<dyn Read> = if start.starts_with(&[0x1f, 0x8b]) {
-        Box::new(flate2::read::MultiGzDecoder::new(file))
-    } else if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+    if start.starts_with(ZIP) || start.starts_with(EMPTY_ZIP) {
+        return archive::read_zip(&into, metadata.len());
+    }
+    if start.starts_with(SEVEN_ZIP) {
+        return archive::read_seven_zip(&into, metadata.len());
+    }
+    if start.starts_with(GZIP) {
+        return into.read(flate2::read::MultiGzDecoder::new(file), None);
+    }
+    if start.starts_with(ZSTD) {
         let mut decoder = zstd::Decoder::new(file).map_err(io_error)?;
         // 128 MiB of window: what `zstd -d` itself accepts unasked.
         decoder.window_log_max(27).map_err(io_error)?;
-        Box::new(decoder)
-    } else {
-        Box::new(file)
-    };
-    let (start, plain) = peek(plain).map_err(io_error)?;
-    if start.starts_with(&[0xff, 0xfe]) || start.starts_with(&[0xfe, 0xff]) {
-        return Err(ReadError::Utf16 {
-            path: path.to_owned(),
-        });
+        return into.read(decoder, None);
     }
-    for (magic, what) in [
-        (&b"PK\x03\x04"[..], "zip archive"),
-        (&b"7z\xbc\xaf\x27\x1c"[..], "7z archive"),
-        (&b"PAR1"[..], "compressed Parquet file"),
-        (&[0x1f, 0x8b][..], "file that is compressed twice"),
-    ] {
-        if start.starts_with(magic) {
-            return Err(ReadError::Archive {
-                path: path.to_owned(),
-                what,
-            });
+    into.read(file, Some(metadata.len()))
+}
+
+const ZIP: &[u8] = b"PK\x03\x04";
+const EMPTY_ZIP: &[u8] = b"PK\x05\x06";
+const SEVEN_ZIP: &[u8] = b"7z\xbc\xaf\x27\x1c";
+const GZIP: &[u8] = &[0x1f, 0x8b];
+const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
+
+/// What a stream that is unpacked is read into.
+#[derive(Clone, Copy)]
+pub(crate) struct Into<'a> {
+    pub path: &'a Path,
+    pub limits: &'a Limits,
+    part: JsonPart,
+    is_header: &'a dyn Fn(&[String]) -> bool,
+}
+
+impl Into<'_> {
+    /// Reads CSV or JSON; `size` where it is known.
+    pub fn read(&self, plain: impl Read, size: Option<u64>) -> Result<Table, ReadError> {
+        let path = self.path.to_owned();
+        let (start, plain) = match peek(plain) {
+            Ok(both) => both,
+            Err(source) => return Err(ReadError::Io { path, source }),
+        };
+        if start.starts_with(&[0xff, 0xfe]) || start.starts_with(&[0xfe, 0xff]) {
+            return Err(ReadError::Utf16 { path });
         }
+        for (magic, what) in [
+            (ZIP, "zip archive within"),
+            (SEVEN_ZIP, "7z archive within"),
+            (&b"PAR1"[..], "compressed Parquet file"),
+            (GZIP, "file that is compressed twice"),
+            (ZSTD, "file that is compressed twice"),
+        ] {
+            if start.starts_with(magic) {
+                return Err(ReadError::Archive { path, what });
+            }
+        }
+        let text = start
+            .strip_prefix(&[0xef, 0xbb, 0xbf][..])
+            .unwrap_or(&start);
+        let is_json = text
+            .iter()
+            .find(|byte| !byte.is_ascii_whitespace())
+            .is_some_and(|byte| *byte == b'{');
+        if is_json {
+            return read_json::read_table(self.path, plain, self.limits, self.part);
+        }
+        read_csv::read_table(self.path, plain, size, self.limits, self.is_header)
     }
-    let text = start
-        .strip_prefix(&[0xef, 0xbb, 0xbf][..])
-        .unwrap_or(&start);
-    let is_json = text
-        .iter()
-        .find(|byte| !byte.is_ascii_whitespace())
-        .is_some_and(|byte| *byte == b'{');
-    if is_json {
-        return read_json::read_table(path, plain, limits, part);
-    }
-    read_csv(path, plain, limits, is_header)
 }
 
 /// The first bytes of a stream, and the stream with them put back.
@@ -270,176 +356,11 @@ fn peek<R: Read>(mut reader: R) -> io::Result<(Vec<u8>, io::Chain<io::Cursor<Vec
     Ok((start.clone(), io::Cursor::new(start).chain(reader)))
 }
 
-/// Refuses a stream that is too long, or too long without a line end.
-struct Bounded<R> {
-    inner: R,
-    total: u64,
-    since_line_end: u64,
-    limits: Limits,
-}
-
-const TOO_MANY_BYTES: &str = "bytes";
-const TOO_LONG_LINE: &str = "bytes without a line end";
-
-#[derive(Debug, thiserror::Error)]
-#[error("more than {limit} {what}")]
-struct Exceeded {
-    limit: u64,
-    what: &'static str,
-}
-
-impl<R: Read> Read for Bounded<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.inner.read(buffer)?;
-        self.total += n as u64;
-        match buffer[..n].iter().rposition(|byte| *byte == b'\n') {
-            Some(at) => self.since_line_end = (n - at - 1) as u64,
-            None => self.since_line_end += n as u64,
-        }
-        let exceeded = |limit, what| Err(io::Error::other(Exceeded { limit, what }));
-        if self.total > self.limits.bytes {
-            return exceeded(self.limits.bytes, TOO_MANY_BYTES);
-        }
-        if self.since_line_end > self.limits.line_bytes {
-            return exceeded(self.limits.line_bytes, TOO_LONG_LINE);
-        }
-        Ok(n)
-    }
-}
-
-/// The line a row began at: it ended with the LF before `end`, and held those in its cells.
-fn first_line(row: &csv::ByteRecord, end: u64) -> u64 {
-    let inner = row.as_slice().iter().filter(|b| **b == b'\n').count() as u64;
-    end.saturating_sub(inner + 1)
-}
-
-/// Takes the CR of a CRLF off the last cell.
-fn trim_cr(row: &mut csv::ByteRecord) {
-    let last = row
-        .iter()
-        .next_back()
-        .and_then(|cell| cell.strip_suffix(b"\r"));
-    let Some(last) = last.map(<[u8]>::to_vec) else {
-        return;
-    };
-    row.truncate(row.len() - 1);
-    row.push_field(&last);
-}
-
-fn read_csv(
-    path: &Path,
-    reader: impl Read,
-    limits: &Limits,
-    is_header: &dyn Fn(&[String]) -> bool,
-) -> Result<Table, ReadError> {
-    let bounded = Bounded {
-        inner: reader,
-        total: 0,
-        since_line_end: 0,
-        limits: *limits,
-    };
-    let mut csv = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        // A row ends at LF alone, and the last one always has one: then the
-        // reader's line count tells where a row began (see `first_line`).
-        .terminator(csv::Terminator::Any(b'\n'))
-        .from_reader(BufReader::with_capacity(1 << 16, bounded).chain(&b"\n"[..]));
-    let mut table = Table::default();
-    let mut record = csv::ByteRecord::new();
-    let mut columns: Vec<Texts> = Vec::new();
-    let mut first = true;
-    loop {
-        match csv.read_byte_record(&mut record) {
-            Ok(true) => {}
-            Ok(false) => break,
-            Err(error) => return Err(csv_error(path, error)),
-        }
-        let row = first_line(&record, csv.position().line());
-        trim_cr(&mut record);
-        if first {
-            first = false;
-            if record.len() > limits.columns {
-                return Err(ReadError::TooLarge {
-                    path: path.to_owned(),
-                    limit: limits.columns as u64,
-                    what: "columns",
-                });
-            }
-            columns.resize_with(record.len(), Texts::default);
-            let fields: Vec<String> = record
-                .iter()
-                .map(|field| String::from_utf8_lossy(field).trim().to_owned())
-                .collect();
-            if is_header(&fields) {
-                table.names = fields;
-                continue;
-            }
-        }
-        if record.len() == 1 && record[0].is_empty() && columns.len() > 1 {
-            continue;
-        }
-        push_record(&mut table, &mut columns, &record, row);
-        if table.rows.len() as u64 > limits.rows {
-            return Err(ReadError::TooLarge {
-                path: path.to_owned(),
-                limit: limits.rows,
-                what: "rows",
-            });
-        }
-    }
-    table.columns = columns.into_iter().map(Values::Text).collect();
-    Ok(table)
-}
-
-fn push_record(table: &mut Table, columns: &mut [Texts], record: &csv::ByteRecord, row: u64) {
-    if record.len() != columns.len() {
-        table.defects.push(ReadDefect {
-            kind: DefectKind::RaggedRow,
-            row,
-            column: None,
-            text: format!("{} fields instead of {}", record.len(), columns.len()),
-        });
-        return;
-    }
-    for (at, field) in record.iter().enumerate() {
-        if std::str::from_utf8(field).is_err() {
-            table.defects.push(ReadDefect {
-                kind: DefectKind::BadEncoding,
-                row,
-                column: Some(table.name(at)),
-                text: String::from_utf8_lossy(field).into_owned(),
-            });
-            return;
-        }
-    }
-    for (column, field) in columns.iter_mut().zip(record) {
-        column.push(std::str::from_utf8(field).unwrap_or_default());
-    }
-    table.rows.push(row);
-}
-
-fn csv_error(path: &Path, error: csv::Error) -> ReadError {
-    let path = path.to_owned();
-    match error.into_kind() {
-        csv::ErrorKind::Io(source) => match source.get_ref().and_then(|e| e.downcast_ref()) {
-            Some(Exceeded { limit, what }) => ReadError::TooLarge {
-                path,
-                limit: *limit,
-                what,
-            },
-            None => ReadError::Io { path, source },
-        },
-        other => ReadError::Csv {
-            path,
-            message: format!("{other:?}"),
-        },
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+
+    use crate::read_csv::{TOO_LONG_LINE, TOO_MANY_BYTES};
 
     use super::*;
 

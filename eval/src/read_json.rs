@@ -1,29 +1,35 @@
-//! Per-frame JSON, as detectors write it: `{"probs": {video: [[p], ...]},
-//! "targets": {video: [[t], ...]}}`. Frames are told apart by position only.
+//! JSON: per-frame scores, as detectors write them, `{"probs": {video: [[p],
+//! ...]}, "targets": {video: [[t], ...]}}`, where frames are told apart by
+//! position only; and one object of ids, `{"0000.png": "real"}`.
 
 use std::fmt;
 use std::io::Read;
+use std::marker::PhantomData;
 use std::path::Path;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use crate::read::{JsonPart, Limits, ReadError, Table, Texts, Values};
+use crate::read_csv::io_error;
 
 /// A JSON object in the order it is written, repeated keys included.
-struct Pairs(Vec<(String, Vec<Frame>)>);
+struct Pairs<T>(Vec<(String, T)>);
 
-impl<'de> Deserialize<'de> for Pairs {
+/// Frames by video.
+type Videos = Pairs<Vec<Frame>>;
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Pairs<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct PairsVisitor;
-        impl<'de> Visitor<'de> for PairsVisitor {
-            type Value = Pairs;
+        struct PairsVisitor<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for PairsVisitor<T> {
+            type Value = Pairs<T>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object of videos")
+                f.write_str("an object")
             }
 
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Pairs, M::Error> {
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Pairs<T>, M::Error> {
                 let mut pairs = Vec::new();
                 while let Some(pair) = map.next_entry()? {
                     pairs.push(pair);
@@ -31,7 +37,7 @@ impl<'de> Deserialize<'de> for Pairs {
                 Ok(Pairs(pairs))
             }
         }
-        deserializer.deserialize_map(PairsVisitor)
+        deserializer.deserialize_map(PairsVisitor(PhantomData))
     }
 }
 
@@ -45,20 +51,45 @@ enum Frame {
 
 #[derive(Deserialize)]
 struct WithProbs {
-    probs: Pairs,
+    probs: Videos,
     #[serde(default, rename = "targets")]
     _targets: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
 struct WithTargets {
-    targets: Pairs,
+    targets: Videos,
     #[serde(default, rename = "probs")]
     _probs: Option<IgnoredAny>,
 }
 
-/// Reads one part to a table of `video_id`, `frame` (position from 0) and
-/// `score` or `label`; a row is a frame, counted from 1.
+/// What is said of an id.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Said {
+    Text(String),
+    Number(serde_json::Number),
+    Flag(bool),
+    Nothing(()),
+    List(Vec<Said>),
+}
+
+impl Said {
+    /// As a cell: a list's parts are separated by spaces.
+    fn text(&self) -> String {
+        match self {
+            Said::Text(text) => text.clone(),
+            Said::Number(number) => number.to_string(),
+            Said::Flag(flag) => flag.to_string(),
+            Said::Nothing(()) => String::new(),
+            Said::List(list) => list.iter().map(Said::text).collect::<Vec<_>>().join(" "),
+        }
+    }
+}
+
+/// Reads what is wanted to a table: `video_id`, `frame` (position from 0) and
+/// `score` or `label`, a row a frame; or `id` and one more column, a row an
+/// id. Rows are counted from 1.
 pub(crate) fn read_table(
     path: &Path,
     reader: impl Read,
@@ -69,10 +100,7 @@ pub(crate) fn read_table(
     reader
         .take(limits.json_bytes + 1)
         .read_to_end(&mut bytes)
-        .map_err(|source| ReadError::Io {
-            path: path.to_owned(),
-            source,
-        })?;
+        .map_err(|source| io_error(path, source))?;
     if bytes.len() as u64 > limits.json_bytes {
         return Err(ReadError::TooLarge {
             path: path.to_owned(),
@@ -86,9 +114,10 @@ pub(crate) fn read_table(
     let json_error = |error: serde_json::Error| ReadError::Json {
         path: path.to_owned(),
         message: error.to_string(),
-        part: match part {
-            JsonPart::Probs => "probs",
-            JsonPart::Targets => "targets",
+        expected: match part {
+            JsonPart::Probs => "{\"probs\": {\"video\": [[number], ...]}}",
+            JsonPart::Targets => "{\"targets\": {\"video\": [[number], ...]}}",
+            JsonPart::Pairs(_) => "{\"id\": \"answer\", ...}",
         },
     };
     let (pairs, value_name) = match part {
@@ -99,6 +128,10 @@ pub(crate) fn read_table(
         JsonPart::Targets => {
             let file: WithTargets = serde_json::from_slice(bytes).map_err(json_error)?;
             (file.targets.0, "label")
+        }
+        JsonPart::Pairs(name) => {
+            let pairs: Pairs<Said> = serde_json::from_slice(bytes).map_err(json_error)?;
+            return Ok(said_of(pairs, name));
         }
     };
     let mut ids = Texts::default();
@@ -124,6 +157,20 @@ pub(crate) fn read_table(
         defects: Vec::new(),
         positional_frames: true,
     })
+}
+
+fn said_of(pairs: Pairs<Said>, name: &str) -> Table {
+    let (mut ids, mut values) = (Texts::default(), Texts::default());
+    for (id, said) in &pairs.0 {
+        ids.push(id);
+        values.push(&said.text());
+    }
+    Table {
+        names: vec!["id".into(), name.into()],
+        rows: (1..=ids.len() as u64).collect(),
+        columns: vec![Values::Text(ids), Values::Text(values)],
+        ..Table::default()
+    }
 }
 
 #[cfg(test)]
@@ -160,7 +207,27 @@ mod tests {
             r#"{"probs":{"v":"#,
         ] {
             let error = read(text, JsonPart::Probs).unwrap_err().to_string();
-            assert!(error.contains("expected {\"probs\""), "{error}");
+            assert!(error.contains("write {\"probs\""), "{error}");
+        }
+    }
+
+    #[test]
+    fn one_object_of_ids_is_a_table_repeats_included() {
+        let text = r#"{"a":"real","b":["x","y"],"c":1.5,"a":null,"d":true}"#;
+        let table = read(text, JsonPart::Pairs("label")).unwrap();
+        assert_eq!(table.names, ["id", "label"]);
+        let cell = |row| (table.columns[0].text(row), table.columns[1].text(row));
+        let cells: Vec<_> = (0..5).map(cell).collect();
+        let wanted = [
+            ("a", "real"),
+            ("b", "x y"),
+            ("c", "1.5"),
+            ("a", ""),
+            ("d", "true"),
+        ];
+        assert_eq!(cells, wanted.map(|(a, b)| (a.into(), b.into())));
+        for text in [r#"{"a":{"b":1}}"#, "[1]", r#"{"a""#] {
+            assert!(read(text, JsonPart::Pairs("label")).is_err());
         }
     }
 }

@@ -283,3 +283,209 @@ fn what_is_no_regular_file_is_refused_and_not_waited_for() {
     let error = evaluate(&case.options).unwrap_err().to_string();
     assert!(error.contains("is a pipe"), "{error}");
 }
+
+/// A solution of each form with a submission's header, and an id that it has.
+const FORMS: [(TaskForm, &str, &str, &str); 5] = [
+    (
+        TaskForm::Recognition,
+        "id,landmarks\na,x\nb,\n",
+        "id,landmarks\n",
+        "a",
+    ),
+    (
+        TaskForm::Retrieval,
+        "id,images\na,x y\nb,z\n",
+        "id,images\n",
+        "a",
+    ),
+    (
+        TaskForm::Classification,
+        "id,label\na,x\nb,y\n",
+        "id,label\n",
+        "a",
+    ),
+    (
+        TaskForm::DetectionLabels,
+        "image,method\na,Deepfakes\nb,pristine\n",
+        "image,label\n",
+        "a",
+    ),
+    (TaskForm::MultiLabel, IMAGES, "image_id,labels\n", "i"),
+];
+
+#[test]
+fn every_form_refuses_nothing_a_bare_header_wrong_ids_and_two_answers() {
+    for (form, solution, header, id) in FORMS {
+        for submission in ["", header] {
+            let report = Case::new(form, solution, submission).refused();
+            assert_eq!(counts(&report, DefectKind::NoRows), 1, "{form:?}");
+        }
+        let (one, other) = match form {
+            TaskForm::Recognition => ("x 0.5", "y 0.5"),
+            TaskForm::DetectionLabels => ("fake", "real"),
+            _ => ("x", "y"),
+        };
+        let report = Case::new(form, solution, format!("{header}zz,{one}\n")).refused();
+        assert_eq!(counts(&report, DefectKind::NoIdKnown), 1, "{form:?}");
+        assert_eq!(counts(&report, DefectKind::UnknownId), 1, "{form:?}");
+        let twice = format!("{header}{id},{one}\n{id},{other}\n");
+        let report = Case::new(form, solution, twice).refused();
+        assert_eq!(counts(&report, DefectKind::ConflictingId), 1, "{form:?}");
+        // The same answer twice is counted once; the other id is missing.
+        let again = format!("{header}{id},{one}\n{id},{one}\n");
+        let report = Case::new(form, solution, again).evaluate().report;
+        assert!(!report.refused(), "{form:?}: {:?}", report.defects);
+        assert_eq!(report.counts.unanswered, 1);
+        assert!(report.metrics.iter().all(|m| m.overall.n == 2));
+    }
+}
+
+#[test]
+fn confidences_are_finite_and_labels_exact() {
+    let (form, solution, header, _) = FORMS[0];
+    for (answer, fatal) in [
+        ("x nan", true),
+        ("x inf", true),
+        ("x", true),
+        ("x 0.5 y 0.4", true),
+        ("", false),
+        ("x -7", false),
+    ] {
+        let case = Case::new(form, solution, format!("{header}a,{answer}\n"));
+        let report = case.evaluate().report;
+        assert_eq!(
+            counts(&report, DefectKind::BadPair),
+            u64::from(fatal),
+            "{answer}"
+        );
+    }
+    let (form, solution, header, _) = FORMS[3];
+    for answer in ["Fake", "1", "", "fake fake"] {
+        let report = Case::new(form, solution, format!("{header}a,{answer}\n")).refused();
+        assert_eq!(counts(&report, DefectKind::BadLabel), 1, "{answer}");
+    }
+    let json = r#"{"a": "fake", "b": null, "c": 0}"#;
+    let report = Case::new(form, solution, json).refused();
+    assert_eq!(counts(&report, DefectKind::BadLabel), 2);
+}
+
+#[test]
+fn a_truth_without_landmarks_or_of_one_kind_is_undefined() {
+    let submission = "id,landmarks\na,x 0.5\n";
+    let report = Case::new(TaskForm::Recognition, "id,landmarks\na,\nb,\n", submission);
+    for metric in report.evaluate().report.metrics {
+        assert_eq!(
+            metric.overall.verdict,
+            Verdict::Undefined,
+            "{}",
+            metric.metric
+        );
+    }
+    let case = Case::new(
+        TaskForm::DetectionLabels,
+        "image,method\na,Deepfakes\n",
+        "image,label\na,fake\n",
+    );
+    for metric in case.evaluate().report.metrics {
+        let two = ["balanced_accuracy", "accuracy_pristine"].contains(&metric.metric.as_str());
+        assert_eq!(metric.overall.value.is_none(), two, "{}", metric.metric);
+    }
+}
+
+#[test]
+fn answers_to_what_is_left_out_are_no_defects() {
+    let solution = "id,images,Usage\na,x,Public\nb,y,Private\nc,None,Ignored\nd,,Public\n";
+    let submission = "id,images\na,x\nb,y\nc,y\nd,z\ne,z\n";
+    let mut case = Case::new(TaskForm::Retrieval, solution, submission);
+    case.options.usage = Some("Public".to_owned());
+    let report = case.evaluate().report;
+    assert_eq!(counts(&report, DefectKind::UnknownId), 1);
+    assert_eq!(counts(&report, DefectKind::EmptyTruth), 1);
+    assert_eq!(
+        (report.counts.scored, report.counts.solution_ignored),
+        (1, 2)
+    );
+    assert_eq!(report.metrics[0].overall.value, Some(1.0));
+}
+
+#[test]
+fn a_row_of_a_million_ids_and_a_line_of_200_mb() {
+    let mut text = "id,images\na,".to_owned();
+    for at in 0..1_000_000 {
+        write!(text, "{at} ").unwrap();
+    }
+    let report = Case::new(TaskForm::Retrieval, FORMS[1].1, text)
+        .evaluate()
+        .report;
+    assert_eq!(counts(&report, DefectKind::TooManyAnswers), 1);
+    assert_eq!(report.metrics[0].overall.value, Some(0.0));
+
+    let case = Case::new(TaskForm::Retrieval, FORMS[1].1, vec![b'a'; 200 << 20]);
+    let error = evaluate(&case.options).unwrap_err().to_string();
+    assert!(
+        error.contains("67108864 bytes without a line end"),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_benchmarks_json_is_read_as_it_is_sent_in() {
+    let mut solution = "image,method\n".to_owned();
+    let mut answers = Vec::new();
+    let asked = [
+        ("Deepfakes", 105, 110),
+        ("Face2Face", 131, 137),
+        ("FaceSwap", 96, 103),
+        ("NeuralTextures", 145, 150),
+        ("pristine", 496, 500),
+    ];
+    for (method, right, n) in asked {
+        for at in 0..n {
+            let image = answers.len();
+            writeln!(solution, "{image:04}.png,{method}").unwrap();
+            let fake = (method != "pristine") == (at < right);
+            let label = if fake { "fake" } else { "real" };
+            answers.push(format!("\"{image:04}.png\": \"{label}\""));
+        }
+    }
+    let json = format!("{{{}}}", answers.join(", "));
+    let mut case = Case::new(TaskForm::DetectionLabels, &solution, json);
+    case.options.min_n = 30;
+    let report = case.evaluate().report;
+    assert_eq!(report.metrics[0].overall.value, Some(0.973));
+    let by_method = &report.metrics[0].by_group[0];
+    assert_eq!(by_method.columns, ["method"]);
+    for ((method, right, n), cell) in asked.iter().zip(&by_method.cells) {
+        assert_eq!(cell.group, [*method]);
+        let wanted = f64::from(*right) / f64::from(*n);
+        assert_eq!(cell.estimate.value, Some(wanted), "{method}");
+    }
+}
+
+#[test]
+fn files_without_a_header_are_read_by_place() {
+    for (form, solution, submission, value) in [
+        (
+            TaskForm::Recognition,
+            "a,x,Public\nb,,Public\n",
+            "a,x 0.5\n",
+            1.0,
+        ),
+        (TaskForm::Retrieval, "a,x y,Public\n", "a,x\n", 0.5),
+        (
+            TaskForm::Classification,
+            "a,x\nb,y\n",
+            "a,z,x\nb,y,x\n",
+            0.5,
+        ),
+        (
+            TaskForm::DetectionLabels,
+            "a,Face2Face\nb,real\n",
+            "a,fake\nb,fake\n",
+            0.5,
+        ),
+    ] {
+        let report = Case::new(form, solution, submission).evaluate().report;
+        assert_eq!(report.metrics[0].overall.value, Some(value), "{form:?}");
+    }
+}

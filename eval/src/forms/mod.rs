@@ -11,7 +11,7 @@ mod retrieval;
 use fairframe_schemas::report::{InputRole, Level, TaskForm};
 
 use crate::evaluate::EvalError;
-use crate::read::Table;
+use crate::read::{JsonPart, Table};
 use crate::run::{LevelReport, Run};
 
 /// What the files of a task form look like.
@@ -42,6 +42,15 @@ pub(crate) fn shape(form: TaskForm) -> &'static Shape {
         TaskForm::Recognition => &recognition::SHAPE,
         TaskForm::Retrieval => &retrieval::SHAPE,
         TaskForm::Classification => &classification::SHAPE,
+    }
+}
+
+/// What a JSON file of a task form holds.
+pub(crate) fn json_part(form: TaskForm, role: InputRole) -> JsonPart {
+    match (form, role) {
+        (TaskForm::Detection, InputRole::Submission) => JsonPart::Probs,
+        (TaskForm::Detection, _) => JsonPart::Targets,
+        (form, role) => JsonPart::Pairs(shape(form).names(role)[0]),
     }
 }
 

@@ -16,17 +16,18 @@
 //!
 //! Proxies from the environment are not used: they would resolve names for us.
 
+mod error;
 mod pace;
+mod redirects;
 mod response;
 
 use std::{
-    error::Error,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use chrono::{DateTime, Utc};
-use fairframe_schemas::{Reason, source::FetchLimits};
+use fairframe_schemas::source::FetchLimits;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use reqwest::{
@@ -40,14 +41,15 @@ use tokio::{
 };
 use url::Url;
 
+pub use error::HttpError;
+use error::{causes, is_transient, network};
 use pace::HostPace;
 pub use pace::Paces;
+pub(crate) use redirects::Redirects;
 pub use response::Response;
 use response::read_json;
 
-use crate::ssrf::{
-    AddressRules, FilteredDns, Lookup, Reach, Refused, SystemLookup, refused_in, shown,
-};
+use crate::ssrf::{AddressRules, FilteredDns, Lookup, Reach, SystemLookup, shown};
 
 /// Longest wait that a `Retry-After` may ask for; more is waited no longer.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(120);
@@ -99,90 +101,6 @@ impl From<&FetchLimits> for HttpConfig {
             allow_private: limits.allow_private.clone(),
         }
     }
-}
-
-/// Why there is no answer. Every message names the URL.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum HttpError {
-    #[error("the http client cannot be set up: {0}")]
-    Setup(String),
-    #[error(transparent)]
-    Refused(#[from] Refused),
-    #[error("`{url}` redirects more than {limit} times")]
-    TooManyRedirects { url: String, limit: u32 },
-    #[error("`{url}` redirects in a circle")]
-    RedirectLoop { url: String },
-    #[error("`{url}` redirects to `{location}`, which is no URL")]
-    BadRedirect { url: String, location: String },
-    #[error("`{url}` answered with status {status}{}", quoted(words))]
-    Status {
-        url: String,
-        status: u16,
-        /// The first words of the body.
-        words: String,
-    },
-    #[error("`{url}`: {problem}")]
-    Network { url: String, problem: String },
-    #[error("`{url}`: {problem}")]
-    Timeout { url: String, problem: String },
-    #[error("`{url}` answers with more than {limit} bytes")]
-    TooLarge { url: String, limit: u64 },
-    #[error(
-        "`{url}` answered with {kind} where JSON was expected{}",
-        quoted(words)
-    )]
-    NotJson {
-        url: String,
-        /// `HTML`, a content type, or `text`.
-        kind: String,
-        words: String,
-    },
-    #[error("`{url}`: {problem}")]
-    Encoding { url: String, problem: String },
-}
-
-fn quoted(words: &str) -> String {
-    if words.is_empty() {
-        String::new()
-    } else {
-        format!(": \"{words}\"")
-    }
-}
-
-impl HttpError {
-    /// The reason a sample gets whose bytes this error kept from us.
-    pub fn reason(&self) -> Reason {
-        match self {
-            Self::Refused(_) => Reason::FetchRefusedAddress,
-            Self::TooManyRedirects { .. } | Self::RedirectLoop { .. } => {
-                Reason::FetchTooManyRedirects
-            }
-            Self::Status {
-                status: 404 | 410, ..
-            } => Reason::FetchNotFound,
-            Self::Status { .. } | Self::BadRedirect { .. } | Self::NotJson { .. } => {
-                Reason::FetchHttpError
-            }
-            Self::Timeout { .. } => Reason::FetchTimeout,
-            Self::TooLarge { .. } => Reason::FetchTooLarge,
-            Self::Setup(_) | Self::Network { .. } | Self::Encoding { .. } => {
-                Reason::FetchNetworkError
-            }
-        }
-    }
-
-    /// Whether another attempt may end better.
-    pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Network { .. } | Self::Timeout { .. } => true,
-            Self::Status { status, .. } => is_transient(*status),
-            _ => false,
-        }
-    }
-}
-
-fn is_transient(status: u16) -> bool {
-    matches!(status, 408 | 425 | 429 | 500 | 502..=504 | 506..=599)
 }
 
 /// The client. Clones share connections, pace and limits.
@@ -434,59 +352,6 @@ impl Http {
     }
 }
 
-/// The way from a URL to where its redirects end.
-pub(crate) struct Redirects {
-    url: Url,
-    seen: Vec<Url>,
-    limit: u32,
-}
-
-impl Redirects {
-    pub(crate) fn new(first: &Url, limit: u32) -> Self {
-        let mut url = first.clone();
-        url.set_fragment(None);
-        Self {
-            url,
-            seen: Vec::new(),
-            limit,
-        }
-    }
-
-    /// Where to ask next.
-    pub(crate) fn url(&self) -> &Url {
-        &self.url
-    }
-
-    /// The answer, if the way ends with it.
-    pub(crate) fn next(&mut self, response: Response) -> Result<Option<Response>, HttpError> {
-        let Some(location) = location(&response) else {
-            return Ok(Some(response));
-        };
-        let first = self.seen.first().unwrap_or(&self.url);
-        if self.seen.len() >= self.limit as usize {
-            return Err(HttpError::TooManyRedirects {
-                url: shown(first.as_str()),
-                limit: self.limit,
-            });
-        }
-        let mut next = self
-            .url
-            .join(&location)
-            .map_err(|_| HttpError::BadRedirect {
-                url: shown(self.url.as_str()),
-                location: first_words(location.as_bytes()),
-            })?;
-        next.set_fragment(None);
-        self.seen.push(std::mem::replace(&mut self.url, next));
-        if self.seen.contains(&self.url) {
-            return Err(HttpError::RedirectLoop {
-                url: shown(self.seen[0].as_str()),
-            });
-        }
-        Ok(None)
-    }
-}
-
 /// The beginning of a text on one line, without control characters.
 pub(crate) fn first_words(body: &[u8]) -> String {
     let start = &body[..body.len().min(FIRST_WORDS * 8)];
@@ -505,15 +370,6 @@ pub(crate) fn first_words(body: &[u8]) -> String {
         Some((at, _)) => format!("{}…", &line[..at]),
         None => line,
     }
-}
-
-/// Where a redirect leads.
-fn location(response: &Response) -> Option<String> {
-    if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
-        return None;
-    }
-    let value = response.headers().get(header::LOCATION)?;
-    Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
 }
 
 /// What `Retry-After` asks for, in seconds or as a date; at most [`MAX_RETRY_AFTER`].
@@ -538,42 +394,6 @@ fn parse_retry_after(text: &str, now: DateTime<Utc>) -> Option<Duration> {
             .unwrap_or_default()
     };
     Some(wait.min(MAX_RETRY_AFTER))
-}
-
-fn network(url: &Url, error: &reqwest::Error) -> HttpError {
-    if let Some(refused) = refused_in(error) {
-        return refused.into();
-    }
-    let url = shown(url.as_str());
-    let problem = causes(error);
-    if error.is_timeout() {
-        HttpError::Timeout { url, problem }
-    } else {
-        HttpError::Network { url, problem }
-    }
-}
-
-/// An error's causes in one line, without the URL.
-fn causes(error: &reqwest::Error) -> String {
-    let mut parts: Vec<String> = Vec::new();
-    let mut at = error.source();
-    while let Some(e) = at {
-        let text = e.to_string();
-        // Wrappers often repeat what they wrap.
-        if parts.last().is_none_or(|last| !last.contains(&text)) {
-            parts.push(text);
-        }
-        at = e.source();
-    }
-    if parts.is_empty() {
-        let kind = if error.is_builder() {
-            "bad request"
-        } else {
-            "transfer failed"
-        };
-        parts.push(kind.to_owned());
-    }
-    parts.join(": ")
 }
 
 #[cfg(test)]

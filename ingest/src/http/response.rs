@@ -13,7 +13,7 @@ use tokio::{
 };
 use url::Url;
 
-use super::{HttpError, first_words, network};
+use super::{HttpError, error::network, first_words};
 use crate::ssrf::shown;
 
 /// How much of a wrong answer is read to quote it, in bytes.

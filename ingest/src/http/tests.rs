@@ -3,7 +3,10 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
+use fairframe_schemas::Reason;
+
 use super::*;
+use crate::ssrf::Refused;
 use crate::test_server::{Asked, Names, Out, TestServer};
 
 fn config() -> HttpConfig {

@@ -9,6 +9,7 @@
 //! text. Lists (JSON, Parquet) become texts joined by `|`.
 
 mod decode;
+pub(crate) mod ended;
 mod json;
 mod parquet;
 #[cfg(test)]

@@ -4,13 +4,16 @@ use std::{
     io::{self, BufRead, Read},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
 };
 
 use csv::{ByteRecord, StringRecord};
 
-use super::{BadRow, Fail, TableLimits, TableOptions, decode};
+use super::{
+    BadRow, Fail, TableLimits, TableOptions, decode,
+    ended::{End, Ended, OPEN_QUOTE, OPEN_QUOTE_REMEDY},
+};
 use crate::source::SourceError;
 
 pub(super) const BUFFER: usize = 1 << 16;
@@ -39,27 +42,10 @@ impl Read for Metered {
     }
 }
 
-/// Marks that the end was read. The last row always ends with its terminator,
-/// so a row that takes the end of the file to end stands in an open quotation.
-struct Ended<R> {
-    read: R,
-    ended: Arc<AtomicBool>,
-}
-
-impl<R: Read> Read for Ended<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let got = self.read.read(buffer)?;
-        if got == 0 {
-            self.ended.store(true, Ordering::Relaxed);
-        }
-        Ok(got)
-    }
-}
-
 pub(super) struct TextRows {
-    reader: csv::Reader<Ended<io::Chain<Metered, &'static [u8]>>>,
+    reader: csv::Reader<Ended<Metered>>,
     since_row: Arc<AtomicUsize>,
-    ended: Arc<AtomicBool>,
+    end: End,
     /// Names of the columns, for errors.
     columns: Vec<String>,
     /// The first row, where it is no header.
@@ -102,7 +88,7 @@ impl TextRows {
         let start = read.fill_buf().map_err(|e| fail.io(e))?;
         let delimiter = delimiter(start);
         // Old Macintosh tables end their rows with CR alone.
-        let end = if start.contains(&b'\r') && !start.contains(&b'\n') {
+        let terminator = if start.contains(&b'\r') && !start.contains(&b'\n') {
             b"\r"
         } else {
             b"\n"
@@ -114,27 +100,24 @@ impl TextRows {
             // Two buffers may be read ahead of the row.
             limit: options.limits.row_bytes + 2 * BUFFER,
         };
-        let ended = Arc::new(AtomicBool::new(false));
+        let (read, end) = Ended::new(metered, terminator);
         let reader = csv::ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
             .delimiter(delimiter)
             // A row ends at one byte alone, and the last row always has it: then
             // the lines in a row tell where the next one begins.
-            .terminator(csv::Terminator::Any(end[0]))
+            .terminator(csv::Terminator::Any(terminator[0]))
             .buffer_capacity(BUFFER)
-            .from_reader(Ended {
-                read: metered.chain(&end[..]),
-                ended: Arc::clone(&ended),
-            });
+            .from_reader(read);
         let mut rows = Self {
             reader,
             since_row,
-            ended,
+            end,
             columns: Vec::new(),
             first: None,
             declared: options.encoding.is_some(),
-            cr_rows: (end == b"\r").then_some(0),
+            cr_rows: (terminator == b"\r").then_some(0),
         };
         let mut record = StringRecord::new();
         let Some(line) = rows.record(&mut record, fail)? else {
@@ -166,7 +149,7 @@ impl TextRows {
             if !more {
                 return Ok(None);
             }
-            if self.ended.load(Ordering::Relaxed) {
+            if self.end.was_read() {
                 return Err(self.open_quote(&bytes, fail));
             }
             if !is_blank(&bytes) {
@@ -222,8 +205,8 @@ impl TextRows {
         fail.table(
             Some(line),
             column.map(String::as_str),
-            "opens a quotation mark that is not closed, so the rest of the file is one cell",
-            "close it, or write it twice where it belongs to the text",
+            OPEN_QUOTE,
+            OPEN_QUOTE_REMEDY,
         )
     }
 

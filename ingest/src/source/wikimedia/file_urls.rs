@@ -5,12 +5,15 @@
 
 use std::{
     fs::File,
-    io,
+    io::{self, Seek, SeekFrom},
     path::{Path, PathBuf},
 };
 
 use super::client::quote;
-use crate::source::SourceError;
+use crate::{
+    source::SourceError,
+    table::ended::{End, Ended, OPEN_QUOTE, OPEN_QUOTE_REMEDY},
+};
 
 /// Longest title asked for, in bytes; MediaWiki's own limit is 255.
 pub const MAX_TITLE: usize = 255;
@@ -34,7 +37,11 @@ pub struct Row {
 /// A table being read from some place on.
 pub struct Table {
     path: PathBuf,
-    reader: csv::Reader<File>,
+    reader: csv::Reader<Ended<File>>,
+    end: End,
+    /// Where `reader` began.
+    from: u64,
+    header: Vec<String>,
     url: usize,
     id: Option<usize>,
     labels: Vec<(usize, &'static str)>,
@@ -48,9 +55,19 @@ impl Table {
             error,
         };
         let file = File::open(path).map_err(io_error)?;
-        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(file);
+        let mut options = csv::ReaderBuilder::new();
+        options.flexible(true);
+        let (read, end) = Ended::new(file, b"\n");
+        let mut reader = options.from_reader(read);
         let broken = |e: csv::Error| table_error(path, &e);
         let header = reader.byte_headers().map_err(broken)?.clone();
+        let names = header
+            .iter()
+            .map(|n| String::from_utf8_lossy(n).into_owned());
+        let names: Vec<String> = names.collect();
+        if end.was_read() && !header.is_empty() {
+            return Err(open_quote(path, 1, None));
+        }
         let column = |wanted: &str| {
             header.iter().position(|name| {
                 let name = name.strip_prefix(b"\xef\xbb\xbf").unwrap_or(name);
@@ -70,15 +87,20 @@ impl Table {
             .into_iter()
             .filter_map(|(name, origin)| Some((column(name)?, origin)))
             .collect();
-        if position > 0 {
-            let mut to = csv::Position::new();
-            // Lines are counted by their own number, kept in the checkpoint.
-            to.set_byte(position);
-            reader.seek(to).map_err(broken)?;
-        }
+        // Lines are counted by their own number, kept in the checkpoint.
+        let from = match position {
+            0 => reader.position().byte(),
+            position => position,
+        };
+        let mut file = File::open(path).map_err(io_error)?;
+        file.seek(SeekFrom::Start(from)).map_err(io_error)?;
+        let (read, end) = Ended::new(file, b"\n");
         Ok(Self {
             path: path.to_owned(),
-            reader,
+            reader: options.has_headers(false).from_reader(read),
+            end,
+            from,
+            header: names,
             url,
             id,
             labels,
@@ -87,7 +109,7 @@ impl Table {
 
     /// The place in the file after the last row read, in bytes.
     pub fn position(&self) -> u64 {
-        self.reader.position().byte()
+        self.from + self.reader.position().byte()
     }
 
     /// At most `count` rows; `line` is the line of the first of them.
@@ -101,6 +123,10 @@ impl Table {
                 .map_err(|e| table_error(&self.path, &e))?;
             if !more {
                 break;
+            }
+            if self.end.was_read() {
+                let column = self.header.get(record.len().saturating_sub(1));
+                return Err(open_quote(&self.path, line + rows.len() as u64, column));
             }
             rows.push(self.row(&record, line + rows.len() as u64));
         }
@@ -131,6 +157,16 @@ impl Table {
             name: name.map_or_else(|| format!("row {line}"), |n| quote(&n)),
             labels: labels.collect(),
         }
+    }
+}
+
+fn open_quote(path: &Path, row: u64, column: Option<&String>) -> SourceError {
+    SourceError::Table {
+        file: path.to_owned(),
+        row: Some(row),
+        column: column.map(|c| c.chars().take(80).collect()),
+        problem: OPEN_QUOTE.to_owned(),
+        remedy: OPEN_QUOTE_REMEDY.to_owned(),
     }
 }
 
@@ -247,6 +283,39 @@ mod tests {
             ("http://127.0.0.1:8080/images/A_b.jpg", "File:A b.jpg"),
         ] {
             assert_eq!(title_of(address).as_deref(), Some(title), "{address}");
+        }
+    }
+
+    #[test]
+    fn a_quote_open_at_the_end_is_an_error_and_positions_are_of_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("train.csv");
+        let head = "id,url,label\n1,http://a.example/images/A.jpg,\"two\nlines\"\n";
+        std::fs::write(
+            &path,
+            format!("{head}2,http://a.example/images/B.jpg,\"open\n3,x,y\n"),
+        )
+        .unwrap();
+        let mut table = Table::open(&path, 0).unwrap();
+        let rows = table.rows(1, 2).unwrap();
+        assert_eq!(rows[0].title.as_deref(), Ok("File:A.jpg"));
+        assert_eq!(table.position(), head.len() as u64);
+        let error = table.rows(10, 3).unwrap_err().to_string();
+        assert!(
+            error.contains("row 3, column `label`: opens a quotation mark"),
+            "{error}"
+        );
+        // From there on, as after a kill; and to the end, with and without a last line end.
+        for end in ["\n", ""] {
+            std::fs::write(
+                &path,
+                format!("{head}2,http://a.example/images/B.jpg,x{end}"),
+            )
+            .unwrap();
+            let mut table = Table::open(&path, head.len() as u64).unwrap();
+            assert_eq!(table.rows(10, 3).unwrap().len(), 1);
+            let mut table = Table::open(&path, table.position()).unwrap();
+            assert_eq!(table.rows(10, 4).unwrap(), []);
         }
     }
 

@@ -1,14 +1,15 @@
 //! `fairframe eval`: one submission against one solution.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use fairframe_eval::compare::compare;
 use fairframe_eval::weights::Weights;
-use fairframe_eval::{EvalError, EvalOptions, evaluate, report};
+use fairframe_eval::{EvalError, EvalOptions, crossed, evaluate, report};
 use fairframe_ingest::place::Gazetteer;
 use fairframe_schemas::report::{Bootstrap, Report, TaskForm};
+use fairframe_schemas::{Pooling, TaskToml};
 
 /// The submission (or the solution) has defects that make a score
 /// meaningless. The report is written and names them all.
@@ -21,9 +22,12 @@ pub const EXIT_REFUSED: u8 = 3;
 /// Exit code 0: scored; 3: refused, the report names every defect.
 #[derive(Debug, clap::Args)]
 pub struct EvalArgs {
+    /// A `task.toml`: form and options, which options given here override
+    #[arg(long, value_name = "FILE")]
+    pub task: Option<PathBuf>,
     /// What the submission answers
-    #[arg(long, value_enum)]
-    pub form: Form,
+    #[arg(long, value_enum, required_unless_present = "task")]
+    pub form: Option<Form>,
     /// Truth: CSV or JSON, plain, gzip, zstd, zip or 7z; or Parquet
     #[arg(long, value_name = "FILE")]
     pub solution: PathBuf,
@@ -33,6 +37,9 @@ pub struct EvalArgs {
     /// Folder of a manifest version to take group columns from
     #[arg(long, value_name = "DIR")]
     pub manifest: Option<PathBuf>,
+    /// Column with the ids, in both files [default: found by its usual names]
+    #[arg(long, value_name = "COLUMN")]
+    pub id: Option<String>,
     /// Column to report by, or up to three to cross: country+method; may be repeated
     #[arg(long = "group", value_name = "COLUMN[+COLUMN]")]
     pub groups: Vec<String>,
@@ -42,33 +49,39 @@ pub struct EvalArgs {
     /// Score only rows of the solution with this usage [default: all but Ignored]
     #[arg(long, value_name = "USAGE")]
     pub usage: Option<String>,
-    /// A score at or over it is called fake
-    #[arg(long, default_value_t = 0.5)]
-    pub threshold: f64,
-    /// Log loss clips scores to [eps, 1 - eps]
-    #[arg(long, default_value_t = 1e-15)]
-    pub eps: f64,
+    /// A score at or over it is called fake [default: 0.5]
+    #[arg(long)]
+    pub threshold: Option<f64>,
+    /// Log loss clips scores to [eps, 1 - eps] [default: 1e-15]
+    #[arg(long)]
+    pub eps: Option<f64>,
     /// Read a truth at or over it as fake, where labels are smoothed
     #[arg(long)]
     pub truth_threshold: Option<f64>,
-    /// Seed of the resampling
-    #[arg(long, default_value_t = 0)]
-    pub seed: u64,
-    /// Resamples per group
-    #[arg(long, value_name = "N", default_value_t = 1000)]
-    pub bootstrap: u32,
-    /// Groups that rest on fewer are suppressed
-    #[arg(long, value_name = "N", default_value_t = 30)]
-    pub min_n: u64,
+    /// How a video's score is made of its frames': mean, max or median [default: mean]
+    #[arg(long)]
+    pub pooling: Option<Pooling>,
+    /// The score of a sample, frame or video that has none [default: 0.5]
+    #[arg(long, value_name = "SCORE")]
+    pub no_score: Option<f64>,
+    /// Seed of the resampling [default: 0]
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Resamples per group [default: 1000]
+    #[arg(long, value_name = "N")]
+    pub bootstrap: Option<u32>,
+    /// Groups that rest on fewer are suppressed [default: 30]
+    #[arg(long, value_name = "N")]
+    pub min_n: Option<u64>,
     /// Values only: no intervals, constant answers or item results; fast
     #[arg(long, conflicts_with = "against")]
     pub values_only: bool,
-    /// Kind of the bootstrap intervals
-    #[arg(long, value_enum, default_value_t = Interval::Percentile)]
-    pub interval: Interval,
-    /// Permutations of group names that say what a gap is by chance; 0 for none
-    #[arg(long, value_name = "N", default_value_t = 1000)]
-    pub permutations: u32,
+    /// Kind of the bootstrap intervals [default: percentile]
+    #[arg(long, value_enum)]
+    pub interval: Option<Interval>,
+    /// Permutations of group names that say what a gap is by chance; 0 for none [default: 1000]
+    #[arg(long, value_name = "N")]
+    pub permutations: Option<u32>,
     /// Column within whose values groups are compared too; may be repeated
     #[arg(long = "control", value_name = "COLUMN")]
     pub controls: Vec<String>,
@@ -79,6 +92,9 @@ pub struct EvalArgs {
     /// Another submission to hold this one against, item by item
     #[arg(long, value_name = "FILE")]
     pub against: Option<PathBuf>,
+    /// Also write the defects of the files to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub defects: Option<PathBuf>,
     /// Folder of the report
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
@@ -117,42 +133,76 @@ fn population() -> Weights {
 
 impl EvalArgs {
     fn options(&self) -> Result<EvalOptions, EvalError> {
-        let form = match self.form {
+        let task = match (&self.task, self.form) {
+            (Some(path), form) => {
+                let mut task = read_task(path)?;
+                task.form = form.map_or(task.form, Form::task_form);
+                task
+            }
+            (None, form) => TaskToml::of_form(form.unwrap_or(Form::Detection).task_form()),
+        };
+        let weights = match &self.weights {
+            Some(name) if name.as_os_str() == "population" => Some(population()),
+            Some(path) => Some(Weights::read(path)?),
+            None => None,
+        };
+        let (solution, submission) = (self.solution.clone(), self.submission.clone());
+        let declared = EvalOptions::of_task(&task, solution, submission);
+        let list = |given: &Vec<String>, declared| match given.is_empty() {
+            true => declared,
+            false => given.clone(),
+        };
+        Ok(EvalOptions {
+            manifest: self.manifest.clone(),
+            id: self.id.clone().or(declared.id),
+            groups: match self.groups.is_empty() {
+                true => declared.groups,
+                false => self.groups.iter().map(|group| crossed(group)).collect(),
+            },
+            cluster: self.cluster.clone().or(declared.cluster),
+            usage: self.usage.clone().or(declared.usage),
+            threshold: self.threshold.unwrap_or(declared.threshold),
+            eps: self.eps.unwrap_or(declared.eps),
+            truth_threshold: self.truth_threshold.or(declared.truth_threshold),
+            pooling: self.pooling.unwrap_or(declared.pooling),
+            no_score: self.no_score.unwrap_or(declared.no_score),
+            seed: self.seed.unwrap_or(declared.seed),
+            resamples: self.bootstrap.unwrap_or(declared.resamples),
+            min_n: self.min_n.unwrap_or(declared.min_n),
+            values_only: self.values_only,
+            bootstrap: match self.interval {
+                Some(Interval::Percentile) => Bootstrap::Percentile,
+                Some(Interval::Bca) => Bootstrap::Bca,
+                None => declared.bootstrap,
+            },
+            permutations: self.permutations.unwrap_or(declared.permutations),
+            controls: list(&self.controls, declared.controls),
+            weights,
+            ..declared
+        })
+    }
+}
+
+impl Form {
+    fn task_form(self) -> TaskForm {
+        match self {
             Form::MultiLabel => TaskForm::MultiLabel,
             Form::Detection => TaskForm::Detection,
             Form::DetectionLabels => TaskForm::DetectionLabels,
             Form::Recognition => TaskForm::Recognition,
             Form::Retrieval => TaskForm::Retrieval,
             Form::Classification => TaskForm::Classification,
-        };
-        let columns = |group: &String| group.split('+').map(|c| c.trim().to_owned()).collect();
-        let weights = match &self.weights {
-            Some(name) if name.as_os_str() == "population" => Some(population()),
-            Some(path) => Some(Weights::read(path)?),
-            None => None,
-        };
-        Ok(EvalOptions {
-            manifest: self.manifest.clone(),
-            groups: self.groups.iter().map(columns).collect(),
-            cluster: self.cluster.clone(),
-            usage: self.usage.clone(),
-            threshold: self.threshold,
-            eps: self.eps,
-            truth_threshold: self.truth_threshold,
-            seed: self.seed,
-            resamples: self.bootstrap,
-            min_n: self.min_n,
-            values_only: self.values_only,
-            bootstrap: match self.interval {
-                Interval::Percentile => Bootstrap::Percentile,
-                Interval::Bca => Bootstrap::Bca,
-            },
-            permutations: self.permutations,
-            controls: self.controls.clone(),
-            weights,
-            ..EvalOptions::new(form, self.solution.clone(), self.submission.clone())
-        })
+        }
     }
+}
+
+fn read_task(path: &Path) -> Result<TaskToml, EvalError> {
+    let wrong = |message: String| EvalError::Task {
+        path: path.to_owned(),
+        message,
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    TaskToml::parse(&text).map_err(|error| wrong(error.to_string()))
 }
 
 /// Evaluates, writes the report and says on `out` what it found.
@@ -171,6 +221,9 @@ pub fn run(args: &EvalArgs, out: &mut impl Write) -> Result<ExitCode, EvalError>
         None => (evaluate(&options)?, None),
     };
     report::write(&evaluation, &args.out)?;
+    if let Some(path) = &args.defects {
+        report::write_defects(&evaluation.report, path)?;
+    }
     let said = if args.json {
         json(&evaluation.report, out)
     } else {
@@ -268,6 +321,30 @@ mod tests {
             (options.form, options.resamples),
             (TaskForm::Detection, 1000)
         );
+    }
+
+    #[test]
+    fn a_task_declares_and_options_override() {
+        use clap::Parser;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("task.toml");
+        let text = "form = \"detection\"\ngroups = [\"region+method\"]\n[metric]\neps = 0.01\npooling = \"max\"\n[intervals]\nseed = 7\n";
+        std::fs::write(&path, text).unwrap();
+        let path = path.to_str().unwrap();
+        let files = ["--solution", "s", "--submission", "p", "--out", "o"];
+        let parse = |more: &[&str]| {
+            let given = ["eval"].iter().chain(&files).chain(more);
+            Cli::try_parse_from(given).map(|cli| cli.args.options())
+        };
+        assert!(parse(&[]).is_err(), "neither form nor task");
+        let options = parse(&["--task", path, "--seed", "9"]).unwrap().unwrap();
+        assert_eq!((options.form, options.eps), (TaskForm::Detection, 0.01));
+        assert_eq!((options.seed, options.pooling), (9, Pooling::Max));
+        assert_eq!(options.groups, [["region", "method"]]);
+        std::fs::write(path, "form = \"detection\"\n[metric]\npoling = \"max\"\n").unwrap();
+        let error = parse(&["--task", path]).unwrap().unwrap_err().to_string();
+        assert!(error.contains("line 3, column 1"), "{error}");
+        assert!(error.contains("did you mean `pooling`?"), "{error}");
     }
 
     #[test]

@@ -62,7 +62,7 @@ enum Command {
     /// What one release changes against another
     Diff(diff::DiffArgs),
     /// Judges a submission, overall and for whom
-    Eval(eval::EvalArgs),
+    Eval(Box<eval::EvalArgs>),
     /// The web interface over the data folder
     Serve(serve::ServeArgs),
     /// What is written down: columns, reasons, JSON Schemas

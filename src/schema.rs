@@ -21,6 +21,8 @@ enum Written {
     Reasons,
     /// JSON Schema of `source.toml`
     Source,
+    /// JSON Schema of `task.toml`
+    Task,
     /// JSON Schema of a consent record
     Consent,
     /// JSON Schema of `summary.json`
@@ -54,6 +56,7 @@ impl SchemaArgs {
                 exit::print(&Reason::ALL.iter().map(line).collect::<String>())?;
             }
             Written::Source => exit::print_json(&schema_for!(SourceToml))?,
+            Written::Task => exit::print_json(&schema_for!(fairframe_schemas::TaskToml))?,
             Written::Consent => {
                 exit::print_json(&schema_for!(fairframe_schemas::consent::ConsentRecord))?
             }

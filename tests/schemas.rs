@@ -8,13 +8,14 @@ use std::{collections::BTreeSet, fs};
 use support::{fairframe, ok, text, workspace};
 
 /// What `fairframe schema` takes, and the file it stands in.
-const WRITTEN: [(&str, &str); 6] = [
+const WRITTEN: [(&str, &str); 7] = [
     ("columns", "columns.tsv"),
     ("consent", "consent.json"),
     ("reasons", "reasons.tsv"),
     ("recall", "recall.json"),
     ("source", "source.json"),
     ("summary", "summary.json"),
+    ("task", "task.json"),
 ];
 
 #[test]

@@ -113,6 +113,7 @@ pub fn roles(
     form: TaskForm,
     role: InputRole,
     table: &Table,
+    id: Option<&str>,
     defects: &mut Defects,
 ) -> Option<Roles> {
     for found in &table.defects {
@@ -145,7 +146,10 @@ pub fn roles(
         }
         found
     };
-    let id = find(ID_NAMES);
+    let id = match id {
+        Some(name) => find(&[name]),
+        None => find(ID_NAMES),
+    };
     let value = find(forms::shape(form).names(role));
     if !missing.is_empty() {
         let text = format!(
@@ -365,6 +369,7 @@ pub(crate) mod tests {
                 TaskForm::Detection,
                 InputRole::Submission,
                 &table,
+                None,
                 &mut defects,
             );
             assert_eq!(found, None, "{text}");

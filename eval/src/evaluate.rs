@@ -44,6 +44,8 @@ pub enum EvalError {
     },
     #[error(transparent)]
     Weights(#[from] WeightsError),
+    #[error("`{path}` is not a task: {message}")]
+    Task { path: PathBuf, message: String },
     #[error("no row of the solution has the usage `{usage}`; leave `--usage` out to score all")]
     NothingToScore { usage: String },
     #[error("`{path}` cannot be written: {source}")]

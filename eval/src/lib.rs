@@ -39,4 +39,4 @@ mod run;
 pub mod report;
 
 pub use evaluate::{EvalError, Evaluation, evaluate};
-pub use options::EvalOptions;
+pub use options::{EvalOptions, crossed};

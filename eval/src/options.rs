@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use fairframe_schemas::report::{Bootstrap, Settings, TaskForm};
+use fairframe_schemas::{Pooling, TaskToml};
 
 use crate::evaluate::EvalError;
 use crate::groups::MAX_CROSSED;
@@ -25,6 +26,12 @@ pub struct EvalOptions {
     pub threshold: f64,
     pub eps: f64,
     pub truth_threshold: Option<f64>,
+    /// The column with the ids; found by its usual names where None.
+    pub id: Option<String>,
+    /// How a video's score is made of its frames'.
+    pub pooling: Pooling,
+    /// The score of a sample, frame or video that has none.
+    pub no_score: f64,
     pub seed: u64,
     pub resamples: u32,
     pub min_n: u64,
@@ -55,6 +62,9 @@ impl EvalOptions {
             threshold: 0.5,
             eps: 1e-15,
             truth_threshold: None,
+            id: None,
+            pooling: Pooling::Mean,
+            no_score: 0.5,
             seed: 0,
             resamples: 1000,
             min_n: 30,
@@ -68,6 +78,40 @@ impl EvalOptions {
             limits: Limits::default(),
         }
     }
+
+    /// The options a task declares, for two files.
+    pub fn of_task(task: &TaskToml, solution: PathBuf, submission: PathBuf) -> Self {
+        let usual = Self::new(task.form, solution, submission);
+        let (metric, intervals) = (&task.metric, &task.intervals);
+        Self {
+            id: task.id.clone(),
+            usage: task.usage.clone(),
+            groups: task.groups.iter().map(|group| crossed(group)).collect(),
+            cluster: task.cluster.clone(),
+            controls: task.controls.clone(),
+            min_n: task.min_n.unwrap_or(usual.min_n),
+            threshold: metric.threshold.unwrap_or(usual.threshold),
+            eps: metric.eps.unwrap_or(usual.eps),
+            truth_threshold: metric.truth_threshold,
+            pooling: metric.pooling.unwrap_or(usual.pooling),
+            no_score: metric.no_score.unwrap_or(usual.no_score),
+            calibration_bins: metric.calibration_bins.unwrap_or(usual.calibration_bins),
+            seed: intervals.seed.unwrap_or(usual.seed),
+            resamples: intervals.resamples.unwrap_or(usual.resamples),
+            interval_level: intervals.level.unwrap_or(usual.interval_level),
+            bootstrap: intervals.bootstrap.unwrap_or(usual.bootstrap),
+            permutations: intervals.permutations.unwrap_or(usual.permutations),
+            ..usual
+        }
+    }
+}
+
+/// The columns of a grouping as people write it: `country+method`.
+pub fn crossed(group: &str) -> Vec<String> {
+    group
+        .split('+')
+        .map(|column| column.trim().to_owned())
+        .collect()
 }
 
 pub(crate) fn validate(options: &EvalOptions) -> Result<(), EvalError> {
@@ -85,6 +129,8 @@ pub(crate) fn validate(options: &EvalOptions) -> Result<(), EvalError> {
     let share = |value: f64| (0.0..=1.0).contains(&value);
     let (threshold, eps) = (options.threshold, options.eps);
     within("threshold", threshold, share(threshold), "0 to 1")?;
+    let no_score = options.no_score;
+    within("no-score", no_score, share(no_score), "0 to 1")?;
     within(
         "eps",
         eps,
@@ -148,6 +194,8 @@ pub(crate) fn settings(options: &EvalOptions) -> Settings {
         seed: options.seed,
         interval_level: options.interval_level,
         calibration_bins: options.calibration_bins,
+        pooling: options.pooling,
+        no_score: options.no_score,
         values_only: options.values_only,
         bootstrap: options.bootstrap,
         permutations: options.permutations,

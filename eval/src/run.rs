@@ -111,7 +111,10 @@ impl Run<'_> {
     /// lacks what it needs.
     pub(crate) fn roles(&mut self, solution: &Table, submission: &Table) -> Option<[Roles; 2]> {
         let form = self.options.form;
-        let mut of = |role, table| check::roles(form, role, table, &mut self.defects);
+        let mut of = |role, table| {
+            let id = self.options.id.as_deref();
+            check::roles(form, role, table, id, &mut self.defects)
+        };
         let truth = of(InputRole::Solution, solution);
         let answer = of(InputRole::Submission, submission);
         Some([truth?, answer?])

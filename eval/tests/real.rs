@@ -125,3 +125,32 @@ fn the_same_inputs_and_seed_give_the_same_bytes() {
     };
     assert_eq!(read(1), read(3));
 }
+
+#[test]
+fn a_real_classifier_is_judged_by_what_sets_its_images_apart() {
+    let Some(folder) = shared("imagenet-x") else {
+        return;
+    };
+    let (truth, answers) = (
+        folder.join("filename_label.csv.gz"),
+        folder.join("ViT.csv.gz"),
+    );
+    let options = EvalOptions {
+        id: Some("file_name".to_owned()),
+        groups: vec![vec!["label".to_owned()]],
+        resamples: 100,
+        permutations: 0,
+        ..EvalOptions::new(TaskForm::Classification, truth, answers)
+    };
+    let report = evaluate(&options).unwrap().report;
+    assert!(!report.refused(), "{:?}", report.defects);
+    let top_1 = &report.metrics[0];
+    // Counted with pandas.
+    assert_eq!(top_1.overall.n, 50_000);
+    let right = top_1.overall.value.unwrap() * 50_000.0;
+    assert_eq!(right.round(), 39003.0);
+    // Fifty images of each of a thousand classes: the mean over them is the share.
+    let mean = report.metrics[1].overall.value.unwrap();
+    assert!((mean * 50_000.0 - right).abs() < 1e-6, "{mean}");
+    assert_eq!(top_1.by_group[0].cells.len(), 1000);
+}

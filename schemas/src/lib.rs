@@ -13,6 +13,7 @@ pub mod release;
 pub mod report;
 pub mod sample;
 pub mod source;
+pub mod task;
 pub mod text;
 pub mod version;
 
@@ -28,4 +29,5 @@ pub use sample::{
     Split, Status, SubjectAttribute, Timestamp,
 };
 pub use source::{Name, SourceToml};
+pub use task::{Pooling, TaskToml};
 pub use version::{DatasetVersion, SchemaVersion};

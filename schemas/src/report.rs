@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Digest;
+use crate::{Digest, Pooling};
 
 /// The version of the report's shape.
 pub const REPORT_VERSION: u32 = 1;
@@ -474,6 +474,12 @@ pub struct Settings {
     pub seed: u64,
     pub interval_level: f64,
     pub calibration_bins: u32,
+    /// How a video's score is made of its frames'.
+    #[serde(default)]
+    pub pooling: Pooling,
+    /// The score of what has none.
+    #[serde(default = "one_half")]
+    pub no_score: f64,
     /// No intervals, constant answers or results by item were asked for.
     pub values_only: bool,
     #[serde(default)]
@@ -487,6 +493,10 @@ pub struct Settings {
     /// What the weights of the weighted means are.
     #[serde(default)]
     pub weights: Option<String>,
+}
+
+fn one_half() -> f64 {
+    0.5
 }
 
 /// How rows in became items scored.

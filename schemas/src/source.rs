@@ -466,7 +466,7 @@ fn subject_column() -> String {
     "subject".to_owned()
 }
 
-/// What can be wrong with a `source.toml`.
+/// What can be wrong with a `source.toml` (or a `task.toml`).
 #[derive(Debug, Clone, thiserror::Error, PartialEq)]
 pub enum SourceTomlError {
     #[error("line {line}, column {column}: {message}{}", nearest.as_ref().map(|n| format!("; did you mean `{n}`?")).unwrap_or_default())]
@@ -499,23 +499,7 @@ pub enum SourceTomlError {
 impl SourceToml {
     /// Parses and checks a `source.toml`; an unknown key is an error that names the nearest known one.
     pub fn parse(text: &str) -> Result<Self, SourceTomlError> {
-        let parsed: SourceToml = toml::from_str(text).map_err(|e| {
-            let at = e.span().map_or(0, |s| s.start.min(text.len()));
-            let before = text.get(..at).unwrap_or_default();
-            let message = e.message().trim().to_owned();
-            SourceTomlError::Toml {
-                line: before.matches('\n').count() + 1,
-                column: before
-                    .rsplit('\n')
-                    .next()
-                    .unwrap_or_default()
-                    .chars()
-                    .count()
-                    + 1,
-                nearest: nearest_known(&message),
-                message,
-            }
-        })?;
+        let parsed: SourceToml = toml::from_str(text).map_err(|e| toml_error(text, &e))?;
         parsed.check()?;
         Ok(parsed)
     }
@@ -680,6 +664,25 @@ impl SourceToml {
                 .map_err(|e| SourceTomlError::Licence(e.to_string()))?;
         }
         Ok(())
+    }
+}
+
+/// Where and what, with the nearest known word.
+pub(crate) fn toml_error(text: &str, error: &toml::de::Error) -> SourceTomlError {
+    let at = error.span().map_or(0, |s| s.start.min(text.len()));
+    let before = text.get(..at).unwrap_or_default();
+    let message = error.message().trim().to_owned();
+    SourceTomlError::Toml {
+        line: before.matches('\n').count() + 1,
+        column: before
+            .rsplit('\n')
+            .next()
+            .unwrap_or_default()
+            .chars()
+            .count()
+            + 1,
+        nearest: nearest_known(&message),
+        message,
     }
 }
 

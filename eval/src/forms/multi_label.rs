@@ -170,6 +170,7 @@ mod tests {
             TaskForm::MultiLabel,
             InputRole::Solution,
             &table,
+            None,
             &mut defects,
         )
         .unwrap();

@@ -285,6 +285,8 @@ fn settings(report: &Report) -> Vec<(String, String)> {
     ];
     if report.task_form == TaskForm::Detection {
         rows.push(("threshold", settings.threshold.to_string()));
+        rows.push(("pooling of frames", settings.pooling.to_string()));
+        rows.push(("score of what has none", settings.no_score.to_string()));
         rows.push(("eps of the log loss", format!("{:e}", settings.eps)));
         rows.push(("calibration bins", settings.calibration_bins.to_string()));
         if let Some(at) = settings.truth_threshold {

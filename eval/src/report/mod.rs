@@ -13,6 +13,8 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use fairframe_schemas::report::{Defect, Report};
+
 use crate::evaluate::{EvalError, Evaluation};
 
 /// Makes the output folder, so that a bad path fails before the long work.
@@ -69,6 +71,29 @@ pub fn write(evaluation: &Evaluation, folder: &Path) -> Result<Vec<PathBuf>, Eva
         written.push(path);
     }
     Ok(written)
+}
+
+/// What is wrong with the files, for machines: whether they were refused, and
+/// every kind of defect with its count and first places.
+pub fn write_defects(report: &Report, path: &Path) -> Result<(), EvalError> {
+    #[derive(serde::Serialize)]
+    struct Found<'a> {
+        refused: bool,
+        defects: &'a [Defect],
+    }
+    let found = Found {
+        refused: report.refused(),
+        defects: &report.defects,
+    };
+    let json = serde_json::to_vec_pretty(&found).map_err(io::Error::from);
+    let written = json.and_then(|mut json| {
+        json.push(b'\n');
+        write_whole(path, &json)
+    });
+    written.map_err(|source| EvalError::Write {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Temporary name, fsync, rename, fsync of the folder.

@@ -9,9 +9,33 @@ use crate::join::{Identity, Items, Place, missing, settle};
 use crate::metrics::detection::{Detection, Options, Scored};
 use crate::read::Table;
 use crate::statistics::Sum;
+use fairframe_schemas::Pooling;
 
-/// What an unanswered sample, frame or video is scored at.
-const UNANSWERED_SCORE: f64 = 0.5;
+/// What becomes of frames, and of what has no score.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Policy {
+    pub pooling: Pooling,
+    pub no_score: f64,
+}
+
+impl Policy {
+    /// A video's score.
+    fn pooled(self, frames: &mut [f64]) -> Option<f64> {
+        frames.sort_unstable_by(f64::total_cmp);
+        let (n, middle) = (frames.len(), frames.len() / 2);
+        match self.pooling {
+            _ if n == 0 => None,
+            Pooling::Mean => {
+                let mut sum = Sum::default();
+                frames.iter().for_each(|score| sum.add(*score));
+                Some(sum.value() / n as f64)
+            }
+            Pooling::Max => frames.last().copied(),
+            Pooling::Median if n % 2 == 1 => Some(frames[middle]),
+            Pooling::Median => Some((frames[middle - 1] + frames[middle]) / 2.0),
+        }
+    }
+}
 
 /// One id of the solution with all its rows.
 struct Truth {
@@ -25,7 +49,7 @@ pub(super) fn join(
     solution: (&Checked<Vec<bool>>, &Table),
     submission: (&Checked<Vec<f64>>, &Table),
     id_column: usize,
-    options: Options,
+    (options, policy): (Options, Policy),
     defects: &mut Defects,
     counts: &mut Counts,
 ) -> Vec<Items<Detection>> {
@@ -81,7 +105,15 @@ pub(super) fn join(
     if let Some(frames) = &mut frames {
         frames.identity.frames = Some(Vec::new());
         if by_frame {
-            scores = named_frames(solution, submission, frames, &place, defects, counts);
+            scores = named_frames(
+                solution,
+                submission,
+                policy.no_score,
+                frames,
+                &place,
+                defects,
+                counts,
+            );
         } else {
             for (at, id) in submission.ids.iter().enumerate() {
                 if let Some(truth) = truths.get(id.as_str()) {
@@ -94,24 +126,22 @@ pub(super) fn join(
     let mut whole = new_items(level);
     for id in order {
         let truth = &truths[id];
-        let mut sum = Sum::default();
         let given = scores.get(id).map_or(&[][..], Vec::as_slice);
-        for at in given {
-            sum.add(submission.values[*at]);
+        let mut given: Vec<f64> = given.iter().map(|at| submission.values[*at]).collect();
+        let pooled = policy.pooled(&mut given);
+        match pooled {
+            Some(_) => counts.answered += 1,
+            None => {
+                counts.unanswered += 1;
+                missing(defects, id);
+            }
         }
-        let score = if given.is_empty() {
-            counts.unanswered += 1;
-            missing(defects, id);
-            UNANSWERED_SCORE
-        } else {
-            counts.answered += 1;
-            sum.value() / given.len() as f64
-        };
+        let score = pooled.unwrap_or(policy.no_score);
         whole.form.items.push(Scored {
             score,
             fake: truth.fake,
         });
-        whole.identity.push(id, !given.is_empty(), &truth.rows);
+        whole.identity.push(id, pooled.is_some(), &truth.rows);
     }
     settle(defects, counts);
     std::iter::once(whole).chain(frames).collect()
@@ -140,6 +170,7 @@ fn push_frame(
 fn named_frames<'a>(
     solution: &'a Checked<Vec<bool>>,
     submission: &Checked<Vec<f64>>,
+    no_score: f64,
     frames: &mut Items<Detection>,
     place: &Place<'_>,
     defects: &mut Defects,
@@ -158,7 +189,7 @@ fn named_frames<'a>(
         if let Some(answer) = answer {
             by_video.entry(id).or_default().push(answer);
         }
-        let score = answer.map_or(UNANSWERED_SCORE, |at| submission.values[at]);
+        let score = answer.map_or(no_score, |at| submission.values[at]);
         let truth = Truth {
             fake: solution.values[at],
             rows: vec![solution.rows[at]],
@@ -200,6 +231,25 @@ mod tests {
         }
     }
 
+    const POLICY: Policy = Policy {
+        pooling: Pooling::Mean,
+        no_score: 0.5,
+    };
+
+    #[test]
+    fn frames_are_pooled_as_declared() {
+        for (pooling, odd, even) in [
+            (Pooling::Mean, 0.5, 0.375),
+            (Pooling::Max, 1.0, 0.75),
+            (Pooling::Median, 0.25, 0.375),
+        ] {
+            let policy = Policy { pooling, ..POLICY };
+            assert_eq!(policy.pooled(&mut [1.0, 0.25, 0.25]), Some(odd));
+            assert_eq!(policy.pooled(&mut [0.75, 0.0, 0.5, 0.25]), Some(even));
+            assert_eq!(policy.pooled(&mut []), None);
+        }
+    }
+
     fn bare(rows: usize, positional: bool) -> Table {
         Table {
             names: vec!["video_id".into()],
@@ -219,7 +269,7 @@ mod tests {
             (solution, &bare(solution.ids.len(), false)),
             (submission, &bare(submission.ids.len(), positional)),
             0,
-            Options::default(),
+            (Options::default(), POLICY),
             &mut defects,
             &mut counts,
         );

@@ -12,7 +12,7 @@ use fairframe_schemas::report::{
     Baseline, DefectKind, EqualisedOdds, InputRole, Level, MetricReport,
 };
 
-use self::join::join;
+use self::join::{Policy, join};
 use super::{Judged, Shape};
 use crate::baselines;
 use crate::check::{Checked, Defects, Roles, Usage, each_id, with_values};
@@ -65,11 +65,17 @@ pub(super) fn judge(
         (&truth, solution),
         (&answers, submission),
         answer_roles.id,
-        detection::Options {
-            threshold: run.options.threshold,
-            eps: run.options.eps,
-            bins: run.options.calibration_bins,
-        },
+        (
+            detection::Options {
+                threshold: run.options.threshold,
+                eps: run.options.eps,
+                bins: run.options.calibration_bins,
+            },
+            Policy {
+                pooling: run.options.pooling,
+                no_score: run.options.no_score,
+            },
+        ),
         &mut run.defects,
         &mut run.counts,
     );
@@ -77,12 +83,15 @@ pub(super) fn judge(
     if run.defects.any_fatal() {
         return Ok((Vec::new(), headline));
     }
-    run.notes
-        .push("A sample, frame or video without a score is scored at 0.5.".to_owned());
+    let no_score = run.options.no_score;
+    run.notes.push(format!(
+        "A sample, frame or video without a score is scored at {no_score}."
+    ));
     if levels.len() > 1 {
-        run.notes.push(
-            "A video's score is the mean of its frames' scores; at frame level whole videos are resampled, as frames of one video are not independent.".to_owned(),
-        );
+        let pooling = run.options.pooling;
+        run.notes.push(format!(
+            "A video's score is the {pooling} of its frames' scores; at frame level whole videos are resampled, as frames of one video are not independent."
+        ));
     }
     let joined = run.join_manifest(&levels[0].identity)?;
     let mut reports = Vec::new();
@@ -301,6 +310,7 @@ mod tests {
             TaskForm::Detection,
             InputRole::Submission,
             &table,
+            None,
             &mut defects,
         )
         .unwrap();
@@ -331,6 +341,7 @@ mod tests {
             TaskForm::Detection,
             InputRole::Submission,
             &table,
+            None,
             &mut defects,
         )
         .unwrap();
@@ -349,6 +360,7 @@ mod tests {
                 TaskForm::Detection,
                 InputRole::Solution,
                 &table,
+                None,
                 &mut defects,
             )
             .unwrap();

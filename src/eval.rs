@@ -89,6 +89,9 @@ pub struct EvalArgs {
     /// Bank), or a CSV of the columns of a grouping and `weight`
     #[arg(long, value_name = "population|FILE")]
     pub weights: Option<PathBuf>,
+    /// Few-shot: a table whose `sample_id` names the rows of a numpy matrix
+    #[arg(long, value_name = "FILE")]
+    pub ids: Option<PathBuf>,
     /// Another submission to hold this one against, item by item
     #[arg(long, value_name = "FILE")]
     pub against: Option<PathBuf>,
@@ -111,6 +114,7 @@ pub enum Form {
     Recognition,
     Retrieval,
     Classification,
+    FewShot,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -178,6 +182,7 @@ impl EvalArgs {
             permutations: self.permutations.unwrap_or(declared.permutations),
             controls: list(&self.controls, declared.controls),
             weights,
+            ids: self.ids.clone(),
             ..declared
         })
     }
@@ -192,6 +197,7 @@ impl Form {
             Form::Recognition => TaskForm::Recognition,
             Form::Retrieval => TaskForm::Retrieval,
             Form::Classification => TaskForm::Classification,
+            Form::FewShot => TaskForm::FewShot,
         }
     }
 }

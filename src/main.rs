@@ -2,6 +2,7 @@
 
 mod demo;
 mod diff;
+mod episodes;
 mod eval;
 mod exit;
 mod ingest;
@@ -61,6 +62,8 @@ enum Command {
     Recall(recall::RecallArgs),
     /// What one release changes against another
     Diff(diff::DiffArgs),
+    /// Draws few-shot episodes and freezes them to a file
+    Episodes(Box<episodes::EpisodesArgs>),
     /// Judges a submission, overall and for whom
     Eval(Box<eval::EvalArgs>),
     /// The web interface over the data folder
@@ -88,6 +91,7 @@ fn main() -> ExitCode {
         Command::Pull(args) => args.run(&common),
         Command::Recall(args) => args.run(&common),
         Command::Diff(args) => args.run(&common),
+        Command::Episodes(args) => args.run(&common),
         Command::Eval(args) => return eval_code(&args),
         Command::Serve(args) => args.run(&common),
         Command::Schema(args) => args.run(),

@@ -29,6 +29,8 @@ enum Written {
     Summary,
     /// JSON Schema of `recall.json`
     Recall,
+    /// JSON Schema of a line of few-shot episodes
+    Episode,
 }
 
 impl SchemaArgs {
@@ -61,6 +63,9 @@ impl SchemaArgs {
                 exit::print_json(&schema_for!(fairframe_schemas::consent::ConsentRecord))?
             }
             Written::Summary => exit::print_json(&schema_for!(Summary))?,
+            Written::Episode => {
+                exit::print_json(&schema_for!(fairframe_schemas::episode::Episode))?
+            }
             Written::Recall => exit::print_json(&schema_for!(RecallList))?,
         }
         Ok(exit::OK)

@@ -8,9 +8,10 @@ use std::{collections::BTreeSet, fs};
 use support::{fairframe, ok, text, workspace};
 
 /// What `fairframe schema` takes, and the file it stands in.
-const WRITTEN: [(&str, &str); 7] = [
+const WRITTEN: [(&str, &str); 8] = [
     ("columns", "columns.tsv"),
     ("consent", "consent.json"),
+    ("episode", "episode.json"),
     ("reasons", "reasons.tsv"),
     ("recall", "recall.json"),
     ("source", "source.json"),

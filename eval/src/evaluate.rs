@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use fairframe_schemas::Digest;
-use fairframe_schemas::report::{Counts, Input, InputRole, Level, REPORT_VERSION, Report};
+use fairframe_schemas::report::{
+    Counts, Input, InputRole, Level, REPORT_VERSION, Report, TaskForm,
+};
 use sha2::Digest as _;
 
 use crate::check::{self, Defects};
 use crate::compare::Side;
+use crate::episodes::embeddings::is_npy;
 use crate::false_discovery;
 use crate::forms;
 use crate::groups::{GroupColumn, MAX_CROSSED};
@@ -119,6 +122,7 @@ fn run(
         notes: Vec::new(),
         parts,
         sides,
+        few_shot: None,
     };
     let (levels, headline) = forms::judge(&mut run, &solution, &submission)?;
     let sides = run.sides.take().map(Mutex::into_inner);
@@ -135,6 +139,7 @@ fn run(
         metrics: Vec::new(),
         baselines: Vec::new(),
         equalised_odds: Vec::new(),
+        few_shot: run.few_shot.filter(|_| !refused),
         defects: run.defects.into_list(),
         notes: run.notes,
     };
@@ -158,6 +163,10 @@ fn read(options: &EvalOptions, role: InputRole) -> Result<Table, ReadError> {
         InputRole::Submission => &options.submission,
         _ => &options.solution,
     };
+    if options.form == TaskForm::FewShot && is_npy(path) {
+        // A matrix is no table: the task form reads it.
+        return Ok(Table::default());
+    }
     let part = forms::json_part(options.form, role);
     let is_header = |fields: &[String]| check::is_header(options.form, role, fields);
     read_table(path, &options.limits, part, &is_header)

@@ -31,6 +31,7 @@ pub mod false_discovery;
 pub mod permutation;
 pub mod weights;
 
+pub mod episodes;
 pub mod evaluate;
 mod forms;
 pub mod options;

@@ -155,7 +155,7 @@ pub fn join(
 }
 
 /// The manifest's column that a group column is read from.
-fn top_column(name: &str) -> &str {
+pub(crate) fn top_column(name: &str) -> &str {
     if name.starts_with(SUBJECT) {
         Column::SubjectAttributes.name()
     } else if name.starts_with(MANIPULATION) {
@@ -227,7 +227,7 @@ fn add_batch(
     None
 }
 
-fn group_value(batch: &RecordBatch, name: &str, row: usize) -> Option<String> {
+pub(crate) fn group_value(batch: &RecordBatch, name: &str, row: usize) -> Option<String> {
     let column = batch.column_by_name(top_column(name))?;
     if let Some(attribute) = name.strip_prefix(SUBJECT) {
         return subject_attribute(column.as_ref(), attribute, row);

@@ -45,6 +45,8 @@ pub struct EvalOptions {
     /// Columns within whose levels groups are compared too.
     pub controls: Vec<String>,
     pub weights: Option<Weights>,
+    /// Names of the rows of a numpy matrix of embeddings.
+    pub ids: Option<PathBuf>,
     pub limits: Limits,
 }
 
@@ -75,6 +77,7 @@ impl EvalOptions {
             permutations: 1000,
             controls: Vec::new(),
             weights: None,
+            ids: None,
             limits: Limits::default(),
         }
     }

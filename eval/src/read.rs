@@ -79,6 +79,8 @@ pub enum ReadError {
     },
     #[error("`{path}` is not readable CSV: {message}; quote fields that hold commas or line ends")]
     Csv { path: PathBuf, message: String },
+    #[error("`{path}` is not a readable numpy matrix: {message}")]
+    Npy { path: PathBuf, message: String },
     #[error("`{path}` is not readable Parquet: {message}; write it anew")]
     Parquet { path: PathBuf, message: String },
     #[error("`{path}` is not the JSON expected: {message}; write {expected}")]

@@ -7,8 +7,8 @@ use std::sync::Mutex;
 
 use fairframe_schemas::Column;
 use fairframe_schemas::report::{
-    Baseline, Cell, Counts, DefectKind, EqualisedOdds, Estimate, GapNull, Grouping, InputRole,
-    Level, MetricReport, Within,
+    Baseline, Cell, Counts, DefectKind, EqualisedOdds, Estimate, FewShotReport, GapNull, Grouping,
+    InputRole, Level, MetricReport, Within,
 };
 
 use crate::baselines::beats;
@@ -104,6 +104,7 @@ pub(crate) struct Run<'a> {
     pub parts: Vec<PathBuf>,
     /// Where the levels are kept for a comparison, if there is to be one.
     pub sides: Option<Mutex<Vec<Side>>>,
+    pub few_shot: Option<FewShotReport>,
 }
 
 impl Run<'_> {

@@ -32,6 +32,8 @@ pub enum TaskForm {
     Retrieval,
     /// The class of an image: top-1, top-5, mean per class.
     Classification,
+    /// Frozen episodes: accuracy by dataset (Meta-Dataset).
+    FewShot,
 }
 
 impl TaskForm {
@@ -43,6 +45,7 @@ impl TaskForm {
             TaskForm::Recognition => "recognition",
             TaskForm::Retrieval => "retrieval",
             TaskForm::Classification => "classification",
+            TaskForm::FewShot => "few-shot",
         }
     }
 }
@@ -63,6 +66,8 @@ pub enum Level {
     Frame,
     /// One video: its frames' scores pooled.
     Video,
+    /// One few-shot episode.
+    Episode,
 }
 
 impl Level {
@@ -73,6 +78,7 @@ impl Level {
             Level::Sample => "sample",
             Level::Frame => "frame",
             Level::Video => "video",
+            Level::Episode => "episode",
         }
     }
 }
@@ -91,6 +97,8 @@ pub enum IntervalMethod {
     Bca,
     /// Bias-corrected and accelerated bootstrap over whole clusters.
     ClusterBca,
+    /// 1.96 population standard deviations over the root of n.
+    Normal,
 }
 
 impl IntervalMethod {
@@ -101,6 +109,7 @@ impl IntervalMethod {
             IntervalMethod::ClusterBootstrap => "cluster-bootstrap",
             IntervalMethod::Bca => "bca",
             IntervalMethod::ClusterBca => "cluster-bca",
+            IntervalMethod::Normal => "normal",
         }
     }
 }
@@ -519,6 +528,43 @@ pub struct Counts {
     pub joined: Option<u64>,
 }
 
+/// What few-shot episodes show beside their metrics. Lists are in the order
+/// of `metrics`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FewShotReport {
+    pub metrics: Vec<String>,
+    /// Mean of the ranks over datasets.
+    pub average_ranks: Vec<f64>,
+    pub datasets: Vec<DatasetRanks>,
+    pub shots: Vec<Shots>,
+}
+
+/// The classifiers in one dataset; 1 is the best rank, ties share the mean.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DatasetRanks {
+    pub dataset: String,
+    pub episodes: u64,
+    pub means: Vec<f64>,
+    /// Half the width of each 95% interval.
+    pub half_widths: Vec<f64>,
+    pub ranks: Vec<f64>,
+}
+
+/// Accuracy in classes with so many support samples.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Shots {
+    pub from: u32,
+    /// None for the last step, which has no end.
+    pub to: Option<u32>,
+    /// Classes of episodes, each counted once per episode.
+    pub classes: u64,
+    pub means: Vec<f64>,
+    pub half_widths: Vec<f64>,
+}
+
 /// One evaluation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -536,6 +582,9 @@ pub struct Report {
     pub metrics: Vec<MetricReport>,
     pub baselines: Vec<Baseline>,
     pub equalised_odds: Vec<EqualisedOdds>,
+    /// Of few-shot episodes only.
+    #[serde(default)]
+    pub few_shot: Option<FewShotReport>,
     pub defects: Vec<Defect>,
     /// Sentences on choices that bear on these values.
     pub notes: Vec<String>,

@@ -4,6 +4,7 @@
     oracle_eval.py detection SOLUTION SUBMISSION [GROUP] [--frames]
     oracle_eval.py detection-labels|recognition|retrieval|classification SOLUTION SUBMISSION [GROUP]
     oracle_eval.py controlled SOLUTION SUBMISSION GROUP CONTROL
+    oracle_eval.py few-shot EPISODES EMBEDDINGS.npy IDS
     oracle_eval.py q-values P,P,...
     oracle_eval.py bca VALUE,VALUE,...
     oracle_eval.py permutation VALUES VALUES
@@ -19,6 +20,8 @@ import numpy as np
 import pandas as pd
 import scipy.stats
 from fairlearn.metrics import MetricFrame
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
 from sklearn.metrics import (
     accuracy_score,
     average_precision_score,
@@ -288,6 +291,27 @@ def controlled(solution, submission, group, control):
     return out
 
 
+def few_shot(episodes, embeddings, ids):
+    table, x = pd.read_parquet(episodes), np.load(embeddings).astype(float)
+    row = {name: at for at, name in enumerate(pd.read_csv(ids)["sample_id"])}
+    classifiers = {
+        "accuracy_nearest_centroid": NearestCentroid(),
+        "accuracy_nearest_neighbour": KNeighborsClassifier(1),
+        "accuracy_linear": LogisticRegression(C=1.0, tol=1e-10, max_iter=100000),
+    }
+    out = {}
+    for dataset, rows in table.groupby("dataset"):
+        for name, classifier in classifiers.items():
+            scores = []
+            for _, episode in rows.groupby("episode"):
+                s = episode[episode["role"] == "support"]
+                q = episode[episode["role"] == "query"]
+                classifier.fit(x[[row[i] for i in s["sample_id"]]], s["class"])
+                scores.append(classifier.score(x[[row[i] for i in q["sample_id"]]], q["class"]))
+            out[f"{name}/{dataset}"] = math.fsum(scores) / len(scores)
+    return out
+
+
 def numbers(text):
     return np.array([float(part) for part in text.split(",")])
 
@@ -328,6 +352,8 @@ def main():
     if args[0] == "q-values":
         found = scipy.stats.false_discovery_control(numbers(args[1]), method="bh")
         return json.dump({str(at): float(q) for at, q in enumerate(found)}, sys.stdout)
+    if args[0] == "few-shot":
+        return json.dump(few_shot(*args[1:]), sys.stdout)
     if args[0] == "bca":
         return json.dump(bca(numbers(args[1])), sys.stdout)
     if args[0] == "permutation":

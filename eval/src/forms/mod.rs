@@ -4,6 +4,7 @@
 mod classification;
 mod detection;
 mod detection_labels;
+mod few_shot;
 mod multi_label;
 mod recognition;
 mod retrieval;
@@ -42,6 +43,7 @@ pub(crate) fn shape(form: TaskForm) -> &'static Shape {
         TaskForm::Recognition => &recognition::SHAPE,
         TaskForm::Retrieval => &retrieval::SHAPE,
         TaskForm::Classification => &classification::SHAPE,
+        TaskForm::FewShot => &few_shot::SHAPE,
     }
 }
 
@@ -56,8 +58,12 @@ pub(crate) fn json_part(form: TaskForm, role: InputRole) -> JsonPart {
 
 /// The grouping a task form always reports, where the solution has its column.
 pub(crate) fn own_grouping(form: TaskForm, solution: &Table) -> Option<Vec<String>> {
-    let own = form == TaskForm::DetectionLabels;
-    let at = solution.find(&[detection_labels::METHOD]).filter(|_| own)?;
+    let own = match form {
+        TaskForm::DetectionLabels => detection_labels::METHOD,
+        TaskForm::FewShot => fairframe_schemas::episode::DATASET,
+        _ => return None,
+    };
+    let at = solution.find(&[own])?;
     Some(vec![solution.names[at].clone()])
 }
 
@@ -77,5 +83,6 @@ pub(crate) fn judge(
         TaskForm::Recognition => recognition::judge(run, solution, submission),
         TaskForm::Retrieval => retrieval::judge(run, solution, submission),
         TaskForm::Classification => classification::judge(run, solution, submission),
+        TaskForm::FewShot => few_shot::judge(run, solution, submission),
     }
 }

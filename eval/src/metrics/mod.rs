@@ -3,6 +3,7 @@
 pub mod classification;
 pub mod detection;
 pub mod detection_labels;
+pub mod few_shot;
 pub mod multi_label;
 pub mod recognition;
 pub mod retrieval;

@@ -34,6 +34,7 @@ pub fn brief(report: &Report) -> Brief {
         TaskForm::Recognition => "Recognition",
         TaskForm::Retrieval => "Retrieval",
         TaskForm::Classification => "Classification",
+        TaskForm::FewShot => "Few-shot",
     };
     let submission = report.inputs.get(1).map_or("", |input| &input.name);
     Brief {

@@ -1,7 +1,7 @@
 //! `report.html`: one file, no script, nothing loaded from elsewhere.
 
 use askama::Template;
-use fairframe_schemas::report::{MetricReport, Report, TaskForm};
+use fairframe_schemas::report::{FewShotReport, MetricReport, Report, TaskForm};
 
 use super::{
     brief::{Headline, brief},
@@ -23,6 +23,7 @@ struct Page<'a> {
     baseline: Option<(bool, String)>,
     counts: Vec<(String, String)>,
     metrics: Vec<LevelRows>,
+    few_shot: Option<&'a FewShotReport>,
     baselines: Vec<BaselineRow>,
     groupings: Vec<Section>,
     defects: Vec<DefectRow>,
@@ -102,6 +103,7 @@ pub fn page(report: &Report) -> Result<String, askama::Error> {
         headline: brief.headline,
         counts: counts(report),
         metrics: metric_rows(report),
+        few_shot: report.few_shot.as_ref(),
         baselines: baseline_rows(report),
         groupings: sections(report),
         defects: defect_rows(report),

@@ -97,7 +97,7 @@ pub fn write_defects(report: &Report, path: &Path) -> Result<(), EvalError> {
 }
 
 /// Temporary name, fsync, rename, fsync of the folder.
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.partial", std::process::id()));
     let partial = path.with_file_name(name);

@@ -60,6 +60,7 @@ pub fn items(level: Level) -> &'static str {
         Level::Sample => "samples",
         Level::Frame => "frames",
         Level::Video => "videos",
+        Level::Episode => "episodes",
     }
 }
 
@@ -70,6 +71,7 @@ pub fn method(interval: Interval) -> String {
         IntervalMethod::ClusterBootstrap => "cluster bootstrap",
         IntervalMethod::Bca => "BCa bootstrap",
         IntervalMethod::ClusterBca => "BCa cluster bootstrap",
+        IntervalMethod::Normal => "normal",
     };
     match interval.undefined_resamples {
         0 => name.to_owned(),

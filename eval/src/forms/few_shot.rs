@@ -1,0 +1,502 @@
+//! Few-shot: frozen episodes, answered by a class for each query
+//! (`dataset,episode,sample_id,class`) or by an embedding for each sample.
+//!
+//! A query without an answer or an embedding is wrong; a support sample
+//! without an embedding teaches nothing.
+
+use std::collections::{BTreeMap, HashMap};
+
+use fairframe_schemas::Column;
+use fairframe_schemas::episode::{CLASS, DATASET, EPISODE, QUERY, ROLE, SUPPORT};
+use fairframe_schemas::report::{
+    DatasetRanks, DefectKind, FewShotReport, InputRole, Interval, IntervalMethod, Level,
+    MetricReport, Shots, Verdict,
+};
+use rayon::prelude::*;
+
+use super::{Judged, Shape};
+use crate::check::Defects;
+use crate::episodes::classify::{Task, nearest_centroid, nearest_neighbour};
+use crate::episodes::embeddings::{self, Embeddings};
+use crate::episodes::logistic::linear;
+use crate::evaluate::{EvalError, ItemResults};
+use crate::join::{Identity, Items};
+use crate::metrics::few_shot::{EMBEDDED, FewShot, PREDICTED, mean_and_half, ranks};
+use crate::read::Table;
+use crate::run::{LevelReport, Run};
+
+const ANSWERS: &[&str] = &["class", "label", "prediction", "predicted_class"];
+
+pub(super) const SHAPE: Shape = Shape {
+    truth: &[CLASS, ROLE],
+    answer: ANSWERS,
+    value: None,
+};
+
+/// Shots are told apart in these steps: from each to before the next.
+const STEPS: [u32; 7] = [1, 2, 5, 10, 20, 50, 100];
+
+#[derive(Default)]
+struct Episode {
+    dataset: String,
+    number: String,
+    classes: Vec<String>,
+    support: Vec<(u32, u32)>,
+    query: Vec<(u32, u32)>,
+    rows: Vec<usize>,
+}
+
+/// Names with numbers, as they come.
+#[derive(Default)]
+struct Names(HashMap<String, u32>, Vec<String>);
+
+impl Names {
+    fn code(&mut self, name: &str) -> u32 {
+        if let Some(code) = self.0.get(name) {
+            return *code;
+        }
+        let code = self.1.len() as u32;
+        self.0.insert(name.to_owned(), code);
+        self.1.push(name.to_owned());
+        code
+    }
+}
+
+/// Reads, checks, joins and judges.
+pub(super) fn judge(
+    run: &mut Run<'_>,
+    solution: &Table,
+    submission: &Table,
+) -> Result<Judged, EvalError> {
+    let mut headline = (PREDICTED[0].name.to_owned(), Level::Episode);
+    for found in &solution.defects {
+        let (kind, line) = (found.kind, Some(found.row));
+        let column = found.column.clone();
+        run.defects
+            .add(InputRole::Solution, kind, line, column, &found.text);
+    }
+    let mut names = Names::default();
+    let Some(episodes) = episodes(solution, &mut names, &mut run.defects) else {
+        return Ok((Vec::new(), headline));
+    };
+    let ids = submission.find(&[Column::SampleId.name()]);
+    let predicted = ids
+        .zip(submission.find(ANSWERS))
+        .zip(submission.find(&[EPISODE]));
+    let answers = match predicted {
+        Some(((id, class), episode)) => {
+            vec![predictions(
+                run,
+                submission,
+                [id, class, episode],
+                &episodes,
+                &names,
+            )]
+        }
+        None => {
+            headline.0 = EMBEDDED[0].name.to_owned();
+            embedded(run, &episodes, &names)?
+        }
+    };
+    if run.defects.any_fatal() {
+        return Ok((Vec::new(), headline));
+    }
+    run.note("A query without an answer, or without an embedding, is wrong; a support sample without an embedding teaches nothing.");
+    run.note("Intervals by dataset are 1.96 population standard deviations over the root of the number of episodes.");
+    let form = FewShot {
+        metrics: if answers.len() == 1 {
+            PREDICTED
+        } else {
+            EMBEDDED
+        },
+        right: answers.iter().map(|of| right(of, &episodes)).collect(),
+        queries: episodes.iter().map(|e| e.query.len() as u32).collect(),
+    };
+    run.few_shot = Some(report(&form, &episodes, &answers));
+    let mut identity = Identity::default();
+    for episode in &episodes {
+        let id = format!("{}/{}", episode.dataset, episode.number);
+        identity.push(&id, true, &episode.rows);
+    }
+    let (columns, clusters) = run.groups(solution, &identity)?;
+    let items = Items {
+        level: Level::Episode,
+        identity,
+        form,
+    };
+    let none = |_: &[u32]| vec![None; items.form.metrics.len()];
+    let mut metrics = run.judge(&items, &columns, clusters.as_deref(), &none);
+    if clusters.is_none() {
+        normal_intervals(&mut metrics, &items.form, &episodes);
+    }
+    let form = &items.form;
+    let each = 0..episodes.len();
+    let level = LevelReport {
+        metrics,
+        baselines: Vec::new(),
+        equalised_odds: Vec::new(),
+        items: ItemResults {
+            level: Level::Episode,
+            metric: form.metrics[0].name,
+            value: each
+                .clone()
+                .map(|at| form.right[0][at].to_string())
+                .collect(),
+            truth: each
+                .clone()
+                .map(|at| form.queries[at].to_string())
+                .collect(),
+            score: each.map(|at| form.accuracy(0, at)).collect(),
+            groups: columns,
+            identity: items.identity,
+        },
+    };
+    Ok((vec![level], headline))
+}
+
+/// The frozen episodes in the order of the file; None, with defects, where it
+/// holds none.
+fn episodes(table: &Table, names: &mut Names, defects: &mut Defects) -> Option<Vec<Episode>> {
+    let role = InputRole::Solution;
+    let mut bad = |row: Option<usize>, text: &str| {
+        let line = row.map(|row| table.rows[row]);
+        defects.add(role, DefectKind::WrongHeader, line, None, text);
+    };
+    let find = |name| table.find(&[name]);
+    let columns = (
+        find(EPISODE),
+        find(CLASS),
+        find(ROLE),
+        find(Column::SampleId.name()),
+    );
+    let (Some(episode), Some(class), Some(role_at), Some(id)) = columns else {
+        let said = table.names.join("`, `");
+        bad(
+            None,
+            &format!("no column `episode`, `class`, `role` or `sample_id` among `{said}`"),
+        );
+        return None;
+    };
+    let dataset = find(DATASET);
+    let mut known: HashMap<(String, String), usize> = HashMap::new();
+    let mut found: Vec<Episode> = Vec::new();
+    for row in 0..table.len() {
+        let text = |at: usize| table.columns[at].text(row).trim().to_owned();
+        let key = (dataset.map_or_else(String::new, text), text(episode));
+        let at = *known.entry(key.clone()).or_insert_with(|| {
+            found.push(Episode {
+                dataset: key.0,
+                number: key.1,
+                ..Episode::default()
+            });
+            found.len() - 1
+        });
+        let here = &mut found[at];
+        let name = text(class);
+        let class = match here.classes.iter().position(|c| *c == name) {
+            Some(class) => class,
+            None => {
+                here.classes.push(name);
+                here.classes.len() - 1
+            }
+        };
+        let sample = names.code(&text(id));
+        here.rows.push(row);
+        match text(role_at).as_str() {
+            SUPPORT => here.support.push((sample, class as u32)),
+            QUERY => here.query.push((sample, class as u32)),
+            other => bad(
+                Some(row),
+                &format!("role `{other}` is neither support nor query"),
+            ),
+        }
+    }
+    for episode in &found {
+        if episode.query.is_empty() || episode.support.is_empty() {
+            let (dataset, number) = (&episode.dataset, &episode.number);
+            bad(
+                None,
+                &format!("episode {number} of `{dataset}` lacks support or query"),
+            );
+        }
+    }
+    if found.is_empty() {
+        defects.add(role, DefectKind::NoRows, None, None, "no episodes");
+    }
+    (!found.is_empty()).then_some(found)
+}
+
+/// Per episode and query: the answered class, `u32::MAX` where none.
+type Answers = Vec<Vec<u32>>;
+
+fn right(answers: &Answers, episodes: &[Episode]) -> Vec<u32> {
+    let of = |(given, episode): (&Vec<u32>, &Episode)| {
+        let both = given.iter().zip(&episode.query);
+        both.filter(|(answer, (_, truth))| *answer == truth).count() as u32
+    };
+    answers.iter().zip(episodes).map(of).collect()
+}
+
+fn predictions(
+    run: &mut Run<'_>,
+    table: &Table,
+    [id, class, episode]: [usize; 3],
+    episodes: &[Episode],
+    names: &Names,
+) -> Answers {
+    let role = InputRole::Submission;
+    for found in &table.defects {
+        let column = found.column.clone();
+        run.defects
+            .add(role, found.kind, Some(found.row), column, &found.text);
+    }
+    let dataset = table.find(&[DATASET]);
+    let several = episodes.iter().any(|e| e.dataset != episodes[0].dataset);
+    if dataset.is_none() && several {
+        let text = "no column `dataset`, and there are several";
+        run.defects
+            .add(role, DefectKind::WrongHeader, Some(1), None, text);
+    }
+    // (episode, sample) of every query, and its place.
+    let mut places: HashMap<(usize, u32), usize> = HashMap::new();
+    let mut numbers: HashMap<(&str, &str), usize> = HashMap::new();
+    for (at, episode) in episodes.iter().enumerate() {
+        numbers.insert((&episode.dataset, &episode.number), at);
+        for (place, (sample, _)) in episode.query.iter().enumerate() {
+            places.insert((at, *sample), place);
+        }
+    }
+    let mut answers: Answers = episodes
+        .iter()
+        .map(|e| vec![u32::MAX; e.query.len()])
+        .collect();
+    let mut texts: Vec<Vec<Option<String>>> =
+        episodes.iter().map(|e| vec![None; e.query.len()]).collect();
+    for row in 0..table.len() {
+        let text = |at: usize| table.columns[at].text(row).trim().to_owned();
+        let (sample, number, answer) = (text(id), text(episode), text(class));
+        let of = dataset.map_or_else(|| episodes[0].dataset.clone(), text);
+        let place = numbers.get(&(of.as_str(), number.as_str())).and_then(|at| {
+            let code = names.0.get(&sample)?;
+            Some((*at, *places.get(&(*at, *code))?))
+        });
+        let line = Some(table.rows[row]);
+        let said = format!("{sample} in episode {number} of `{of}`");
+        let column = Some(table.name(id));
+        let Some((at, place)) = place else {
+            run.counts.unknown += 1;
+            run.defects
+                .add(role, DefectKind::UnknownId, line, column, &said);
+            continue;
+        };
+        if let Some(earlier) = &texts[at][place] {
+            let kind = match *earlier == answer {
+                true => DefectKind::RepeatedId,
+                false => DefectKind::ConflictingId,
+            };
+            run.defects.add(role, kind, line, column, &said);
+            continue;
+        }
+        // A class that the episode does not have is a wrong answer.
+        let classes = &episodes[at].classes;
+        let code = classes.iter().position(|c| *c == answer);
+        answers[at][place] = code.map_or(u32::MAX, |code| code as u32);
+        texts[at][place] = Some(answer);
+    }
+    for (episode, given) in episodes.iter().zip(&texts) {
+        for ((sample, _), answer) in episode.query.iter().zip(given) {
+            match answer {
+                Some(_) => run.counts.answered += 1,
+                None => {
+                    run.counts.unanswered += 1;
+                    let (number, of) = (&episode.number, &episode.dataset);
+                    let name = &names.1[*sample as usize];
+                    let text = format!("{name} in episode {number} of `{of}`");
+                    crate::join::missing(&mut run.defects, &text);
+                }
+            }
+        }
+    }
+    crate::join::settle(&mut run.defects, &mut run.counts);
+    answers
+}
+
+fn embedded(
+    run: &mut Run<'_>,
+    episodes: &[Episode],
+    names: &Names,
+) -> Result<Vec<Answers>, EvalError> {
+    let options = run.options;
+    let role = InputRole::Submission;
+    let found = embeddings::read(&options.submission, options.ids.as_deref(), &options.limits)?;
+    for (line, text) in &found.bad {
+        run.defects
+            .add(role, DefectKind::NotANumber, Some(*line), None, text);
+    }
+    if found.rows.is_empty() {
+        let text =
+            "neither `episode`, `sample_id` and `class`, nor `sample_id` and a list of numbers";
+        run.defects
+            .add(role, DefectKind::WrongHeader, None, None, text);
+    }
+    let rows: Vec<Option<u32>> = names
+        .1
+        .iter()
+        .map(|name| found.rows.get(name).copied())
+        .collect();
+    for (name, row) in names.1.iter().zip(&rows) {
+        match row {
+            Some(_) => run.counts.answered += 1,
+            None => {
+                run.counts.unanswered += 1;
+                crate::join::missing(&mut run.defects, name);
+            }
+        }
+    }
+    run.counts.submission_rows = (found.rows.len() + found.bad.len()) as u64;
+    crate::join::settle(&mut run.defects, &mut run.counts);
+    if run.defects.any_fatal() {
+        return Ok(Vec::new());
+    }
+    let judged: Vec<[Vec<u32>; 3]> = episodes
+        .par_iter()
+        .map(|episode| classified(&found, &rows, episode))
+        .collect();
+    let mut answers = vec![Vec::new(), Vec::new(), Vec::new()];
+    for episode in judged {
+        for (of, answer) in answers.iter_mut().zip(episode) {
+            of.push(answer);
+        }
+    }
+    Ok(answers)
+}
+
+/// The answers of nearest centroid, nearest neighbour and linear classifier.
+fn classified(found: &Embeddings, rows: &[Option<u32>], episode: &Episode) -> [Vec<u32>; 3] {
+    let row = |sample: u32| Some(found.row(rows[sample as usize]?));
+    let support = episode.support.iter();
+    let queries = episode.query.iter();
+    let asked: Vec<Option<&[f32]>> = queries.map(|(sample, _)| row(*sample)).collect();
+    let task = Task {
+        way: episode.classes.len(),
+        support: support
+            .filter_map(|(s, class)| Some((row(*s)?, *class)))
+            .collect(),
+        query: asked.iter().flatten().copied().collect(),
+    };
+    [nearest_centroid, nearest_neighbour, linear].map(|classifier| {
+        if task.support.is_empty() {
+            return vec![u32::MAX; asked.len()];
+        }
+        let mut answers = classifier(&task).into_iter();
+        let of = |asked: &Option<&[f32]>| asked.and_then(|_| answers.next());
+        asked
+            .iter()
+            .map(of)
+            .map(|a| a.unwrap_or(u32::MAX))
+            .collect()
+    })
+}
+
+/// The paper's interval for every cell of whole datasets or parts of them.
+fn normal_intervals(metrics: &mut [MetricReport], form: &FewShot, episodes: &[Episode]) {
+    for (at, metric) in metrics.iter_mut().enumerate() {
+        for grouping in &mut metric.by_group {
+            if grouping.columns != [DATASET] {
+                continue;
+            }
+            for cell in &mut grouping.cells {
+                if cell.estimate.verdict != Verdict::Shown {
+                    continue;
+                }
+                let of = (0..episodes.len()).filter(|e| episodes[*e].dataset == cell.group[0]);
+                let values: Vec<f64> = of.map(|e| form.accuracy(at, e)).collect();
+                cell.estimate.interval = mean_and_half(&values).map(|(mean, half)| Interval {
+                    method: IntervalMethod::Normal,
+                    level: 0.95,
+                    low: mean - half,
+                    high: mean + half,
+                    undefined_resamples: 0,
+                });
+            }
+            if let Some(found) = &mut grouping.disparity {
+                let worst = grouping.cells.iter().find(|c| c.group == found.worst_group);
+                found.worst_bound = worst.and_then(|c| Some(c.estimate.interval?.low));
+            }
+        }
+    }
+}
+
+/// Ranks by dataset, and accuracy against shots.
+fn report(form: &FewShot, episodes: &[Episode], answers: &[Answers]) -> FewShotReport {
+    let mut by_dataset: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (at, episode) in episodes.iter().enumerate() {
+        by_dataset.entry(&episode.dataset).or_default().push(at);
+    }
+    let methods = 0..form.metrics.len();
+    let datasets: Vec<DatasetRanks> = by_dataset
+        .iter()
+        .map(|(name, of)| {
+            let result = |metric: usize| {
+                let values: Vec<f64> = of.iter().map(|e| form.accuracy(metric, *e)).collect();
+                mean_and_half(&values).unwrap_or_default()
+            };
+            let results: Vec<(f64, f64)> = methods.clone().map(result).collect();
+            DatasetRanks {
+                dataset: (*name).to_owned(),
+                episodes: of.len() as u64,
+                ranks: ranks(&results),
+                means: results.iter().map(|r| r.0).collect(),
+                half_widths: results.iter().map(|r| r.1).collect(),
+            }
+        })
+        .collect();
+    let average = |metric: usize| {
+        let ranks = datasets.iter().map(|dataset| dataset.ranks[metric]);
+        ranks.sum::<f64>() / datasets.len() as f64
+    };
+    // Per class of an episode: its shots, and the accuracy in its queries.
+    let mut steps: Vec<Vec<Vec<f64>>> = vec![vec![Vec::new(); form.metrics.len()]; STEPS.len()];
+    for (at, episode) in episodes.iter().enumerate() {
+        let mut shots = vec![0u32; episode.classes.len()];
+        episode
+            .support
+            .iter()
+            .for_each(|(_, class)| shots[*class as usize] += 1);
+        for (metric, of) in answers.iter().enumerate() {
+            let mut counts = vec![(0u32, 0u32); episode.classes.len()];
+            for (answer, (_, truth)) in of[at].iter().zip(&episode.query) {
+                let (right, n) = &mut counts[*truth as usize];
+                *right += u32::from(answer == truth);
+                *n += 1;
+            }
+            for (shots, (right, n)) in shots.iter().zip(counts) {
+                let step = STEPS.partition_point(|from| from <= shots);
+                if n > 0 && step > 0 {
+                    steps[step - 1][metric].push(f64::from(right) / f64::from(n));
+                }
+            }
+        }
+    }
+    let shots = steps.iter().enumerate().filter(|(_, of)| !of[0].is_empty());
+    FewShotReport {
+        metrics: form.metrics.iter().map(|m| m.name.to_owned()).collect(),
+        average_ranks: methods.map(average).collect(),
+        datasets,
+        shots: shots
+            .map(|(step, of)| {
+                let found = of
+                    .iter()
+                    .map(|values| mean_and_half(values).unwrap_or_default());
+                let found: Vec<(f64, f64)> = found.collect();
+                Shots {
+                    from: STEPS[step],
+                    to: STEPS.get(step + 1).map(|next| next - 1),
+                    classes: of[0].len() as u64,
+                    means: found.iter().map(|f| f.0).collect(),
+                    half_widths: found.iter().map(|f| f.1).collect(),
+                }
+            })
+            .collect(),
+    }
+}

@@ -95,9 +95,18 @@ pub fn plain(origin: Origin, to: PathBuf) -> Settings {
 pub fn pull(settings: &Settings, common: &Common) -> Result<Pulled, Failure> {
     let runtime = tokio::runtime::Runtime::new().doing("start the runtime")?;
     let progress = Progress::new(common.quiet);
-    runtime
+    let done = runtime
         .block_on(run(settings, &progress))
-        .doing(format!("pull {}", settings.origin))
+        .doing(format!("pull {}", settings.origin))?;
+    if !done.withdrawals_known {
+        // Under `--quiet` too: the copy may hold what somebody has withdrawn.
+        eprintln!(
+            "warning: {}: no recall list of the newest release is there; \
+             what was withdrawn after this release is not known",
+            settings.origin
+        );
+    }
+    Ok(done)
 }
 
 /// What a person reads at the end.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use fairframe_ingest::recall::{apply, read_list};
+use fairframe_ingest::{pull::recall, recall::read_list};
 
 use crate::{
     Common,
@@ -11,7 +11,7 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub struct RecallArgs {
-    /// Folder of a copy already downloaded
+    /// Folder of a copy already downloaded, or of an installation
     copy: PathBuf,
     /// `recall.json` of a later release
     list: PathBuf,
@@ -23,7 +23,7 @@ pub struct RecallArgs {
 impl RecallArgs {
     pub fn run(self, common: &Common) -> Result<u8, Failure> {
         let list = read_list(&self.list).doing("read the recall list")?;
-        let done = apply(&self.copy, &list, self.dry_run)
+        let done = recall(&self.copy, list, self.dry_run)
             .doing(format!("recall from {}", self.copy.display()))?;
         if common.json {
             exit::print_json(&done)?;

@@ -130,9 +130,11 @@ const RULES: &[Rule] = &[
     Rule {
         words: &["Instant::now"],
         but: NONE,
-        // Waiting and deadlines; what is kept in memory of a host; drawing progress.
+        // Waiting and deadlines; when outcomes are committed; what is kept in memory of a host;
+        // drawing progress.
         only: &[
             "ingest/src/http",
+            "ingest/src/run/gather.rs",
             "ingest/src/opt_out.rs",
             "src/progress.rs",
         ],

@@ -186,6 +186,14 @@ fn a_split_and_metadata_alone() {
     let done = with(&["--split", "test"]);
     let both = train + done["samples"]["fetched"].as_u64().unwrap();
     assert_eq!(rows(papers(copy, "ATTRIBUTION.csv")).len() as u64, both);
+    assert_eq!(done["withdrawals_known"], true);
+
+    // So it is when the record was lost: the bytes are read again.
+    for name in ["record.sqlite", "record.sqlite-wal", "record.sqlite-shm"] {
+        let _ = std::fs::remove_file(copy.join("pulled").join(name));
+    }
+    assert_eq!(with(&["--only-metadata"])["held"], both);
+    assert_eq!(rows(papers(copy, "ATTRIBUTION.csv")).len() as u64, both);
 
     let wrong = pull(&release, copy)
         .args(["--split", "dev"])

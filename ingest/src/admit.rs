@@ -11,7 +11,7 @@ use fairframe_schemas::{
     source::{ConsentRule, OptOutRule, Policy},
 };
 
-pub use ledger::{ConsentLedger, InvalidConsent, LedgerLimits};
+pub use ledger::{ConsentLedger, InvalidConsent, LedgerLimits, UnreachedConsent};
 
 /// Judges a sample by its dataset's policy and adds what stands against it.
 ///

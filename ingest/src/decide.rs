@@ -1,10 +1,11 @@
 //! What only the whole dataset decides: duplicates, split groups, splits, the
 //! order of rows. Works on a few bytes a sample; rows stay in the journal.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use fairframe_schemas::{
     Digest, MediaType, Reason, Sample, SampleId, Split, Status,
+    recall::RecallList,
     source::{Dedupe, SplitRule},
 };
 use sha2::{Digest as _, Sha256};
@@ -12,16 +13,72 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     dedupe::near_duplicate_clusters,
     prior::Prior,
+    recall::Bytes,
     split::{Groups, Item, assign},
 };
 
 /// Re-encoding and re-wrapping move a video's length by a few frames at most.
 const SAME_LENGTH_S: f32 = 0.1;
 
+/// Bytes of withdrawn samples. They are nobody's: copies remove them and servers
+/// refuse them whoever holds them, so a row that has them is withdrawn too.
+#[derive(Default)]
+pub struct RecalledBytes {
+    all: HashSet<Digest>,
+    /// Of the samples that are withdrawn in this dataset.
+    of: Bytes,
+}
+
+impl RecalledBytes {
+    /// Those on recall lists.
+    pub fn on<'a>(lists: impl IntoIterator<Item = &'a RecallList>) -> Self {
+        let all = lists.into_iter().flat_map(RecallList::digests);
+        Self {
+            all: all.collect(),
+            of: Bytes::new(),
+        }
+    }
+
+    /// What is known of a sample's bytes.
+    pub fn of(&self, id: SampleId) -> Option<&BTreeSet<Digest>> {
+        self.of.get(&id)
+    }
+
+    pub fn all(&self) -> BTreeSet<Digest> {
+        self.all.iter().copied().collect()
+    }
+
+    /// Withdrawn rows whose bytes were not asked for yet.
+    pub fn unasked(&self, gathered: &Gathered) -> BTreeSet<SampleId> {
+        let withdrawn = gathered.lights.iter().filter(|l| l.withdrawn);
+        let ids = withdrawn.map(|l| l.id);
+        ids.filter(|id| !self.of.contains_key(id)).collect()
+    }
+
+    /// Takes up all bytes that withdrawn samples ever had; whether that withdraws
+    /// further rows, so that they must be gathered again.
+    pub fn grow(&mut self, withdrawn: BTreeSet<SampleId>, bytes: Bytes, rows: &Gathered) -> bool {
+        self.all.extend(bytes.values().flatten());
+        self.of
+            .extend(withdrawn.into_iter().map(|id| (id, BTreeSet::new())));
+        self.of.extend(bytes);
+        let mut others = rows.lights.iter().filter(|l| !l.withdrawn);
+        others.any(|l| l.digest.is_some_and(|d| self.all.contains(&d)))
+    }
+
+    pub fn judge(&self, sample: &mut Sample) {
+        let held = sample.media_sha256.is_some_and(|d| self.all.contains(&d));
+        if held && sample.status != Status::Withdrawn {
+            sample.add_reason(Reason::Withdrawn);
+        }
+    }
+}
+
 /// What is kept of one sample.
 struct Light {
     id: SampleId,
     accepted: bool,
+    withdrawn: bool,
     digest: Option<Digest>,
     hash: Option<u64>,
     /// Seconds; videos only.
@@ -96,6 +153,7 @@ impl Gathered {
         self.lights.push(Light {
             id: sample.sample_id,
             accepted,
+            withdrawn: sample.status == Status::Withdrawn,
             digest: sample.media_sha256,
             hash: sample.perceptual_hash,
             duration: (sample.media_type == MediaType::Video)

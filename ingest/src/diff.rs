@@ -7,18 +7,15 @@ use std::{
 
 use fairframe_schemas::{Column, Sample, SampleId, Status, version::Change};
 
-use crate::{
-    manifest::{ManifestError, ReleaseReader},
-    prior::set_aside,
-};
+use crate::manifest::{ManifestError, ReleaseReader};
 
 /// The difference between two releases, by sample id.
 #[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
 pub struct Diff {
     /// Accepted now, not accepted or not there before.
     pub added: BTreeSet<SampleId>,
-    /// Accepted before and not now, or withdrawn after it was set aside; with the
-    /// status and reasons of now.
+    /// Accepted before and not now, or withdrawn now whatever it was before; with
+    /// the status and reasons of now.
     pub removed: BTreeMap<SampleId, Gone>,
     /// Accepted in both, with the columns that differ.
     pub changed: BTreeMap<SampleId, Vec<String>>,
@@ -75,7 +72,9 @@ pub fn diff(before: &Path, after: &Path) -> Result<Diff, ManifestError> {
             (true, now) => {
                 diff.removed.insert(*id, gone(now.as_ref()));
             }
-            (false, Some(now)) if set_aside(was) && now.status == Status::Withdrawn => {
+            (false, Some(now))
+                if was.status != Status::Withdrawn && now.status == Status::Withdrawn =>
+            {
                 diff.removed.insert(*id, gone(Some(&now)));
             }
             (false, Some(_)) if kept => {
@@ -90,6 +89,8 @@ pub fn diff(before: &Path, after: &Path) -> Result<Diff, ManifestError> {
     for (id, now) in new {
         if now.status == Status::Accepted {
             diff.added.insert(id);
+        } else if now.status == Status::Withdrawn {
+            diff.removed.insert(id, gone(Some(&now)));
         } else {
             diff.excluded_changed.insert(id);
         }

@@ -9,10 +9,14 @@
 //! source   name -> checkpoint, done
 //! listed   sample id -> what the source says            (emptied by a new run)
 //! fetched  sample id -> outcome of fetching             (kept for the next run)
+//! replaced sample id -> sha256 that it had before       (kept for the next run)
 //! facts    sha256 -> what the decoder says of the bytes (kept for the next run)
 //! ```
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use fairframe_schemas::{DatasetVersion, Digest, Reason, SampleId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
@@ -21,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     disk,
     media::Facts,
+    recall::Bytes,
     source::{Batch, Listed},
 };
 
@@ -40,6 +45,8 @@ const TABLES: &str = "
         id BLOB NOT NULL UNIQUE, json TEXT NOT NULL);
     CREATE TABLE IF NOT EXISTS fetched (
         id BLOB NOT NULL UNIQUE, json TEXT NOT NULL);
+    CREATE TABLE IF NOT EXISTS replaced (
+        id BLOB, sha256 BLOB, PRIMARY KEY (id, sha256)) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS facts (
         sha256 BLOB PRIMARY KEY, json TEXT NOT NULL) WITHOUT ROWID;
 ";
@@ -113,6 +120,15 @@ pub struct Start<'a> {
     pub prior: Option<DatasetVersion>,
     /// Forget an unfinished run.
     pub restart: bool,
+    /// Begin anew instead of continuing an unfinished run of the same settings.
+    pub anew: bool,
+}
+
+/// A run that was begun and not finished.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Unfinished {
+    pub as_of: Timestamp,
+    pub prior: Option<DatasetVersion>,
 }
 
 /// What a run, new or continued, goes by. A continued one compares with the
@@ -155,8 +171,10 @@ impl Journal {
         let db = Connection::open(path).map_err(wrap)?;
         // WAL with NORMAL: a kill loses nothing; power loss may lose the last
         // transactions but never tears one, and what they named is done again.
+        // What a row said before it was replaced must not linger in its page.
         db.execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -65536;",
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -65536;
+             PRAGMA secure_delete = FAST;",
         )
         .map_err(wrap)?;
         let found: i64 = db
@@ -206,7 +224,7 @@ impl Journal {
         if let Some((as_of, settings, prior)) = open.filter(|_| !start.restart) {
             let as_of: Timestamp = self.parse(&as_of)?;
             let same = settings == start.settings && start.asked.is_none_or(|a| a == as_of);
-            if same {
+            if same && !start.anew {
                 let prior = prior.and_then(|v| v.parse().ok());
                 return Ok(Run {
                     as_of,
@@ -215,7 +233,7 @@ impl Journal {
                 });
             }
             // One that listed nothing (a category misspelt, say) is no loss.
-            if self.has_listed()? {
+            if !same && self.has_listed()? {
                 return Err(JournalError::OtherRun(self.path.clone()));
             }
         }
@@ -365,24 +383,101 @@ impl Journal {
             for (digest, json) in &facts {
                 insert.execute(params![digest.as_bytes(), json])?;
             }
+            // Bytes that a sample no longer has are still its bytes.
+            let mut replaced = t.prepare_cached(
+                "INSERT OR IGNORE INTO replaced
+                 SELECT id, unhex(json_extract(json, '$.stored.sha256')) FROM fetched
+                 WHERE id = ?1 AND json_extract(json, '$.stored.sha256') IS NOT NULL",
+            )?;
             let mut insert =
                 t.prepare_cached("INSERT OR REPLACE INTO fetched (id, json) VALUES (?1, ?2)")?;
             for (id, json) in &fetched {
+                replaced.execute([id.as_bytes()])?;
                 insert.execute(params![id.as_bytes(), json])?;
             }
             Ok(())
         })
     }
 
-    /// Forgets that a sample was fetched (its bytes are gone from the store).
-    pub fn forget(&mut self, ids: &[SampleId]) -> Result<()> {
-        self.transaction(|t| {
-            let mut delete = t.prepare_cached("DELETE FROM fetched WHERE id = ?1")?;
-            for id in ids {
-                delete.execute([id.as_bytes()])?;
+    /// All bytes that were ever stored for these samples, and not forgotten.
+    pub fn bytes(&self, samples: &BTreeSet<SampleId>) -> Result<Bytes> {
+        let mut statement = self
+            .db
+            .prepare_cached(
+                "SELECT unhex(json_extract(json, '$.stored.sha256')) FROM fetched WHERE id = ?1
+                 UNION SELECT sha256 FROM replaced WHERE id = ?1",
+            )
+            .map_err(|e| self.wrap(e))?;
+        let mut found = Bytes::new();
+        for id in samples {
+            let rows = statement
+                .query_map([id.as_bytes()], |r| r.get::<_, Option<[u8; 32]>>(0))
+                .and_then(|rows| rows.collect::<rusqlite::Result<Vec<_>>>())
+                .map_err(|e| self.wrap(e))?;
+            for digest in rows.into_iter().flatten().map(Digest::from_bytes) {
+                found.entry(*id).or_default().insert(digest);
             }
+        }
+        Ok(found)
+    }
+
+    /// Forgets that bytes were fetched and what was read from them, so that
+    /// no page of the file says it any more.
+    pub fn forget(&mut self, digests: &BTreeSet<Digest>) -> Result<()> {
+        self.pragma("secure_delete", "ON")?;
+        let mut found = 0;
+        self.transaction(|t| {
+            t.execute_batch(
+                "CREATE TEMP TABLE IF NOT EXISTS gone (sha256 BLOB PRIMARY KEY) WITHOUT ROWID;
+                 DELETE FROM gone;",
+            )?;
+            let mut insert = t.prepare_cached("INSERT INTO gone VALUES (?1)")?;
+            for digest in digests {
+                insert.execute([digest.as_bytes()])?;
+            }
+            found = t.execute(
+                "DELETE FROM fetched WHERE
+                 unhex(json_extract(json, '$.stored.sha256')) IN (SELECT sha256 FROM gone)",
+                [],
+            )?;
+            found += t.execute(
+                "DELETE FROM replaced WHERE sha256 IN (SELECT sha256 FROM gone)",
+                [],
+            )?;
+            found += t.execute(
+                "DELETE FROM facts WHERE sha256 IN (SELECT sha256 FROM gone)",
+                [],
+            )?;
             Ok(())
-        })
+        })?;
+        self.pragma("secure_delete", "FAST")?;
+        if found > 0 {
+            self.pragma("wal_checkpoint", "TRUNCATE")?;
+        }
+        Ok(())
+    }
+
+    fn pragma(&self, name: &str, value: &str) -> Result<()> {
+        let sql = format!("PRAGMA {name} = {value}");
+        let row = self.db.query_row(&sql, [], |_| Ok(())).optional();
+        row.map(|_| ()).map_err(|e| self.wrap(e))
+    }
+
+    /// The run that was begun and not finished, if there is one.
+    pub fn unfinished(&self) -> Result<Option<Unfinished>> {
+        let sql = "SELECT as_of, prior FROM run WHERE finished = 0";
+        let found: Option<(String, Option<String>)> = self
+            .db
+            .query_row(sql, [], |r| Ok((r.get(0)?, r.get(1)?)))
+            .optional()
+            .map_err(|e| self.wrap(e))?;
+        let read = |(as_of, prior): (String, Option<String>)| {
+            Ok(Unfinished {
+                as_of: self.parse(&as_of)?,
+                prior: prior.and_then(|v| v.parse().ok()),
+            })
+        };
+        found.map(read).transpose()
     }
 
     pub fn is_listed(&self, id: SampleId) -> Result<bool> {

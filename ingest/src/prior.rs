@@ -35,6 +35,7 @@ const LASTING: [Reason; 2] = [Reason::UpstreamRenamed, Reason::UpstreamReplaced]
 pub struct Prior {
     pub version: Option<DatasetVersion>,
     pub rows: HashMap<SampleId, PriorRow>,
+    /// Its recall list and the one beside the versions, which outlives any of them.
     pub recall: Option<RecallList>,
 }
 
@@ -65,8 +66,12 @@ impl Prior {
         dataset: &Name,
         version: Option<DatasetVersion>,
     ) -> Result<Self, ManifestError> {
+        let published = recall::read_published(layout, dataset)?;
         let Some(version) = version else {
-            return Ok(Self::default());
+            return Ok(Self {
+                recall: published,
+                ..Self::default()
+            });
         };
         let folder = layout.release(dataset, version);
         let reader = ReleaseReader::open(&folder)?;
@@ -87,7 +92,10 @@ impl Prior {
         }
         // Without the list, what was withdrawn would come back unsaid.
         let mut recall = recall::read_list(&folder.join("recall.json"))?;
-        recall.entries.sort_by_key(|e| e.sample_id);
+        if let Some(published) = published {
+            recall = recall::union(recall, published);
+        }
+        recall.extend([]); // in order
         Ok(Self {
             version: Some(version),
             rows,
@@ -144,11 +152,14 @@ impl Prior {
         let accepted = sample.status == Status::Accepted;
         match self.rows.get(&sample.sample_id) {
             None if accepted => Change::Minor,
+            None if sample.status == Status::Withdrawn => Change::Major,
             None => Change::Patch,
             Some(before) => match (before.status == Status::Accepted, accepted) {
                 (true, false) => Change::Major,
-                // A withdrawal is MAJOR even if the sample was set aside before.
-                (false, false) if before.set_aside && sample.status == Status::Withdrawn => {
+                // Copies must follow a new entry of the recall list, whatever the row was before.
+                (false, false)
+                    if before.status != Status::Withdrawn && sample.status == Status::Withdrawn =>
+                {
                     Change::Major
                 }
                 (true, true)

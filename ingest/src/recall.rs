@@ -1,84 +1,29 @@
-//! Withdrawals: the recall list of a release, and applying it to a copy.
+//! Withdrawals: recall lists, the bytes they mean, and applying one to a folder.
+
+mod apply;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Path, PathBuf},
 };
 
+use arrow_array::{Array, StringArray, cast::AsArray};
 use fairframe_schemas::{
-    DatasetVersion, Digest, Layout, Name, Reason, Sample, SampleId, Status, Timestamp,
+    Column, DatasetVersion, Digest, Layout, Name, Reason, Sample, SampleId, Timestamp,
     recall::{RecallEntry, RecallList},
-    release::Summary,
 };
 
-use crate::{atomic, digest, disk};
+pub use apply::{Recalled, apply, apply_knowing};
 
-/// Collects what a release withdraws, on top of the list before it.
-pub struct Withdrawals {
-    list: RecallList,
-    known: BTreeMap<SampleId, RecallEntry>,
-    added: bool,
-}
+use crate::{
+    atomic, disk,
+    manifest::{ManifestError, ReleaseReader},
+    versions::Versions,
+};
 
-impl Withdrawals {
-    pub fn after(dataset: &Name, before: Option<RecallList>) -> Self {
-        let list = before.unwrap_or_else(|| RecallList::new(dataset.clone()));
-        let known = list
-            .entries
-            .iter()
-            .map(|e| (e.sample_id, e.clone()))
-            .collect();
-        Self {
-            list,
-            known,
-            added: false,
-        }
-    }
-
-    /// Notes a withdrawn row; `released` are the bytes that an earlier release named.
-    pub fn add(
-        &mut self,
-        sample: &Sample,
-        released: Option<Digest>,
-        version: DatasetVersion,
-        at: Timestamp,
-    ) {
-        if sample.status != Status::Withdrawn || self.known.contains_key(&sample.sample_id) {
-            return;
-        }
-        let reason = sample
-            .reasons
-            .iter()
-            .copied()
-            .find(|r| r.status() == Status::Withdrawn);
-        let entry = RecallEntry {
-            sample_id: sample.sample_id,
-            media_sha256: released,
-            reason: reason.unwrap_or(Reason::Withdrawn),
-            withdrawn_in: version,
-            at,
-        };
-        self.known.insert(sample.sample_id, entry);
-        self.added = true;
-    }
-
-    pub fn list(&self) -> RecallList {
-        RecallList {
-            dataset: self.list.dataset.clone(),
-            recall_version: self.list.recall_version + u64::from(self.added),
-            entries: self.known.values().cloned().collect(),
-        }
-    }
-}
-
-/// What applying a recall list did, or would do.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Recalled {
-    pub removed: Vec<PathBuf>,
-    /// Entries of which the copy holds nothing.
-    pub absent: u64,
-}
+/// Digests by sample.
+pub type Bytes = BTreeMap<SampleId, BTreeSet<Digest>>;
 
 /// What can go wrong with a recall.
 #[derive(Debug, thiserror::Error)]
@@ -90,20 +35,56 @@ pub enum RecallError {
         path: PathBuf,
         error: serde_json::Error,
     },
+    #[error(
+        "{}: not a recall list ({error}); what was withdrawn is not known without it, so put back the `recall.json` of the newest release", path.display()
+    )]
+    Published {
+        path: PathBuf,
+        error: serde_json::Error,
+    },
     #[error("the recall list is of dataset `{list}`, the copy of `{copy}`")]
     OtherDataset { list: Name, copy: Name },
+    #[error(
+        "{}: it holds no release of dataset `{list}`, whose recall list this is; name the folder of a copy of that dataset", root.display()
+    )]
+    NotHeld { list: Name, root: PathBuf },
 }
 
-/// Largest `recall.json` read: 1 GiB.
-const MAX_LIST: u64 = 1 << 30;
+/// The entries of a sample withdrawn in `version`: one for each digest it had.
+pub fn entries(
+    sample: &Sample,
+    bytes: Option<&BTreeSet<Digest>>,
+    version: DatasetVersion,
+    at: Timestamp,
+) -> Vec<RecallEntry> {
+    let mut withdrawing = sample.reasons.iter().copied();
+    let reason = withdrawing.find(|r| r.status() == sample.status);
+    let entry = |media_sha256| RecallEntry {
+        sample_id: sample.sample_id,
+        media_sha256,
+        reason: reason.unwrap_or(Reason::Withdrawn),
+        withdrawn_in: version,
+        at,
+    };
+    let known = bytes.into_iter().flatten().map(|d| entry(Some(*d)));
+    known.chain([entry(None)]).collect()
+}
+
+/// The list of the next release: with these entries, and counted if they say anything new.
+pub fn after(before: &RecallList, entries: impl IntoIterator<Item = RecallEntry>) -> RecallList {
+    let mut list = before.clone();
+    list.extend(entries);
+    list.recall_version += u64::from(list.entries != before.entries);
+    list
+}
 
 pub fn read_list(path: &Path) -> Result<RecallList, RecallError> {
     let wrap = |error| RecallError::Io {
         path: path.to_owned(),
         error,
     };
-    if fs::metadata(path).map_err(wrap)?.len() > MAX_LIST {
-        return Err(wrap(io::Error::other("larger than 1 GiB")));
+    if fs::metadata(path).map_err(wrap)?.len() > RecallList::MAX_BYTES {
+        return Err(wrap(io::Error::other("larger than 256 MiB")));
     }
     let text = fs::read_to_string(path).map_err(wrap)?;
     serde_json::from_str(&text).map_err(|error| RecallError::List {
@@ -112,124 +93,146 @@ pub fn read_list(path: &Path) -> Result<RecallList, RecallError> {
     })
 }
 
-/// One list with the entries of both: no list takes back what another withdrew.
-pub fn union(one: RecallList, other: RecallList) -> RecallList {
-    let version = one.recall_version.max(other.recall_version);
-    let both = other.entries.into_iter().chain(one.entries);
-    let known: BTreeMap<SampleId, RecallEntry> = both.map(|e| (e.sample_id, e)).collect();
-    RecallList {
-        dataset: one.dataset,
-        recall_version: version,
-        entries: known.into_values().collect(),
-    }
-}
-
-/// Puts the list of the newest release where it is found without knowing which
-/// one that is ([`Layout::recall`]): copies of older releases ask there.
-pub fn publish(layout: &Layout, dataset: &Name, release: &Path) -> Result<(), RecallError> {
-    let path = layout.recall(dataset);
-    let wrap = |error| RecallError::Io {
-        path: path.clone(),
-        error,
+/// The list beside a dataset's versions; `None` where none was published yet.
+pub fn read_published(layout: &Layout, dataset: &Name) -> Result<Option<RecallList>, RecallError> {
+    let list = match read_list(&layout.recall(dataset)) {
+        Ok(list) => list,
+        Err(RecallError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok(None);
+        }
+        Err(RecallError::List { path, error }) => {
+            return Err(RecallError::Published { path, error });
+        }
+        Err(other) => return Err(other),
     };
-    let list = fs::read(release.join("recall.json")).map_err(wrap)?;
-    if fs::read(&path).is_ok_and(|there| there == list) {
-        return Ok(());
-    }
-    atomic::write(&path, &list).map_err(wrap)
-}
-
-/// Removes from a downloaded copy every file named after a recalled sample
-/// (`<sample_id>.<ext>`) or holding recalled bytes, whatever its name. Links
-/// are not followed. With `dry_run` nothing is removed.
-pub fn apply(copy: &Path, list: &RecallList, dry_run: bool) -> Result<Recalled, RecallError> {
-    apply_knowing(copy, list, dry_run, &|_| None)
-}
-
-/// As [`apply`], without reading files whose digest is already known.
-pub fn apply_knowing(
-    copy: &Path,
-    list: &RecallList,
-    dry_run: bool,
-    known: &dyn Fn(&Path) -> Option<Digest>,
-) -> Result<Recalled, RecallError> {
-    if let Ok(text) = fs::read_to_string(copy.join("summary.json"))
-        && let Ok(summary) = serde_json::from_str::<Summary>(&text)
-        && summary.dataset != list.dataset
-    {
-        let (list, copy) = (list.dataset.clone(), summary.dataset);
+    if list.dataset != *dataset {
+        let (list, copy) = (list.dataset, dataset.clone());
         return Err(RecallError::OtherDataset { list, copy });
     }
-    let ids: BTreeMap<String, SampleId> = list
-        .entries
-        .iter()
-        .map(|e| (e.sample_id.to_string(), e.sample_id))
-        .collect();
-    let digests: BTreeMap<Digest, SampleId> = list
-        .entries
-        .iter()
-        .filter_map(|e| Some((e.media_sha256?, e.sample_id)))
-        .collect();
-    let mut done = Recalled::default();
-    let mut found = std::collections::BTreeSet::new();
-    let mut folders = vec![copy.to_owned()];
-    while let Some(folder) = folders.pop() {
-        let wrap = |error| RecallError::Io {
-            path: folder.clone(),
-            error,
-        };
-        let mut entries: Vec<fs::DirEntry> = fs::read_dir(&folder)
-            .map_err(wrap)?
-            .collect::<io::Result<_>>()
-            .map_err(wrap)?;
-        entries.sort_by_key(fs::DirEntry::path);
-        for entry in entries {
-            let kind = entry.file_type().map_err(wrap)?;
-            let path = entry.path();
-            if kind.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            if !kind.is_file() {
-                continue;
-            }
-            let named = path
-                .file_stem()
-                .and_then(|s| s.to_str())
-                .and_then(|s| ids.get(s));
-            let id = match named {
-                Some(id) => Some(*id),
-                None if digests.is_empty() => None,
-                None => {
-                    let digest = match known(&path) {
-                        Some(digest) => digest,
-                        None => {
-                            let read = digest::of_file(&path);
-                            read.map_err(|error| RecallError::Io {
-                                path: path.clone(),
-                                error,
-                            })?
-                            .0
-                        }
-                    };
-                    digests.get(&digest).copied()
-                }
+    Ok(Some(list))
+}
+
+/// The lists of all datasets of a data folder but one: what they recall is nobody's either.
+pub fn read_others(layout: &Layout, dataset: &Name) -> Result<Vec<RecallList>, RecallError> {
+    let names = datasets(layout).map_err(|error| RecallError::Io {
+        path: layout.manifests(),
+        error,
+    })?;
+    let others = names.iter().filter(|name| *name != dataset);
+    others
+        .filter_map(|name| read_published(layout, name).transpose())
+        .collect()
+}
+
+/// Datasets that have a folder, sorted.
+pub fn datasets(layout: &Layout) -> io::Result<Vec<Name>> {
+    let entries = match fs::read_dir(layout.manifests()) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_str().and_then(|n| Name::new(n).ok());
+        names.extend(name.filter(|_| entry.path().is_dir()));
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// The releases of a dataset that are there, oldest first.
+pub fn versions(layout: &Layout, dataset: &Name) -> Result<Vec<DatasetVersion>, RecallError> {
+    let path = layout.dataset(dataset);
+    match Versions::of(&path) {
+        Ok(there) => Ok(there.versions),
+        Err(error) => Err(RecallError::Io { path, error }),
+    }
+}
+
+/// One list with the entries of both: no list takes back what another withdrew.
+pub fn union(mut one: RecallList, other: RecallList) -> RecallList {
+    one.recall_version = one.recall_version.max(other.recall_version);
+    one.extend(other.entries);
+    one
+}
+
+/// Every digest that any release here names for these samples.
+pub fn released(
+    layout: &Layout,
+    dataset: &Name,
+    samples: &BTreeSet<SampleId>,
+) -> Result<Bytes, ManifestError> {
+    let mut found = Bytes::new();
+    if samples.is_empty() {
+        return Ok(found);
+    }
+    for version in versions(layout, dataset)? {
+        let reader = ReleaseReader::open(&layout.release(dataset, version))?;
+        for batch in reader.all_columns(&[Column::SampleId, Column::MediaSha256]) {
+            let batch = batch?;
+            let texts = |column: Column| -> Option<StringArray> {
+                let array = batch.column_by_name(column.name())?;
+                array.as_string_opt::<i32>().cloned()
             };
-            if let Some(id) = id {
-                if !dry_run {
-                    fs::remove_file(&path).map_err(|error| RecallError::Io {
-                        path: path.clone(),
-                        error,
-                    })?;
+            let (Some(ids), Some(digests)) = (texts(Column::SampleId), texts(Column::MediaSha256))
+            else {
+                continue; // the format was checked
+            };
+            for row in (0..batch.num_rows()).filter(|row| digests.is_valid(*row)) {
+                if let Ok(id) = ids.value(row).parse()
+                    && samples.contains(&id)
+                    && let Ok(digest) = digests.value(row).parse()
+                {
+                    found.entry(id).or_default().insert(digest);
                 }
-                found.insert(id);
-                done.removed.push(path);
             }
         }
     }
-    done.removed.sort();
-    done.absent = (list.entries.len() - found.len()) as u64;
-    Ok(done)
+    Ok(found)
+}
+
+/// The list with an entry for every digest that the releases here name for its
+/// samples: a list may know of the newest bytes of a sample only.
+pub fn complete(layout: &Layout, mut list: RecallList) -> Result<RecallList, ManifestError> {
+    let bytes = released(layout, &list.dataset, &list.samples())?;
+    let more: Vec<RecallEntry> = list
+        .entries
+        .iter()
+        .flat_map(|entry| {
+            let digests = bytes.get(&entry.sample_id).into_iter().flatten();
+            digests.map(|digest| RecallEntry {
+                media_sha256: Some(*digest),
+                ..entry.clone()
+            })
+        })
+        .collect();
+    list.extend(more);
+    Ok(list)
+}
+
+/// Puts the list of the newest release where it is found without knowing which
+/// one that is ([`Layout::recall`]): copies of older releases ask there. What
+/// stands there already stays.
+pub fn publish(layout: &Layout, dataset: &Name, release: &Path) -> Result<RecallList, RecallError> {
+    let released = read_list(&release.join("recall.json"))?;
+    let list = match read_published(layout, dataset)? {
+        Some(there) => union(released, there),
+        None => released,
+    };
+    keep(layout, &list)?;
+    Ok(list)
+}
+
+/// Writes a dataset's list beside its versions, unless it stands there so; returns when
+/// it is on the disk.
+pub fn keep(layout: &Layout, list: &RecallList) -> Result<(), RecallError> {
+    let path = layout.recall(&list.dataset);
+    let text = list.to_json();
+    if fs::read(&path).is_ok_and(|there| there == text.as_bytes()) {
+        return Ok(());
+    }
+    atomic::write(&path, text.as_bytes()).map_err(|error| RecallError::Io { path, error })
 }
 
 #[cfg(test)]
@@ -244,28 +247,56 @@ mod tests {
         s
     }
 
+    fn list(rows: &[(&str, &[&str])]) -> RecallList {
+        let before = RecallList::new(Name::new("demo").unwrap());
+        let entries = rows.iter().flat_map(|(key, bytes)| {
+            let bytes = bytes.iter().map(|b| Digest::of(b.as_bytes())).collect();
+            let at = Timestamp::UNIX_EPOCH;
+            entries(&withdrawn(key), Some(&bytes), DatasetVersion::FIRST, at)
+        });
+        after(&before, entries)
+    }
+
     #[test]
     fn entries_stay_and_the_version_counts_releases_that_withdrew() {
-        let name = Name::new("demo").unwrap();
+        let one = list(&[("a", &["a", "older"]), ("b", &[])]);
+        assert_eq!((one.recall_version, one.entries.len()), (1, 3));
         let at = Timestamp::UNIX_EPOCH;
-        let mut first = Withdrawals::after(&name, None);
-        first.add(
-            &withdrawn("a"),
-            Some(Digest::of(b"a")),
-            DatasetVersion::FIRST,
-            at,
+        let again = entries(&withdrawn("a"), None, "2.0.0".parse().unwrap(), at);
+        assert_eq!(after(&one, again), one);
+        assert_eq!(
+            after(&one, list(&[("c", &["c"])]).entries).recall_version,
+            2
         );
-        first.add(
-            &Sample::new("actors", "b", MediaType::Video),
-            None,
-            DatasetVersion::FIRST,
-            at,
+    }
+
+    #[test]
+    fn a_published_list_is_joined_and_a_damaged_one_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let layout = Layout::new(root.path());
+        let name = Name::new("demo").unwrap();
+        let release = layout.release(&name, DatasetVersion::FIRST);
+        fs::create_dir_all(&release).unwrap();
+        let put = |list: &RecallList| fs::write(release.join("recall.json"), list.to_json());
+        put(&list(&[("a", &["a"])])).unwrap();
+        let one = publish(&layout, &name, &release).unwrap();
+        assert_eq!(one, list(&[("a", &["a"])]));
+        put(&list(&[("b", &["b"])])).unwrap();
+        let both = publish(&layout, &name, &release).unwrap();
+        assert_eq!(both.samples().len(), 2);
+        assert_eq!(read_published(&layout, &name).unwrap(), Some(both));
+
+        let other = RecallList::new(Name::new("other").unwrap());
+        fs::write(layout.recall(&name), other.to_json()).unwrap();
+        let error = publish(&layout, &name, &release).unwrap_err().to_string();
+        assert!(
+            error.contains("`other`") && error.contains("`demo`"),
+            "{error}"
         );
-        let one = first.list();
-        assert_eq!((one.recall_version, one.entries.len()), (1, 1));
-        let mut second = Withdrawals::after(&name, Some(one.clone()));
-        second.add(&withdrawn("a"), None, DatasetVersion::FIRST, at);
-        assert_eq!(second.list(), one);
+        fs::write(layout.recall(&name), "{").unwrap();
+        let error = publish(&layout, &name, &release).unwrap_err().to_string();
+        assert!(error.contains("put back the `recall.json`"), "{error}");
+        assert_eq!(fs::read_to_string(layout.recall(&name)).unwrap(), "{");
     }
 
     #[test]
@@ -275,24 +306,19 @@ mod tests {
         fs::create_dir(copy.path().join("sub")).unwrap();
         let by_name = copy.path().join(format!("{id}.mp4"));
         let by_bytes = copy.path().join("sub/renamed.bin");
+        let by_digest = copy.path().join(format!("{}.jpg", Digest::of(b"a")));
         let other = copy.path().join("other.jpg");
         fs::write(&by_name, b"re-encoded").unwrap();
         fs::write(&by_bytes, b"a").unwrap();
+        fs::write(&by_digest, b"a thumbnail").unwrap();
         fs::write(&other, b"b").unwrap();
-        let mut list = Withdrawals::after(&Name::new("demo").unwrap(), None);
-        let at = Timestamp::UNIX_EPOCH;
-        list.add(
-            &withdrawn("a"),
-            Some(Digest::of(b"a")),
-            DatasetVersion::FIRST,
-            at,
-        );
-        list.add(&withdrawn("never-had"), None, DatasetVersion::FIRST, at);
-        let dry = apply(copy.path(), &list.list(), true).unwrap();
+        let list = list(&[("a", &["a"]), ("never-had", &[])]);
+        let dry = apply(copy.path(), &list, true).unwrap();
         assert!(by_name.exists() && by_bytes.exists());
-        let done = apply(copy.path(), &list.list(), false).unwrap();
+        let done = apply(copy.path(), &list, false).unwrap();
         assert_eq!(dry, done);
-        assert_eq!((done.removed.len(), done.absent), (2, 1));
-        assert!(!by_name.exists() && !by_bytes.exists() && other.exists());
+        assert_eq!((done.removed.len(), done.absent), (3, 1));
+        assert!(!by_name.exists() && !by_bytes.exists() && !by_digest.exists());
+        assert!(other.exists());
     }
 }

@@ -19,7 +19,7 @@ use crate::{
     card::card,
     croissant::croissant,
     digest, disk,
-    manifest::{ManifestWriter, Stamp},
+    manifest::{ManifestWriter, RESTRICTED, Stamp},
     summary::SummaryBuilder,
 };
 
@@ -60,7 +60,7 @@ impl ReleaseWriter {
             }
             fs::create_dir_all(leftover).map_err(|e| io_at(leftover, e))?;
         }
-        let kept = restricted_temporary.join("restricted.parquet");
+        let kept = restricted_temporary.join(RESTRICTED);
         let manifest =
             ManifestWriter::create(&temporary, &kept, stamp.clone()).map_err(|error| {
                 ReleaseError::Parquet {

@@ -21,6 +21,7 @@
 //! costs far less than an `fsync` for each.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read, Seek, Write},
     os::unix::fs::MetadataExt,
@@ -190,6 +191,19 @@ impl Store {
     /// Where the part of a long transfer stands.
     pub(crate) fn partial(&self, sample_id: SampleId) -> PathBuf {
         self.inner.partial.join(sample_id.to_string())
+    }
+
+    /// Removes what broken transfers left of these samples.
+    pub fn forget_partial(&self, samples: &BTreeSet<SampleId>) -> io::Result<()> {
+        for entry in fs::read_dir(&self.inner.partial)? {
+            let path = entry?.path();
+            let stem = path.file_stem().and_then(|s| s.to_str());
+            let id = stem.and_then(|s| s.parse().ok());
+            if id.is_some_and(|id| samples.contains(&id)) {
+                fs::remove_file(path)?;
+            }
+        }
+        Ok(())
     }
 
     /// Opens the part left by an earlier transfer and reads it (for the

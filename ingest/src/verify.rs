@@ -6,8 +6,10 @@ use std::{
     path::Path,
 };
 
+use arrow_array::cast::AsArray;
 use fairframe_schemas::{
-    ConsentState, Digest, Layout, Sample, SampleId, Split, Status, licence, release::Summary,
+    Column, ConsentState, Digest, Layout, Sample, SampleId, Split, Status, licence,
+    release::Summary,
 };
 
 use crate::{
@@ -65,12 +67,12 @@ pub fn verify(folder: &Path, layout: Option<&Layout>) -> Result<Verified, Manife
     if !check_files(folder, &mut v)? {
         return Ok(v);
     }
-    let recalled = read_recall(&folder.join("recall.json"), &mut v);
+    let (recalled, bytes) = read_recall(&folder.join("recall.json"), &mut v);
     // The list beside the versions is that of the newest release.
     let newest = folder.parent().map(|dataset| dataset.join("recall.json"));
-    let since = match newest.filter(|path| layout.is_some() && path.is_file()) {
+    let (since, bytes_since) = match newest.filter(|path| layout.is_some() && path.is_file()) {
         Some(path) => read_recall(&path, &mut v),
-        None => HashSet::new(),
+        None => Default::default(),
     };
     let mut splits: HashMap<String, Split> = HashMap::new();
     let mut together: HashMap<(&'static str, String), Split> = HashMap::new();
@@ -96,7 +98,7 @@ pub fn verify(folder: &Path, layout: Option<&Layout>) -> Result<Verified, Manife
         };
         for sample in samples {
             check_row(&sample, &mut v, &mut ids, &mut by_status);
-            check_accepted(&sample, &recalled, &mut v);
+            check_accepted(&sample, &recalled, &bytes, &mut v);
             check_split(&sample, &mut splits, &mut together, &mut v);
             let key = order_key(&sample);
             if last.as_ref().is_some_and(|l| *l > key) {
@@ -104,7 +106,7 @@ pub fn verify(folder: &Path, layout: Option<&Layout>) -> Result<Verified, Manife
             }
             last = Some(key);
             if let (Some(layout), Some(digest)) = (layout, &sample.media_sha256) {
-                match since.contains(&sample.sample_id) {
+                match since.contains(&sample.sample_id) || bytes_since.contains(digest) {
                     true => check_gone(layout, digest, &sample, &mut v),
                     false => check_media(layout, digest, &sample, &mut v),
                 }
@@ -132,7 +134,7 @@ pub fn verify(folder: &Path, layout: Option<&Layout>) -> Result<Verified, Manife
             }
         }
     }
-    check_summary(folder, &by_status, &mut v);
+    check_summary(folder, &reader, &by_status, &mut v);
     Ok(v)
 }
 
@@ -202,12 +204,12 @@ fn check_sums(folder: &Path, there: &BTreeSet<String>, v: &mut Verified) {
     }
 }
 
-fn read_recall(path: &Path, v: &mut Verified) -> HashSet<SampleId> {
+fn read_recall(path: &Path, v: &mut Verified) -> (BTreeSet<SampleId>, BTreeSet<Digest>) {
     match recall::read_list(path) {
-        Ok(list) => list.entries.iter().map(|e| e.sample_id).collect(),
+        Ok(list) => (list.samples(), list.digests()),
         Err(e) => {
             v.add("recall", path.display(), e);
-            HashSet::new()
+            Default::default()
         }
     }
 }
@@ -245,7 +247,12 @@ fn check_row(
     }
 }
 
-fn check_accepted(sample: &Sample, recalled: &HashSet<SampleId>, v: &mut Verified) {
+fn check_accepted(
+    sample: &Sample,
+    recalled: &BTreeSet<SampleId>,
+    bytes: &BTreeSet<Digest>,
+    v: &mut Verified,
+) {
     let id = sample.sample_id;
     if sample.status != Status::Accepted {
         v.add(
@@ -273,6 +280,13 @@ fn check_accepted(sample: &Sample, recalled: &HashSet<SampleId>, v: &mut Verifie
             "recall",
             id,
             "the sample is on the recall list and accepted",
+        );
+    }
+    if let Some(digest) = sample.media_sha256.filter(|d| bytes.contains(d)) {
+        v.add(
+            "recall",
+            id,
+            format!("its bytes `{digest}` are on the recall list, and it is accepted"),
         );
     }
 }
@@ -339,12 +353,53 @@ fn check_media(layout: &Layout, digest: &Digest, sample: &Sample, v: &mut Verifi
     }
 }
 
-fn check_summary(folder: &Path, by_status: &BTreeMap<Status, u64>, v: &mut Verified) {
+/// Rows say of which release they are; their summary must say the same.
+fn check_stamps(reader: &ReleaseReader, summary: &Summary, v: &mut Verified) {
+    let version = summary.version.to_string();
+    let stamps = [
+        (Column::Dataset, summary.dataset.as_str()),
+        (Column::Version, version.as_str()),
+    ];
+    let mut others = BTreeSet::new();
+    for batch in reader.all_columns(&stamps.map(|(column, _)| column)) {
+        let Ok(batch) = batch else {
+            return; // said already
+        };
+        for (column, stated) in stamps {
+            let array = batch.column_by_name(column.name());
+            let texts = array.and_then(|a| a.as_string_opt::<i32>());
+            let found = texts.into_iter().flatten().flatten();
+            let odd = found.filter(|found| *found != stated);
+            others.extend(odd.map(|found| (column.name(), found.to_owned())));
+            if others.len() > MAX_SHOWN as usize {
+                break;
+            }
+        }
+    }
+    for (column, found) in others {
+        v.add(
+            "count",
+            "summary.json",
+            format!(
+                "it is of {} {version}, and there are rows with `{column}` `{found}`",
+                summary.dataset
+            ),
+        );
+    }
+}
+
+fn check_summary(
+    folder: &Path,
+    reader: &ReleaseReader,
+    by_status: &BTreeMap<Status, u64>,
+    v: &mut Verified,
+) {
     let read = fs::read_to_string(folder.join("summary.json")).map_err(|e| e.to_string());
     let parsed = read.and_then(|t| serde_json::from_str::<Summary>(&t).map_err(|e| e.to_string()));
     match parsed {
         Err(e) => v.add("count", "summary.json", e),
         Ok(summary) => {
+            check_stamps(reader, &summary, v);
             let counts = &summary.counts;
             if counts.by_status != *by_status {
                 v.add(

@@ -15,7 +15,7 @@ use crate::{DatasetVersion, Digest, Name};
 ///     excluded.parquet                all other rows, same columns
 ///     croissant.json  card.html  ATTRIBUTION.csv  ATTRIBUTION.html
 ///     recall.json  summary.json  SHA256SUMS
-///   manifests/<dataset>/recall.json   that of the newest release, asked for by copies of older ones
+///   manifests/<dataset>/recall.json   all that was ever withdrawn, asked for by copies of any release
 ///   restricted/<dataset>/<version>/   restricted.parquet: never served
 ///   receipts/<dataset>/               consent receipts (JSON-LD): never served
 ///   journal/<dataset>.sqlite          what a running ingest has done so far

@@ -53,8 +53,9 @@ struct Index {
     media: HashMap<Digest, &'static str>,
 }
 
-/// The latest version of every dataset, and when its list of files was written.
-type State = BTreeMap<Name, (DatasetVersion, Option<SystemTime>)>;
+/// The latest version of every dataset, and when its list of files and the list of what
+/// is withdrawn were written.
+type State = BTreeMap<Name, (DatasetVersion, [Option<SystemTime>; 2])>;
 
 impl Media {
     pub fn new(layout: Arc<Layout>) -> Self {
@@ -96,8 +97,9 @@ impl Media {
             .map(|dataset| {
                 let version = dataset.latest();
                 let sums = self.layout.release(&dataset.name, version).join(SUMS);
-                let written = fs::metadata(sums).and_then(|m| m.modified()).ok();
-                (dataset.name, (version, written))
+                let recall = self.layout.recall(&dataset.name);
+                let written = |path| fs::metadata(path).and_then(|m| m.modified()).ok();
+                (dataset.name, (version, [sums, recall].map(written)))
             })
             .collect())
     }
@@ -128,8 +130,7 @@ fn add_dataset(
     refused: &mut HashSet<Digest>,
 ) -> Result<(), AppError> {
     let release = catalog::release(layout, name.as_str(), &version.to_string())?;
-    let list = release.recalled()?;
-    refused.extend(list.entries.into_iter().filter_map(|e| e.media_sha256));
+    refused.extend(release.withdrawn(layout)?.digests());
     let reader = ReleaseReader::open(&release.folder).map_err(AppError::internal)?;
     let columns = [
         Column::MediaSha256,

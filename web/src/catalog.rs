@@ -13,7 +13,7 @@ use fairframe_schemas::{DatasetVersion, Digest, Layout, Name, RecallList, Summar
 
 use crate::error::AppError;
 
-/// Largest `summary.json`, `recall.json`, `croissant.json` or `SHA256SUMS` read, in bytes.
+/// Largest `summary.json`, `croissant.json` or `SHA256SUMS` read, in bytes.
 pub const MAX_TEXT: u64 = 64 << 20;
 
 /// A dataset with at least one release.
@@ -124,22 +124,38 @@ impl Release {
 
     /// What was withdrawn up to this release; an empty list where there is none.
     pub fn recalled(&self) -> Result<RecallList, AppError> {
-        let path = self.folder.join("recall.json");
-        if !path.is_file() {
-            return Ok(RecallList::new(self.dataset.clone()));
-        }
-        serde_json::from_str(&read_text(&path)?)
-            .map_err(|e| AppError::Internal(format!("{}: {e}", path.display())))
+        recall_list(&self.folder.join("recall.json"), &self.dataset)
     }
+
+    /// What was withdrawn up to now, if this is the newest release: its own list, and
+    /// the one beside the versions, which in a copy may be of a newer one.
+    pub fn withdrawn(&self, layout: &Layout) -> Result<RecallList, AppError> {
+        let mut list = self.recalled()?;
+        let published = recall_list(&layout.recall(&self.dataset), &self.dataset)?;
+        list.extend(published.entries);
+        Ok(list)
+    }
+}
+
+fn recall_list(path: &Path, dataset: &Name) -> Result<RecallList, AppError> {
+    if !path.is_file() {
+        return Ok(RecallList::new(dataset.clone()));
+    }
+    serde_json::from_str(&read_at_most(path, RecallList::MAX_BYTES)?)
+        .map_err(|e| AppError::Internal(format!("{}: {e}", path.display())))
 }
 
 /// Text of at most [`MAX_TEXT`] bytes.
 pub fn read_text(path: &Path) -> Result<String, AppError> {
+    read_at_most(path, MAX_TEXT)
+}
+
+pub fn read_at_most(path: &Path, limit: u64) -> Result<String, AppError> {
     let failed =
         |error: &dyn std::fmt::Display| AppError::Internal(format!("{}: {error}", path.display()));
     let size = fs::metadata(path).map_err(|e| failed(&e))?.len();
-    if size > MAX_TEXT {
-        return Err(failed(&format!("{size} bytes, more than {MAX_TEXT}")));
+    if size > limit {
+        return Err(failed(&format!("{size} bytes, more than {limit}")));
     }
     fs::read_to_string(path).map_err(|e| failed(&e))
 }

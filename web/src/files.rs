@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use fairframe_ingest::croissant;
-use fairframe_schemas::{Digest, Name};
+use fairframe_schemas::{Digest, Name, RecallList};
 use tower::ServiceExt;
 use tower_http::services::ServeFile;
 
@@ -61,7 +61,7 @@ pub async fn recall(
     if !path.is_file() {
         return Err(AppError::NotFound("recall list"));
     }
-    let tag = Digest::of(catalog::read_text(&path)?.as_bytes());
+    let tag = Digest::of(catalog::read_at_most(&path, RecallList::MAX_BYTES)?.as_bytes());
     let mut response = serve(&path, &tag.to_string(), request).await?;
     let headers = response.headers_mut();
     set(headers, header::CONTENT_TYPE, content_type("recall.json"));

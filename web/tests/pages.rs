@@ -7,7 +7,10 @@ use axum::{
     body::{Body, to_bytes},
     http::{HeaderMap, Method, Request, StatusCode, header},
 };
-use fairframe_schemas::{Digest, Layout, Sample, Summary};
+use fairframe_schemas::{
+    Digest, Layout, Name, Reason, RecallList, Sample, SampleId, Summary, Timestamp,
+    recall::RecallEntry,
+};
 use tower::ServiceExt;
 
 struct TestApp {
@@ -415,6 +418,20 @@ async fn a_withdrawal_is_followed_at_once() {
         _root: root,
     };
     let path = format!("/media/{}", app.digest("iguana"));
+    assert_eq!(app.get(&path).await.status, StatusCode::OK);
+    // By a list that came without a release, as `recall` leaves it.
+    let mut list = RecallList::new(Name::new("later").unwrap());
+    list.extend([RecallEntry {
+        sample_id: SampleId::new("elsewhere", "same bytes"),
+        media_sha256: Some(app.digest("iguana")),
+        reason: Reason::Withdrawn,
+        withdrawn_in: "2.0.0".parse().unwrap(),
+        at: Timestamp::UNIX_EPOCH,
+    }]);
+    let kept = app.layout.recall(&list.dataset);
+    std::fs::write(&kept, list.to_json()).unwrap();
+    assert_eq!(app.get(&path).await.status, StatusCode::NOT_FOUND);
+    std::fs::remove_file(&kept).unwrap();
     assert_eq!(app.get(&path).await.status, StatusCode::OK);
     let rest = app
         .samples

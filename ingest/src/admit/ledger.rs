@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use fairframe_schemas::{ConsentRecord, Name, Timestamp, consent::MAX_RECORD_BYTES};
+use fairframe_schemas::{ConsentRecord, ConsentState, Name, Timestamp, consent::MAX_RECORD_BYTES};
 use serde_json::Value;
 
 use crate::receipt::receipt;
@@ -42,6 +42,17 @@ pub struct InvalidConsent {
     /// The pseudonym in it, where one can be made out: its samples are refused.
     pub subject: Option<String>,
     pub record_id: Option<String>,
+    /// Whether it takes something back.
+    pub withdraws: bool,
+}
+
+/// A record of somebody whom no sample shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnreachedConsent {
+    pub file: String,
+    pub subject: String,
+    /// Whether it takes something back, which then nobody would have done.
+    pub withdraws: bool,
 }
 
 /// The consent records of a dataset's sources. A pseudonym means a person in
@@ -50,6 +61,8 @@ pub struct InvalidConsent {
 pub struct ConsentLedger {
     /// By source and record id.
     records: BTreeMap<(String, String), ConsentRecord>,
+    /// The file of each record.
+    files: BTreeMap<(String, String), String>,
     /// Ids of a subject's records, by source and pseudonym.
     subjects: BTreeMap<(String, String), BTreeSet<String>>,
     invalid: Vec<InvalidConsent>,
@@ -175,6 +188,7 @@ impl ConsentLedger {
             seen.insert(id.clone(), file.to_owned());
             let subject = (source.to_string(), subject);
             self.subjects.entry(subject).or_default().insert(id);
+            self.files.insert(key.clone(), file.to_owned());
             self.records.insert(key, record);
             return;
         };
@@ -185,7 +199,9 @@ impl ConsentLedger {
         let message = format!(
             "`record_id`: `{id}` stands in `{first}` with different content; give each record an id of its own"
         );
+        let mut withdraws = record.withdraws();
         if let Some(earlier) = self.records.remove(&key) {
+            withdraws |= earlier.withdraws();
             let earlier = (source.to_string(), earlier.pii_principal_id.to_string());
             if let Some(ids) = self.subjects.get_mut(&earlier) {
                 ids.remove(&id);
@@ -201,6 +217,7 @@ impl ConsentLedger {
             message,
             subject: Some(subject),
             record_id: Some(id),
+            withdraws,
         });
     }
 
@@ -215,6 +232,14 @@ impl ConsentLedger {
             let text = value.as_ref()?.get(name)?.as_str()?;
             (text.len() <= 128).then(|| text.to_owned())
         };
+        let events = value.as_ref().and_then(|v| v.get("events")?.as_array());
+        let withdraws = events.is_some_and(|events| {
+            let state = |e: &Value| e.get("state")?.as_str().map(str::to_owned);
+            let taken_back = ConsentState::Withdrawn.as_str();
+            events
+                .iter()
+                .any(|e| state(e).as_deref() == Some(taken_back))
+        });
         let (subject, record_id) = (field("pii_principal_id"), field("record_id"));
         if subject.is_none() {
             // It may be anybody's withdrawal.
@@ -229,12 +254,14 @@ impl ConsentLedger {
             message,
             subject,
             record_id,
+            withdraws,
         });
     }
 
     /// Takes in the records of another source.
     pub fn extend(&mut self, other: ConsentLedger) {
         self.records.extend(other.records);
+        self.files.extend(other.files);
         for (subject, ids) in other.subjects {
             self.subjects.entry(subject).or_default().extend(ids);
         }
@@ -282,6 +309,44 @@ impl ConsentLedger {
     pub fn invalid_id(&self, source: &str, id: &str) -> bool {
         let key = (source.to_owned(), id.to_owned());
         self.unread.contains(source) || self.invalid_ids.contains(&key)
+    }
+
+    /// Where every consent stands at a moment. Two moments at which it is the
+    /// same are the same to every sample.
+    pub fn standing(&self, at: Timestamp) -> impl Iterator<Item = impl PartialEq> {
+        self.records.iter().map(move |(key, record)| {
+            let states = record.processing.purposes.iter();
+            let states = states.map(|p| (record.purpose_state_at(*p, at), record.begins_after(at)));
+            (key, states.collect::<Vec<_>>(), record.decided_at(at))
+        })
+    }
+
+    /// The records of subjects who are none of `shown`, and which none of the samples
+    /// names (`named`), in the order of their ids; those that do not hold last.
+    pub fn unreached(
+        &self,
+        shown: &BTreeSet<String>,
+        named: &BTreeSet<String>,
+    ) -> Vec<UnreachedConsent> {
+        let of_record = self.records.iter().map(|(key, record)| {
+            let file = self.files.get(key).cloned().unwrap_or_default();
+            let subject = record.pii_principal_id.to_string();
+            (&key.1, file, subject, record.withdraws())
+        });
+        let nameless = String::new();
+        let of_invalid = self.invalid.iter().filter_map(|i| {
+            let id = i.record_id.as_ref().unwrap_or(&nameless);
+            Some((id, i.file.clone(), i.subject.clone()?, i.withdraws))
+        });
+        of_record
+            .chain(of_invalid)
+            .filter(|(id, _, subject, _)| !shown.contains(subject) && !named.contains(*id))
+            .map(|(_, file, subject, withdraws)| UnreachedConsent {
+                file,
+                subject,
+                withdraws,
+            })
+            .collect()
     }
 
     /// The receipt of every record, as (source, record id, JSON-LD), sorted.

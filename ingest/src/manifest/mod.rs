@@ -6,9 +6,9 @@ mod rows;
 mod write;
 
 pub use parquet_io::{ColumnKind, ParallelWriter, read_parallel};
-pub use read::{ManifestError, ReleaseReader};
+pub use read::{ManifestError, ReleaseReader, consent_ids};
 pub use rows::{as_released, batch, samples};
-pub use write::{EXCLUDED, ManifestWriter, Stamp};
+pub use write::{EXCLUDED, ManifestWriter, RESTRICTED, Stamp};
 
 #[cfg(test)]
 mod tests;

@@ -1,12 +1,17 @@
 //! Reading a release: every file checked for its format before a row is used.
 
 use std::{
+    collections::HashMap,
     fs::File,
     path::{Path, PathBuf},
 };
 
-use arrow_array::RecordBatch;
-use fairframe_schemas::{Column, Sample, SchemaVersion, column::release_schema};
+use arrow_array::{RecordBatch, cast::AsArray};
+use arrow_schema::Schema;
+use fairframe_schemas::{
+    Column, Sample, SampleId, SchemaVersion,
+    column::{release_schema, restricted_schema},
+};
 use parquet::arrow::{ProjectionMask, arrow_reader::ParquetRecordBatchReaderBuilder};
 
 use super::{EXCLUDED, rows};
@@ -118,7 +123,7 @@ impl ReleaseReader {
                 error,
             })?;
             let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(in_parquet)?;
-            check_format(path, &builder)?;
+            check_format(path, &builder, &release_schema())?;
             let rows = builder.metadata().file_metadata().num_rows().max(0) as u64;
             if skip >= rows {
                 skip -= rows;
@@ -157,8 +162,44 @@ impl ReleaseReader {
         self.parts
             .clone()
             .into_iter()
-            .flat_map(move |path| read_batches(path, Some(&columns)))
+            .flat_map(move |path| read_batches(path, Some(&columns), &release_schema()))
     }
+
+    /// As [`Self::columns`], of the rows that were not accepted too.
+    pub fn all_columns(
+        &self,
+        columns: &[Column],
+    ) -> impl Iterator<Item = Result<RecordBatch, ManifestError>> {
+        let columns = columns.to_vec();
+        let excluded = self.folder.join(EXCLUDED);
+        let files = self.parts.iter().cloned();
+        let files: Vec<PathBuf> = files.chain(excluded.exists().then_some(excluded)).collect();
+        files
+            .into_iter()
+            .flat_map(move |path| read_batches(path, Some(&columns), &release_schema()))
+    }
+}
+
+/// The consent records that samples named, of a file of restricted columns.
+pub fn consent_ids(path: &Path) -> Result<HashMap<SampleId, String>, ManifestError> {
+    let columns = [Column::SampleId, Column::ConsentId];
+    let mut found = HashMap::new();
+    for batch in read_batches(path.to_owned(), Some(&columns), &restricted_schema()) {
+        let batch = batch?;
+        let texts = |column: Column| {
+            let array = batch.column_by_name(column.name());
+            array.and_then(|a| a.as_string_opt::<i32>())
+        };
+        let (Some(ids), Some(consents)) = (texts(columns[0]), texts(columns[1])) else {
+            continue; // the format was checked
+        };
+        for (id, consent) in ids.iter().zip(consents) {
+            if let (Some(Ok(id)), Some(consent)) = (id.map(str::parse), consent) {
+                found.insert(id, consent.to_owned());
+            }
+        }
+    }
+    Ok(found)
 }
 
 type Batches = Box<dyn Iterator<Item = Result<RecordBatch, ManifestError>>>;
@@ -168,7 +209,7 @@ fn failed<T: 'static>(error: ManifestError) -> Box<dyn Iterator<Item = Result<T,
 }
 
 fn read_samples(path: PathBuf) -> Box<dyn Iterator<Item = Result<Vec<Sample>, ManifestError>>> {
-    let batches = read_batches(path.clone(), None);
+    let batches = read_batches(path.clone(), None, &release_schema());
     Box::new(batches.map(move |batch| {
         rows::samples(&batch?).map_err(|error| ManifestError::In {
             path: path.clone(),
@@ -177,7 +218,7 @@ fn read_samples(path: PathBuf) -> Box<dyn Iterator<Item = Result<Vec<Sample>, Ma
     }))
 }
 
-fn read_batches(path: PathBuf, columns: Option<&[Column]>) -> Batches {
+fn read_batches(path: PathBuf, columns: Option<&[Column]>, schema: &Schema) -> Batches {
     let file = match File::open(&path) {
         Ok(file) => file,
         Err(error) => return failed(ManifestError::Io { path, error }),
@@ -186,7 +227,7 @@ fn read_batches(path: PathBuf, columns: Option<&[Column]>) -> Batches {
         Ok(builder) => builder,
         Err(error) => return failed(ManifestError::Parquet { path, error }),
     };
-    if let Err(error) = check_format(&path, &builder) {
+    if let Err(error) = check_format(&path, &builder, schema) {
         return failed(error);
     }
     let mask = match columns {
@@ -214,6 +255,7 @@ fn read_batches(path: PathBuf, columns: Option<&[Column]>) -> Batches {
 fn check_format(
     path: &Path,
     builder: &ParquetRecordBatchReaderBuilder<File>,
+    schema: &Schema,
 ) -> Result<(), ManifestError> {
     let pairs = builder.metadata().file_metadata().key_value_metadata();
     let version = pairs
@@ -226,7 +268,6 @@ fn check_format(
         path: path.to_owned(),
         error,
     })?;
-    let schema = release_schema();
     for field in schema.fields() {
         let name = Column::by_name(field.name()).map_or("", Column::name);
         let error = match builder.schema().field_with_name(name) {

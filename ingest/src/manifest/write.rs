@@ -21,6 +21,9 @@ use crate::disk::DiskError;
 /// The file with the rows that were not accepted.
 pub const EXCLUDED: &str = "excluded.parquet";
 
+/// The file with what a release must not hold, in a folder of its own.
+pub const RESTRICTED: &str = "restricted.parquet";
+
 /// Rows of one `part-*.parquet`.
 const PART_ROWS: u64 = 4 * 1024 * 1024;
 

@@ -26,7 +26,7 @@ use crate::{
 const MAX_SUMMARY: u64 = 64 << 20;
 
 /// The summary of a release: where it stands in the copy is read from it.
-const SUMMARY: &str = "summary.json";
+pub(super) const SUMMARY: &str = "summary.json";
 
 /// A release that is in the copy.
 pub(super) struct Release {
@@ -56,6 +56,15 @@ pub(super) async fn bring(
     let staged = Staged::open(layout, origin, clients)?;
     let told = staged.bring(summary).await?;
     let summary = read_summary(&told)?;
+    if let Err(asked) = origin.names(&summary.dataset, summary.version) {
+        staged.remove()?;
+        return Err(PullError::OtherRelease {
+            origin: origin.to_string(),
+            asked,
+            dataset: summary.dataset,
+            version: summary.version,
+        });
+    }
     let folder = layout.release(&summary.dataset, summary.version);
     if folder.exists() {
         if origin::read(&folder.join(SUMS), MAX_SUMS)?.as_deref() != Some(&*sums) {
@@ -174,7 +183,7 @@ impl<'a> Staged<'a> {
     }
 }
 
-fn read_summary(path: &Path) -> Result<Summary, PullError> {
+pub(super) fn read_summary(path: &Path) -> Result<Summary, PullError> {
     let bytes = origin::read(path, MAX_SUMMARY)?.unwrap_or_default();
     serde_json::from_slice(&bytes).map_err(|e| PullError::ReleaseFile {
         name: SUMMARY.to_owned(),

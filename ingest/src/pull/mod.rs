@@ -4,6 +4,7 @@
 //! origin.rs   where the release is: a folder or a server
 //! files.rs    the release's files, checked against SHA256SUMS
 //! recalls.rs  what was withdrawn since
+//! by_hand.rs  a recall list that somebody brings
 //! media.rs    the bytes of the samples
 //! record.rs   what the copy remembers, so that a rerun is cheap
 //! papers.rs   attributions, places and failures of what the copy holds
@@ -12,6 +13,7 @@
 //! A copy has the [`Layout`] of an installation: `verify`, `recall`, `serve` and
 //! `eval` work on it as they do there. A killed pull is continued by the next one.
 
+mod by_hand;
 mod files;
 mod media;
 mod origin;
@@ -36,10 +38,10 @@ use crate::{
     reporter::Reporter,
     store::Store,
 };
+pub use by_hand::recall;
 pub use media::{MAX_UNSTATED, Samples};
 pub use origin::Origin;
 pub use papers::{FAILURES, SAMPLES};
-pub use recalls::MAX_RECALL;
 
 /// Largest file of a release: 256 GiB.
 pub const MAX_RELEASE_FILE: u64 = 256 << 30;
@@ -84,6 +86,9 @@ pub struct Pulled {
     pub samples: Samples,
     /// Samples of the release whose media the copy now holds.
     pub held: u64,
+    /// Whether a recall list of the newest release was there; without one,
+    /// what was withdrawn after this release is not known.
+    pub withdrawals_known: bool,
     /// Removed because they were recalled.
     pub removed: Vec<PathBuf>,
 }
@@ -115,14 +120,25 @@ pub enum PullError {
         version: DatasetVersion,
         folder: PathBuf,
     },
+    #[error(
+        "`{origin}` names {asked}, and its `summary.json` says it is {dataset} {version}; nothing is pulled from an address that gives something else"
+    )]
+    OtherRelease {
+        origin: String,
+        asked: String,
+        dataset: Name,
+        version: DatasetVersion,
+    },
     #[error("recall list `{at}`: {problem}; nothing is pulled while withdrawals are not known")]
     Recall { at: String, problem: String },
     #[error(
         "`{host}` asks every client to say who it is; add `--user-agent 'my-project/1.0 (me@example.org)'`"
     )]
     Contact { host: String },
-    #[error("{}: another pull is at this copy; wait for it to end", .0.display())]
+    #[error("{}: another pull is at this copy, or a recall; wait for it to end", .0.display())]
     Locked(PathBuf),
+    #[error("{}: an ingest of this dataset is running; wait for it to end", .0.display())]
+    Ingesting(PathBuf),
     #[error("{}: {error}{}", path.display(), disk::remedy(error))]
     Io { path: PathBuf, error: io::Error },
     #[error("{}: {error}{}", path.display(), record_remedy(error))]
@@ -197,7 +213,7 @@ pub async fn run(settings: &Settings, reporter: &dyn Reporter) -> Result<Pulled,
     let origin = &settings.origin;
 
     let release = files::bring(&layout, origin, &clients, reporter).await?;
-    let mut withdrawn = recalls::current(&layout, origin, &clients, &release, reporter).await?;
+    let mut withdrawn = recalls::current(&layout, origin, &clients, &release).await?;
     let mut removed = recalls::apply(&layout, &record, &withdrawn)?.removed;
     record.begin()?;
     let mut samples = Samples::default();
@@ -213,10 +229,13 @@ pub async fn run(settings: &Settings, reporter: &dyn Reporter) -> Result<Pulled,
         };
         samples = job.run(&release, reporter).await?;
         // Somebody may have withdrawn while the media came.
-        withdrawn = recalls::current(&layout, origin, &clients, &release, reporter).await?;
+        withdrawn = recalls::current(&layout, origin, &clients, &release).await?;
         removed.extend(recalls::apply(&layout, &record, &withdrawn)?.removed);
     }
-    let held = papers::write(&layout, &release, &record, &withdrawn)?;
+    let held = papers::write(&layout, &release, &store, &record, &withdrawn)?;
+    if !removed.is_empty() {
+        papers::rewrite(&layout, &store, &record)?;
+    }
     removed.sort();
     Ok(Pulled {
         papers: papers::folder(&layout, &release),
@@ -226,11 +245,12 @@ pub async fn run(settings: &Settings, reporter: &dyn Reporter) -> Result<Pulled,
         files: release.files,
         samples,
         held,
+        withdrawals_known: withdrawn.known,
         removed,
     })
 }
 
-/// One pull at a copy at a time.
+/// One pull or recall at a copy at a time.
 fn lock(layout: &Layout) -> Result<File, PullError> {
     let folder = layout.pulled();
     let path = folder.join("lock");

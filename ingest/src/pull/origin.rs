@@ -13,7 +13,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use fairframe_schemas::{DatasetVersion, Digest};
+use fairframe_schemas::{DatasetVersion, Digest, Name};
 use reqwest::header::HeaderMap;
 use url::Url;
 
@@ -94,6 +94,27 @@ impl Origin {
         };
         let host = release.host_str()?;
         Some(format!("{host}:{}", release.port_or_known_default()?))
+    }
+
+    /// Whether a release is the one that the address names; else what it names. A
+    /// folder is asked only where it stands in `manifests/`.
+    pub(super) fn names(&self, dataset: &Name, version: DatasetVersion) -> Result<(), String> {
+        let parts: Vec<&str> = match self {
+            Self::Server { release, .. } => release.path().trim_matches('/').split('/').collect(),
+            Self::Folder { release, .. } => {
+                let parts = release.iter().map(|p| p.to_str().unwrap_or_default());
+                let parts: Vec<&str> = parts.collect();
+                match parts.as_slice() {
+                    [.., "manifests", _, _] => parts,
+                    _ => return Ok(()),
+                }
+            }
+        };
+        match parts.as_slice() {
+            [.., d, v] if *d == dataset.as_str() && v.parse() == Ok(version) => Ok(()),
+            [.., d, v] => Err(format!("{d} {v}")),
+            _ => Err("no dataset".to_owned()),
+        }
     }
 
     /// A file of the release; its name is one of `SHA256SUMS`.

@@ -1,14 +1,14 @@
 //! What is written of a copy: attributions and places of exactly the samples
-//! it holds, and the failures. Made from manifest and record alone, so the same
+//! it holds, and the failures. Made from manifest, store and record, so the same
 //! copy gives the same bytes.
 
 use std::path::{Path, PathBuf};
 
-use fairframe_schemas::{Column, Layout};
+use fairframe_schemas::{Column, Layout, RecallList};
 
 use super::{
     PullError,
-    files::Release,
+    files::{self, Release},
     recalls::Withdrawn,
     record::{Mark, Record},
 };
@@ -16,6 +16,8 @@ use crate::{
     atomic::Whole,
     attribution::{AttributionCsv, AttributionHtml, guard},
     manifest::ReleaseReader,
+    recall,
+    store::Store,
 };
 
 /// The columns of `failures.csv`.
@@ -41,6 +43,53 @@ pub(super) fn folder(layout: &Layout, release: &Release) -> PathBuf {
 pub(super) fn write(
     layout: &Layout,
     release: &Release,
+    store: &Store,
+    record: &Record,
+    withdrawn: &Withdrawn,
+) -> Result<u64, PullError> {
+    let held = write_held(layout, release, store, record, withdrawn)?;
+    let folder = folder(layout, release);
+    let failures = Whole::create(&folder.join("failures.csv")).map_err(|e| io(&folder, e))?;
+    let mut failures = table(failures);
+    failures
+        .write_record(FAILURES)
+        .map_err(|e| csv(&folder, e))?;
+    record.each_failed(|line| {
+        failures
+            .write_record(line.map(|cell| guard(&cell)))
+            .map_err(|e| csv(&folder, e))
+    })?;
+    finish(failures, &folder)?;
+    Ok(held)
+}
+
+/// Writes again what the copy holds of every release pulled into it: something was removed.
+pub(super) fn rewrite(layout: &Layout, store: &Store, record: &Record) -> Result<(), PullError> {
+    let manifests = layout.manifests();
+    for dataset in recall::datasets(layout).map_err(|e| io(&manifests, e))? {
+        let list = recall::read_published(layout, &dataset)?;
+        let list = list.unwrap_or_else(|| RecallList::new(dataset.clone()));
+        let withdrawn = Withdrawn::new(layout, list, true)?;
+        for version in recall::versions(layout, &dataset)? {
+            let release_folder = layout.release(&dataset, version);
+            let release = Release {
+                summary: files::read_summary(&release_folder.join(files::SUMMARY))?,
+                folder: release_folder,
+                files: 0,
+            };
+            if folder(layout, &release).is_dir() {
+                write_held(layout, &release, store, record, &withdrawn)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Attributions and places of the samples held; counts them.
+fn write_held(
+    layout: &Layout,
+    release: &Release,
+    store: &Store,
     record: &Record,
     withdrawn: &Withdrawn,
 ) -> Result<u64, PullError> {
@@ -60,6 +109,10 @@ pub(super) fn write(
             let path = layout.media(&digest);
             match Mark::of(&path).map_err(|e| io(&path, e))? {
                 Some(mark) if record.trusts(&digest, &mark)? => {}
+                // The record was lost or the file touched: the bytes themselves say.
+                Some(mark) if store.is_sound(&digest).map_err(|e| io(&path, e))? => {
+                    record.checked(&[(digest, mark)])?;
+                }
                 _ => continue,
             }
             held += 1;
@@ -84,17 +137,6 @@ pub(super) fn write(
         .and_then(|()| page.finish())
         .map_err(|e| io(&folder, e))?;
     finish(places, &folder)?;
-
-    let mut failures = table(create("failures.csv")?);
-    failures
-        .write_record(FAILURES)
-        .map_err(|e| csv(&folder, e))?;
-    record.each_failed(|line| {
-        failures
-            .write_record(line.map(|cell| guard(&cell)))
-            .map_err(|e| csv(&folder, e))
-    })?;
-    finish(failures, &folder)?;
     Ok(held)
 }
 

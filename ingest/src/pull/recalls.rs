@@ -1,6 +1,6 @@
 //! What was withdrawn since: never downloaded, and removed where it is there.
 
-use std::collections::HashSet;
+use std::{collections::BTreeSet, fs, path::Path};
 
 use fairframe_schemas::{Digest, Layout, RecallList, Sample, SampleId};
 
@@ -10,29 +10,31 @@ use super::{
     origin::{self, Origin},
     record::{Mark, Record},
 };
-use crate::{
-    atomic,
-    recall::{Recalled, apply_knowing, union},
-    reporter::Reporter,
-};
+use crate::recall::{self, RecallError, Recalled, apply_knowing, union};
 
-/// Largest `recall.json` read, in bytes.
-pub const MAX_RECALL: u64 = 256 << 20;
-
-/// A recall list, made to be asked.
+/// What is withdrawn from a dataset of a copy, made to be asked.
 pub(super) struct Withdrawn {
     list: RecallList,
-    samples: HashSet<SampleId>,
-    bytes: HashSet<Digest>,
+    /// Whether the newest release's list was there.
+    pub known: bool,
+    samples: BTreeSet<SampleId>,
+    /// Those of the copy's other datasets too: recalled bytes are nobody's.
+    bytes: BTreeSet<Digest>,
 }
 
 impl Withdrawn {
-    fn new(list: RecallList) -> Self {
-        Self {
-            samples: list.entries.iter().map(|e| e.sample_id).collect(),
-            bytes: list.entries.iter().filter_map(|e| e.media_sha256).collect(),
-            list,
+    /// `list` is kept by the copy.
+    pub fn new(layout: &Layout, list: RecallList, known: bool) -> Result<Self, RecallError> {
+        let mut bytes = list.digests();
+        for other in recall::read_others(layout, &list.dataset)? {
+            bytes.extend(other.digests());
         }
+        Ok(Self {
+            known,
+            samples: list.samples(),
+            bytes,
+            list,
+        })
     }
 
     /// By sample or by bytes, whichever row names them.
@@ -49,20 +51,15 @@ pub(super) async fn current(
     origin: &Origin,
     clients: &Clients,
     release: &Release,
-    reporter: &dyn Reporter,
 ) -> Result<Withdrawn, PullError> {
     let dataset = &release.summary.dataset;
     let kept = layout.recall(dataset);
-    let mut found = origin.recalls(&clients.server, MAX_RECALL).await?;
-    if found.is_empty() {
-        reporter.message(&format!(
-            "{origin}: no recall list of the newest release is there; \
-             what was withdrawn after this release is not known"
-        ));
-    }
-    let held = origin::read(&kept, MAX_RECALL)?;
+    let mut found = origin
+        .recalls(&clients.server, RecallList::MAX_BYTES)
+        .await?;
+    let known = !found.is_empty();
     for path in [&release.folder.join("recall.json"), &kept] {
-        if let Some(bytes) = origin::read(path, MAX_RECALL)? {
+        if let Some(bytes) = origin::read(path, RecallList::MAX_BYTES)? {
             found.push((path.display().to_string(), bytes));
         }
     }
@@ -82,12 +79,10 @@ pub(super) async fn current(
         }
         list = union(list, read);
     }
-    let text = list.to_json();
-    if held.as_deref() != Some(text.as_bytes()) {
-        atomic::write(&kept, text.as_bytes())
-            .map_err(|error| PullError::Io { path: kept, error })?;
-    }
-    Ok(Withdrawn::new(list))
+    // With all the bytes that the releases here know of, which may be older than the list's.
+    let list = recall::complete(layout, list)?;
+    recall::keep(layout, &list)?;
+    Ok(Withdrawn::new(layout, list, known)?)
 }
 
 /// Removes what the list names from the copy's store, and from nowhere else:
@@ -102,12 +97,43 @@ pub(super) fn apply(
     if record.was_applied(&list.dataset, &version)? {
         return Ok(Recalled::default());
     }
-    let known = |path: &std::path::Path| {
+    let done = from_media(layout, Some(record), list, false)?;
+    record.applied(&list.dataset, &version)?;
+    Ok(done)
+}
+
+/// Removes what a list names from the media of a data folder and what was made of
+/// them. A file that the record trusts is not read again.
+pub(super) fn from_media(
+    layout: &Layout,
+    record: Option<&Record>,
+    list: &RecallList,
+    dry_run: bool,
+) -> Result<Recalled, PullError> {
+    let known = |path: &Path| {
         let digest: Digest = path.file_name()?.to_str()?.parse().ok()?;
         let mark = Mark::of(path).ok()??;
-        record.trusts(&digest, &mark).ok()?.then_some(digest)
+        record?.trusts(&digest, &mark).ok()?.then_some(digest)
     };
-    let done = apply_knowing(&layout.store(), list, false, &known)?;
-    record.applied(&list.dataset, &version)?;
+    let mut done = match layout.store().is_dir() {
+        true => apply_knowing(&layout.store(), list, dry_run, &known)?,
+        false => Recalled {
+            absent: list.samples().len() as u64,
+            ..Recalled::default()
+        },
+    };
+    for digest in list.digests() {
+        let path = layout.thumbnail(&digest);
+        if fs::symlink_metadata(&path).is_ok_and(|m| m.is_file()) {
+            if !dry_run {
+                fs::remove_file(&path).map_err(|error| PullError::Io {
+                    path: path.clone(),
+                    error,
+                })?;
+            }
+            done.removed.push(path);
+        }
+    }
+    done.removed.sort();
     Ok(done)
 }

@@ -1,7 +1,13 @@
 //! Fetching and describing what is not yet.
 
+use std::{
+    io,
+    time::{Duration, Instant},
+};
+
 use fairframe_schemas::{Digest, Layout, SampleId, Timestamp};
 use futures_util::{StreamExt, stream};
+use tokio::task::JoinHandle;
 
 use super::{Context, IngestError, PAGE, Work};
 use crate::{
@@ -18,6 +24,24 @@ const IN_FLIGHT: usize = 64;
 /// Outcomes committed together.
 const COMMIT: usize = 64;
 
+/// Outcomes wait no longer than this for others, so that a kill costs little.
+const AT_LATEST: Duration = Duration::from_secs(1);
+
+/// Outcomes that are not in the journal yet.
+#[derive(Default)]
+struct Batch {
+    fetched: Vec<(SampleId, FetchRecord)>,
+    facts: Vec<(Digest, FactsRecord)>,
+}
+
+impl Batch {
+    fn len(&self) -> usize {
+        self.fetched.len().max(self.facts.len())
+    }
+}
+
+type Syncing = (JoinHandle<io::Result<()>>, Batch);
+
 impl Work<'_> {
     /// Fetches and describes what is not yet. What goes wrong with a sample is
     /// its record; where this machine fails (a full disk, say) the run ends,
@@ -26,6 +50,9 @@ impl Work<'_> {
         self.reporter
             .stage("fetching and describing", Some(journal.count()?));
         let mut after = None;
+        let mut batch = Batch::default();
+        let mut syncing: Option<Syncing> = None;
+        let mut begun = Instant::now();
         loop {
             let page = journal.page(after, PAGE)?;
             let Some(last) = page.last() else { break };
@@ -41,37 +68,65 @@ impl Work<'_> {
                 .buffer_unordered(IN_FLIGHT)
                 .ready_chunks(COMMIT);
             while let Some(done) = results.next().await {
-                let mut fetched = Vec::new();
-                let mut facts = Vec::new();
                 let mut failed = None;
                 for gained in done {
                     self.reporter.advance(1);
                     match gained {
                         Ok((record, described)) => {
-                            fetched.extend(record);
-                            facts.extend(described);
+                            batch.fetched.extend(record);
+                            batch.facts.extend(described);
                         }
                         Err(error) => failed = failed.or(Some(error)),
                     }
                 }
-                let recorded = journal.record(&fetched, &facts);
                 if let Some(error) = failed {
+                    // What this machine can still keep is kept.
+                    let rest = syncing.into_iter().chain([self.sync(batch)]);
+                    for before in rest {
+                        let _ = self.record(before, journal).await;
+                    }
                     return Err(error);
                 }
-                recorded?;
+                if batch.len() >= COMMIT || begun.elapsed() >= AT_LATEST {
+                    if let Some(before) = syncing.replace(self.sync(std::mem::take(&mut batch))) {
+                        self.record(before, journal).await?;
+                    }
+                    begun = Instant::now();
+                }
             }
+        }
+        if let Some(before) = syncing {
+            self.record(before, journal).await?;
+        }
+        if batch.len() > 0 {
+            self.record(self.sync(batch), journal).await?;
         }
         for context in self.contexts.values() {
             context.describer.finish().await;
         }
-        if let Some(context) = self.contexts.values().next() {
-            let path = self.layout.store();
-            context
-                .fetcher
-                .store()
-                .sync()
-                .map_err(|error| IngestError::Io { path, error })?;
-        }
+        Ok(())
+    }
+
+    /// Begins to bring the bytes of a batch to the disk, while the next one is gathered.
+    fn sync(&self, batch: Batch) -> Syncing {
+        let store = self.contexts.values().next();
+        let store = store.map(|c| c.fetcher.store().clone());
+        let sync = move || store.map_or(Ok(()), |s| s.sync());
+        (tokio::task::spawn_blocking(sync), batch)
+    }
+
+    /// Commits a batch once its bytes would survive a power cut.
+    async fn record(
+        &self,
+        (sync, batch): Syncing,
+        journal: &mut Journal,
+    ) -> Result<(), IngestError> {
+        let synced = sync.await.map_err(io::Error::other).flatten();
+        synced.map_err(|error| IngestError::Io {
+            path: self.layout.store(),
+            error,
+        })?;
+        journal.record(&batch.fetched, &batch.facts)?;
         Ok(())
     }
 

@@ -1,14 +1,14 @@
 //! What there is: every source to its end, then what the latest release has
 //! and no source listed again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use fairframe_schemas::{Reason, Status};
+use fairframe_schemas::{Reason, SampleId, Status};
 
 use super::{IngestError, Work};
 use crate::{
     journal::Journal,
-    manifest::ReleaseReader,
+    manifest::{RESTRICTED, ReleaseReader, consent_ids},
     prior::set_aside,
     reporter::Reporter,
     source::{AnySource, Batch, Expected, Listed, MediaRef, Source, wikimedia::WikimediaSource},
@@ -105,12 +105,15 @@ impl Work<'_> {
         let Some(latest) = self.latest()? else {
             return Ok(());
         };
+        // A release does not say which records its samples named; a withdrawal must find them.
+        let mut consents = self.consent_ids()?;
         for rows in latest.accepted().chain(latest.excluded()) {
             let mut listed = Vec::new();
             for mut sample in rows? {
                 if journal.is_listed(sample.sample_id)? {
                     continue;
                 }
+                sample.consent_id = consents.remove(&sample.sample_id);
                 if sample.status == Status::Accepted {
                     sample.add_reason(Reason::UpstreamUnlisted);
                 }
@@ -124,6 +127,23 @@ impl Work<'_> {
             journal.list(CARRIED, &Batch { listed, checkpoint })?;
         }
         Ok(())
+    }
+
+    /// The consent records that the samples of the latest release named.
+    fn consent_ids(&self) -> Result<HashMap<SampleId, String>, IngestError> {
+        let Some(version) = self.prior.version else {
+            return Ok(HashMap::new());
+        };
+        let folder = self.layout.restricted(&self.dataset, version);
+        let path = folder.join(RESTRICTED);
+        if !path.exists() {
+            self.reporter.message(&format!(
+                "{}: it is not there, so consent records that samples named stay unknown where their source does not list them any more",
+                path.display()
+            ));
+            return Ok(HashMap::new());
+        }
+        Ok(consent_ids(&path)?)
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod gather;
 mod list;
+mod reach;
 mod release;
 
 #[cfg(test)]
@@ -111,6 +112,25 @@ pub enum IngestError {
     NoRelease(PathBuf),
     #[error("another ingest of dataset `{0}` is running; wait for it to end")]
     Locked(Name),
+    #[error(
+        "`{dataset}` {version} was judged as of `{released:?}`, and `{asked:?}` is earlier: what was withdrawn between would come back; give `--at` the first moment or a later one"
+    )]
+    Back {
+        dataset: Name,
+        version: DatasetVersion,
+        released: Timestamp,
+        asked: Timestamp,
+    },
+    #[error(
+        "source `{source_name}`: consent record `{file}` withdraws for `{subject}`, whom no sample of the source shows, so it would reach nobody; correct its `pii_principal_id`{}, or keep the record elsewhere if nothing of this person was ever in the source",
+        near.as_ref().map(|n| format!(" (`{n}` is near)")).unwrap_or_default()
+    )]
+    Unreached {
+        source_name: String,
+        file: String,
+        subject: String,
+        near: Option<String>,
+    },
     #[error("{}: {error}{}", path.display(), disk::remedy(error))]
     Io { path: PathBuf, error: io::Error },
     #[error(transparent)]
@@ -188,15 +208,41 @@ pub async fn run(settings: &Settings, reporter: &dyn Reporter) -> Result<Outcome
         ));
     }
     let mut journal = Journal::open(&layout.journal(&dataset))?;
+    let latest = there.versions.last().copied();
+    let unfinished = journal.unfinished()?;
+    // With its release there, or the one before gone, an unfinished run has nothing left to do.
+    let restart = settings.restart || unfinished.is_some_and(|run| run.prior != latest);
+    // It keeps its moment only while that is as good as now: what was withdrawn meanwhile counts.
+    let anew = settings.as_of.is_none()
+        && unfinished.is_some_and(|run| {
+            let ledgers = contexts.values().map(|c| &c.ledger);
+            let mut moved = ledgers.map(|l| l.standing(run.as_of).ne(l.standing(settings.now)));
+            moved.any(|moved| moved)
+        });
+    let asked = settings.as_of.unwrap_or(settings.now);
+    if let Some(version) = latest {
+        let released = release::read_summary(&layout.release(&dataset, version))?.as_of;
+        if asked < released {
+            return Err(IngestError::Back {
+                dataset,
+                version,
+                released,
+                asked,
+            });
+        }
+    }
     let run = journal.begin(&Start {
         settings: &digest(&settings.sources),
         asked: settings.as_of,
         now: settings.now,
-        prior: there.versions.last().copied(),
-        restart: settings.restart,
+        prior: latest,
+        restart,
+        anew,
     })?;
     if run.continued {
         reporter.message("an unfinished ingest is continued");
+    } else if anew && !restart {
+        reporter.message("consents stand otherwise than when the unfinished ingest began: it begins anew, and keeps what it fetched");
     }
     let prior = Prior::load(layout, &dataset, run.prior)?;
     for invalid in contexts.values().flat_map(|c| c.ledger.invalid()) {
@@ -221,11 +267,16 @@ pub async fn run(settings: &Settings, reporter: &dyn Reporter) -> Result<Outcome
         reporter,
     };
     work.list(&mut sources, &mut journal).await?;
+    if let Err(unreached) = work.check_reach(&sources, &journal) {
+        // What will be corrected may be the table: it is listed again.
+        journal.finish()?;
+        return Err(unreached);
+    }
     work.gather(&mut journal).await?;
-    let outcome = work.release(&journal)?;
-    recall::publish(layout, &work.dataset, &outcome.folder)?;
+    let (outcome, recalled) = work.release(&journal)?;
+    let list = recall::publish(layout, &work.dataset, &outcome.folder)?;
     work.write_receipts()?;
-    work.remove_withdrawn(&outcome)?;
+    work.remove_withdrawn(&list, &recalled, &mut journal)?;
     journal.finish()?;
     Ok(outcome)
 }

@@ -3,12 +3,13 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs, io,
+    fs::{self, File},
+    io,
     path::Path,
 };
 
 use fairframe_schemas::{
-    DatasetVersion, Digest, Sample, SourceToml, Status,
+    DatasetVersion, RecallList, Sample, SampleId, SourceToml, Status,
     release::{SourceSummary, Summary},
     version::Change,
 };
@@ -16,10 +17,10 @@ use fairframe_schemas::{
 use super::{IngestError, Outcome, PAGE, Work};
 use crate::{
     assemble::{assemble, scrub},
-    decide::{Decisions, Gathered},
+    decide::{Decisions, Gathered, RecalledBytes},
     journal::{Entry, Journal},
-    manifest::{ReleaseReader, Stamp},
-    recall::{self, Withdrawals},
+    manifest::Stamp,
+    recall,
     release::{ReleaseWriter, schema_version},
     sums::SUMS,
 };
@@ -27,7 +28,29 @@ use crate::{
 impl Work<'_> {
     /// Assembles a journal entry. A carried-over row of a source that is no longer
     /// given stays as it was, and so does one that was withdrawn.
-    fn row(&self, entry: Entry) -> Sample {
+    fn row(&self, entry: Entry, recalled: &RecalledBytes) -> Sample {
+        let listed = entry.listed.clone();
+        let sample = self.unscrubbed(entry, recalled);
+        if sample.status != Status::Withdrawn {
+            return sample;
+        }
+        // What its bytes said is forgotten with them: the row must not tell whether it already is.
+        let bare = Entry {
+            listed,
+            fetched: None,
+            facts: None,
+        };
+        let mut bare = self.unscrubbed(bare, recalled);
+        for reason in sample.reasons {
+            if reason.status() == Status::Withdrawn {
+                bare.add_reason(reason);
+            }
+        }
+        scrub(&mut bare);
+        bare
+    }
+
+    fn unscrubbed(&self, entry: Entry, recalled: &RecalledBytes) -> Sample {
         let listed = &entry.listed.sample;
         let context = self.contexts.get(&listed.source);
         let mut sample = match context.filter(|_| listed.status != Status::Withdrawn) {
@@ -38,32 +61,46 @@ impl Work<'_> {
         if let Some(reason) = self.prior.recalled(sample.sample_id) {
             sample.add_reason(reason);
         }
-        if sample.status == Status::Withdrawn {
-            scrub(&mut sample);
-        }
+        recalled.judge(&mut sample);
         sample
     }
 
     /// Decides, compares and writes.
-    pub(super) fn release(&self, journal: &Journal) -> Result<Outcome, IngestError> {
+    pub(super) fn release(
+        &self,
+        journal: &Journal,
+    ) -> Result<(Outcome, RecalledBytes), IngestError> {
         let count = journal.count()?;
         let Some(first) = self.contexts.values().next() else {
             return Err(IngestError::NoSources);
         };
         let toml = &first.declared.toml;
 
-        self.reporter.stage("deciding", Some(count));
-        let mut gathered = Gathered::new(count as usize, toml.split.by_creator);
-        each(journal, |entry| {
-            gathered.add(&self.row(entry));
-            self.reporter.advance(1);
-            Ok(())
-        })?;
+        let others = recall::read_others(self.layout, &self.dataset)?;
+        let mut recalled = RecalledBytes::on(self.prior.recall.iter().chain(&others));
+        // Once more only when a withdrawal takes other rows with it.
+        let gathered = loop {
+            self.reporter.stage("deciding", Some(count));
+            let mut gathered = Gathered::new(count as usize, toml.split.by_creator);
+            each(journal, |entry| {
+                gathered.add(&self.row(entry, &recalled));
+                self.reporter.advance(1);
+                Ok(())
+            })?;
+            let withdrawn = recalled.unasked(&gathered);
+            let mut bytes = recall::released(self.layout, &self.dataset, &withdrawn)?;
+            for (id, fetched) in journal.bytes(&withdrawn)? {
+                bytes.entry(id).or_default().extend(fetched);
+            }
+            if !recalled.grow(withdrawn, bytes, &gathered) {
+                break gathered;
+            }
+        };
         let decisions = gathered.decide(&toml.dedupe, &toml.split, &self.prior);
 
         let change = match self.prior.version {
             None => Change::None,
-            Some(_) => self.change(journal, &decisions)?,
+            Some(_) => self.change(journal, &decisions, &recalled)?,
         };
         let version = match self.prior.version {
             None => DatasetVersion::FIRST,
@@ -77,28 +114,29 @@ impl Work<'_> {
             }
             let summary = read_summary(&folder)?;
             let written = change != Change::None || self.prior.version.is_none();
-            return Ok(Outcome {
+            let outcome = Outcome {
                 dataset: self.dataset.clone(),
                 version,
                 folder,
                 change,
                 written,
                 summary,
-            });
+            };
+            return Ok((outcome, recalled));
         }
 
-        let mut withdrawals = Withdrawals::after(&self.dataset, self.prior.recall.clone());
+        let mut entries = Vec::new();
         each(journal, |entry| {
-            let sample = self.row(entry);
-            let released = self
-                .prior
-                .rows
-                .get(&sample.sample_id)
-                .and_then(|r| r.digest);
-            withdrawals.add(&sample, released, version, self.as_of);
+            let sample = self.row(entry, &recalled);
+            if sample.status == Status::Withdrawn {
+                let bytes = recalled.of(sample.sample_id);
+                entries.extend(recall::entries(&sample, bytes, version, self.as_of));
+            }
             Ok(())
         })?;
-        let list = withdrawals.list();
+        let before = self.prior.recall.clone();
+        let before = before.unwrap_or_else(|| RecallList::new(self.dataset.clone()));
+        let list = recall::after(&before, entries);
 
         self.reporter.stage("writing", Some(count));
         let stamp = Stamp {
@@ -109,7 +147,7 @@ impl Work<'_> {
         let mut writer = ReleaseWriter::create(self.layout, &stamp)?;
         for &at in decisions.order() {
             if let Some(entry) = journal.entry(decisions.id(at))? {
-                let mut sample = self.row(entry);
+                let mut sample = self.row(entry, &recalled);
                 decisions.apply(at, &mut sample);
                 writer.add(sample)?;
             }
@@ -138,21 +176,27 @@ impl Work<'_> {
             files: Vec::new(),
         };
         let summary = writer.finish(summary, &list, count, refused)?;
-        Ok(Outcome {
+        let outcome = Outcome {
             dataset: self.dataset.clone(),
             version,
             folder,
             change,
             written: true,
             summary,
-        })
+        };
+        Ok((outcome, recalled))
     }
 
-    fn change(&self, journal: &Journal, decisions: &Decisions) -> Result<Change, IngestError> {
+    fn change(
+        &self,
+        journal: &Journal,
+        decisions: &Decisions,
+        recalled: &RecalledBytes,
+    ) -> Result<Change, IngestError> {
         let mut change = Change::None;
         let mut at = 0;
         each(journal, |entry| {
-            let mut sample = self.row(entry);
+            let mut sample = self.row(entry, recalled);
             decisions.apply(at, &mut sample);
             at += 1;
             change = change.max(self.prior.change(&sample));
@@ -161,52 +205,61 @@ impl Work<'_> {
         Ok(change)
     }
 
-    /// Writes the receipt of every consent record, for the people themselves.
+    /// Writes the receipt of every consent record, for the people themselves: all of
+    /// them on the disk first, then each under its name.
     pub(super) fn write_receipts(&self) -> Result<(), IngestError> {
         let folder = self.layout.receipts(&self.dataset);
+        let staged = folder.join(".tmp");
         let wrap = |error| IngestError::Io {
             path: folder.clone(),
             error,
         };
-        for context in self.contexts.values() {
-            for (source, id, receipt) in context.ledger.receipts(self.as_of) {
-                fs::create_dir_all(&folder).map_err(wrap)?;
-                let temporary = folder.join(".tmp-receipt");
-                fs::write(&temporary, receipt).map_err(wrap)?;
-                fs::rename(&temporary, folder.join(format!("{source}--{id}.jsonld")))
-                    .map_err(wrap)?;
+        let write = || -> io::Result<()> {
+            if staged.exists() {
+                fs::remove_dir_all(&staged)?;
             }
-        }
-        Ok(())
-    }
-
-    /// Takes the bytes of withdrawn samples out of the store, with their
-    /// thumbnails, unless an accepted sample has the same bytes.
-    pub(super) fn remove_withdrawn(&self, outcome: &Outcome) -> Result<(), IngestError> {
-        let list = recall::read_list(&outcome.folder.join("recall.json"))?;
-        let mut gone: BTreeSet<Digest> =
-            list.entries.iter().filter_map(|e| e.media_sha256).collect();
-        if gone.is_empty() {
-            return Ok(());
-        }
-        for rows in ReleaseReader::open(&outcome.folder)?.accepted() {
-            for sample in rows? {
-                if let Some(digest) = sample.media_sha256 {
-                    gone.remove(&digest);
+            let mut names = Vec::new();
+            for context in self.contexts.values() {
+                for (source, id, receipt) in context.ledger.receipts(self.as_of) {
+                    fs::create_dir_all(&staged)?;
+                    let name = format!("{source}--{id}.jsonld");
+                    fs::write(staged.join(&name), receipt)?;
+                    names.push(name);
                 }
             }
-        }
+            if names.is_empty() {
+                return Ok(());
+            }
+            let opened = File::open(&folder)?;
+            rustix::fs::syncfs(&opened)?;
+            for name in names {
+                fs::rename(staged.join(&name), folder.join(&name))?;
+            }
+            fs::remove_dir(&staged)?;
+            opened.sync_all()
+        };
+        write().map_err(wrap)
+    }
+
+    /// Takes the bytes of withdrawn samples out of the store, with their thumbnails and
+    /// what a broken transfer left of them, and what was read from them out of the journal.
+    pub(super) fn remove_withdrawn(
+        &self,
+        list: &RecallList,
+        recalled: &RecalledBytes,
+        journal: &mut Journal,
+    ) -> Result<(), IngestError> {
         let Some(context) = self.contexts.values().next() else {
             return Ok(());
         };
-        for digest in gone {
-            let path = context.fetcher.store().path(&digest);
-            context
-                .fetcher
-                .store()
-                .remove(&digest)
-                .map_err(|error| IngestError::Io { path, error })?;
-            let path = self.layout.thumbnail(&digest);
+        let store = context.fetcher.store();
+        let mut gone = recalled.all();
+        gone.extend(list.digests());
+        let samples: BTreeSet<SampleId> = list.samples();
+        let at = |path| move |error| IngestError::Io { path, error };
+        for digest in &gone {
+            store.remove(digest).map_err(at(store.path(digest)))?;
+            let path = self.layout.thumbnail(digest);
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(IngestError::Io { path, error });
@@ -214,11 +267,15 @@ impl Work<'_> {
                 _ => {}
             }
         }
+        store.forget_partial(&samples).map_err(at(store.root()))?;
+        if !gone.is_empty() {
+            journal.forget(&gone)?;
+        }
         Ok(())
     }
 }
 
-fn each(
+pub(super) fn each(
     journal: &Journal,
     mut work: impl FnMut(Entry) -> Result<(), IngestError>,
 ) -> Result<(), IngestError> {
@@ -254,7 +311,7 @@ fn name_of(path: &Path) -> Option<String> {
     path.file_name().map(|n| n.to_string_lossy().into_owned())
 }
 
-fn read_summary(folder: &Path) -> Result<Summary, IngestError> {
+pub(super) fn read_summary(folder: &Path) -> Result<Summary, IngestError> {
     let path = folder.join("summary.json");
     let wrap = |error| IngestError::Io {
         path: path.clone(),

@@ -4,11 +4,13 @@
 use std::{
     collections::BTreeMap,
     path::Path,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, PoisonError},
 };
 
-use fairframe_schemas::{Reason, Sample, SampleId, Status, recall::RecallList};
+use fairframe_schemas::{Digest, Reason, Sample, SampleId, Status, recall::RecallList};
 use serde_json::{Value, json};
+
+mod withdrawals;
 
 use super::*;
 use crate::{manifest::ReleaseReader, reporter::Silent, test_server::TestServer, verify::verify};
@@ -67,19 +69,31 @@ impl House {
     }
 
     fn ingest(&self, sources: &[Declared]) -> Result<Outcome, IngestError> {
+        self.ingest_at(sources, "2026-06-01T00:00:00Z")
+    }
+
+    fn ingest_at(&self, sources: &[Declared], now: &str) -> Result<Outcome, IngestError> {
         let settings = Settings {
             layout: self.layout(),
             sources: sources.to_vec(),
             as_of: None,
-            now: "2026-06-01T00:00:00Z".parse().unwrap(),
+            now: now.parse().unwrap(),
             restart: false,
-            worker: WorkerCommand::this_binary().unwrap(), // never started: nothing is fetched
+            // Most tests fetch nothing; where one does, describing fails.
+            worker: WorkerCommand {
+                program: "false".into(),
+                arguments: Vec::new(),
+            },
             parallel: 1,
         };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .unwrap();
+        // A decoder being started holds whatever locks this process holds until it is
+        // another program, those of other tests too.
+        static ONE: Mutex<()> = Mutex::new(());
+        let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
         runtime.block_on(run(&settings, &Silent))
     }
 
@@ -226,6 +240,84 @@ fn what_was_recalled_stays_withdrawn() {
     assert_eq!(house.version(&[more]), is("2.1.0", true));
     assert_eq!(house.rows("2.1.0")["a/1.jpg"], before["a/1.jpg"]);
     assert_eq!(house.recall("2.1.0"), list);
+}
+
+/// Bytes that two samples share go with the one whose subject withdraws: copies
+/// remove them whoever holds them. Neither was accepted, and yet it is MAJOR.
+#[test]
+fn recalled_bytes_are_nobodys_and_are_forgotten() {
+    let house = House::new();
+    let given = ("ConsentGiven", "2026-01-01T00:00:00Z");
+    let withdrawn = ("ConsentWithdrawn", "2026-02-01T00:00:00Z");
+    let mut source = house.drop("a", &["1.jpg,person-a", "2.jpg,", "3.jpg,"]);
+    source.text = source.text.replace("media = false", "media = true");
+    source.toml = SourceToml::parse(&source.text).unwrap();
+    for (name, bytes) in [("1", "shared"), ("2", "shared"), ("3", "other")] {
+        let bytes = [b"\xff\xd8\xff\xe0", bytes.as_bytes()].concat();
+        fs::write(house.path(&format!("a/{name}.jpg")), bytes).unwrap();
+    }
+    let sources = std::slice::from_ref(&source);
+    house.consent("a", "person-a", &[given]);
+    assert_eq!(house.version(sources), is("1.0.0", true));
+    let before = house.rows("1.0.0");
+    let digest = before["a/1.jpg"].media_sha256.unwrap();
+    let other = before["a/3.jpg"].media_sha256.unwrap();
+    assert_eq!(before["a/2.jpg"].media_sha256, Some(digest));
+    assert_eq!(before["a/2.jpg"].status, Status::Failed);
+
+    house.consent("a", "person-a", &[given, withdrawn]);
+    assert_eq!(house.version(sources), is("2.0.0", true));
+    let after = house.rows("2.0.0");
+    assert_eq!(after["a/1.jpg"].reasons, [Reason::ConsentWithdrawn]);
+    assert_eq!(after["a/2.jpg"].reasons, [Reason::Withdrawn]);
+    assert_eq!(after["a/2.jpg"].media_sha256, None, "scrubbed");
+    assert_eq!(after["a/3.jpg"], before["a/3.jpg"]);
+    let list = house.recall("2.0.0");
+    let recalled = list.entries.iter().map(|e| e.media_sha256);
+    assert_eq!(recalled.collect::<Vec<_>>(), [Some(digest); 2]);
+
+    let name = Name::new("test").unwrap();
+    let release = |v: &str| house.layout().release(&name, v.parse().unwrap());
+    let found = crate::diff::diff(&release("1.0.0"), &release("2.0.0")).unwrap();
+    assert_eq!((found.change(), found.removed.len()), (Change::Major, 2));
+
+    let store = Store::open(&house.layout()).unwrap();
+    assert!(!store.contains(&digest) && store.contains(&other));
+    let path = house.layout().journal(&name);
+    let journal = fs::read(&path).unwrap();
+    let says = |digest: &Digest| {
+        let hex = digest.to_string();
+        journal.windows(hex.len()).any(|w| w == hex.as_bytes())
+    };
+    assert!(!says(&digest) && says(&other));
+    assert_eq!(house.version(sources), is("2.0.0", false));
+
+    // The bytes come back under another name.
+    let bytes = fs::read(house.path("a/1.jpg")).unwrap();
+    fs::write(house.path("a/4.jpg"), bytes).unwrap();
+    house.drop("a", &["1.jpg,person-a", "2.jpg,", "3.jpg,", "4.jpg,"]);
+    assert_eq!(house.version(sources), is("3.0.0", true));
+    assert_eq!(house.rows("3.0.0")["a/4.jpg"].reasons, [Reason::Withdrawn]);
+    assert!(!store.contains(&digest));
+    assert_eq!(house.version(sources), is("3.0.0", false));
+}
+
+#[test]
+fn time_does_not_go_back() {
+    let house = House::new();
+    let source = house.drop("a", &["1.jpg,"]);
+    let sources = std::slice::from_ref(&source);
+    assert_eq!(house.version(sources), is("1.0.0", true));
+    let error = house
+        .ingest_at(sources, "2026-05-31T23:59:59Z")
+        .unwrap_err();
+    assert!(matches!(error, IngestError::Back { .. }));
+    let said = error.to_string();
+    let told = ["2026-06-01T00:00:00Z", "2026-05-31T23:59:59Z", "--at"];
+    assert!(told.iter().all(|t| said.contains(t)), "{said}");
+    // The refused run left nothing behind that the next would have to continue.
+    assert_eq!(house.version(sources), is("1.0.0", false));
+    house.ingest_at(sources, "2026-06-02T00:00:00Z").unwrap();
 }
 
 #[test]

@@ -116,6 +116,11 @@ impl ConsentRecord {
         self.of(Standing::Withdrawn, at).chain(invalid).collect()
     }
 
+    /// Whether a purpose is withdrawn once all its events have come to pass.
+    pub fn withdraws(&self) -> bool {
+        self.any(Standing::Withdrawn, Timestamp::MAX_UTC)
+    }
+
     /// Whether consent was or will be given, but holds only after `at`.
     pub fn begins_after(&self, at: Timestamp) -> bool {
         let later = |e: &ConsentEvent| e.state == ConsentState::Given && e.time > at;

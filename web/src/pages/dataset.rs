@@ -1,5 +1,7 @@
 //! `/datasets/{name}`: what it holds, how to get it, what changed.
 
+use std::collections::BTreeSet;
+
 use askama::Template;
 use axum::{
     extract::{Path, State},
@@ -7,7 +9,7 @@ use axum::{
     response::{Html, Redirect},
 };
 use fairframe_schemas::{
-    Name, Status, Summary,
+    Name, SampleId, Status, Summary,
     release::UNKNOWN,
     text::{count, counted, percent},
     version::Change,
@@ -157,11 +159,10 @@ fn changes(app: &App, release: &Release, summary: &Summary) -> Result<Vec<String
             format!("Samples of {previous} were changed or taken out: do not mix results.")
         }
     }];
-    let recalled = release.recalled()?.entries;
-    let taken = recalled
-        .iter()
-        .filter(|e| e.withdrawn_in == release.version);
-    match taken.count() as u64 {
+    let recalled = release.recalled()?.entries.into_iter();
+    let taken = recalled.filter(|e| e.withdrawn_in == release.version);
+    let taken: BTreeSet<SampleId> = taken.map(|e| e.sample_id).collect();
+    match taken.len() as u64 {
         0 => {}
         n => out.push(format!(
             "{} withdrawn in this version.",

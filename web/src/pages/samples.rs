@@ -1,6 +1,6 @@
 //! `/datasets/{name}/{version}/samples`: the samples themselves, page by page.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use askama::Template;
 use axum::{
@@ -80,14 +80,13 @@ pub async fn samples(
             .map_err(AppError::internal)?
             .map_err(AppError::internal)?;
     // An older version still has rows of what was withdrawn since: they are not shown.
-    let withdrawn: HashSet<SampleId> = match catalog::dataset(&app.layout, &release.dataset) {
+    let withdrawn: BTreeSet<SampleId> = match catalog::dataset(&app.layout, &release.dataset) {
         Ok(Some(dataset)) => {
             let latest = dataset.latest().to_string();
             let latest = catalog::release(&app.layout, dataset.name.as_str(), &latest)?;
-            let entries = latest.recalled()?.entries.into_iter();
-            entries.map(|e| e.sample_id).collect()
+            latest.withdrawn(&app.layout)?.samples()
         }
-        _ => HashSet::new(),
+        _ => BTreeSet::new(),
     };
     let mut tiles = Vec::with_capacity(rows.len());
     for sample in rows {

@@ -1,7 +1,12 @@
 //! A disk that does not take what is written: no sample's fault, so it ends
 //! the run, and says what to do.
 
-use std::{error::Error, io, path::PathBuf};
+use std::{
+    error::Error,
+    fs::{File, TryLockError},
+    io,
+    path::PathBuf,
+};
 
 /// Something of our own cannot be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -9,6 +14,22 @@ use std::{error::Error, io, path::PathBuf};
 pub struct DiskError {
     pub path: PathBuf,
     pub error: io::Error,
+}
+
+/// A locked file, unlocked when dropped: closing alone would leave the lock to
+/// whatever child is being forked at that moment.
+pub struct Held(File);
+
+impl Held {
+    pub fn try_lock(file: File) -> Result<Held, TryLockError> {
+        file.try_lock().map(|()| Held(file))
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
 }
 
 /// What to do about an error, to stand behind it; empty where that is not known.

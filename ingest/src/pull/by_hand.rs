@@ -14,6 +14,7 @@ use fairframe_schemas::{Layout, RecallList};
 
 use super::{PullError, lock, papers, recalls, record::Record};
 use crate::{
+    disk::Held,
     recall::{self, RecallError, Recalled},
     store::Store,
 };
@@ -56,13 +57,13 @@ pub fn recall(folder: &Path, list: RecallList, dry_run: bool) -> Result<Recalled
 }
 
 /// Holds the lock of the dataset's ingests, where there were any.
-fn ingests_wait(layout: &Layout, list: &RecallList) -> Result<Option<File>, PullError> {
+fn ingests_wait(layout: &Layout, list: &RecallList) -> Result<Option<Held>, PullError> {
     let path = layout.journal(&list.dataset).with_extension("lock");
     let Ok(file) = File::options().append(true).open(&path) else {
         return Ok(None);
     };
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
+    match Held::try_lock(file) {
+        Ok(held) => Ok(Some(held)),
         Err(TryLockError::WouldBlock) => Err(PullError::Ingesting(path)),
         Err(TryLockError::Error(error)) => Err(PullError::Io { path, error }),
     }

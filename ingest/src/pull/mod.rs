@@ -30,7 +30,7 @@ use std::{
 use fairframe_schemas::{DatasetVersion, Layout, Name, Split, source::FetchLimits};
 
 use crate::{
-    disk::{self, DiskError},
+    disk::{self, DiskError, Held},
     fetch::{FetchSetupError, Fetcher},
     http::{Http, HttpConfig, HttpError},
     manifest::ManifestError,
@@ -251,7 +251,7 @@ pub async fn run(settings: &Settings, reporter: &dyn Reporter) -> Result<Pulled,
 }
 
 /// One pull or recall at a copy at a time.
-fn lock(layout: &Layout) -> Result<File, PullError> {
+fn lock(layout: &Layout) -> Result<Held, PullError> {
     let folder = layout.pulled();
     let path = folder.join("lock");
     let wrap = |error| PullError::Io {
@@ -264,8 +264,8 @@ fn lock(layout: &Layout) -> Result<File, PullError> {
         .append(true)
         .open(&path)
         .map_err(wrap)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
+    match Held::try_lock(file) {
+        Ok(held) => Ok(held),
         Err(TryLockError::WouldBlock) => Err(PullError::Locked(layout.root().to_owned())),
         Err(TryLockError::Error(error)) => Err(wrap(error)),
     }

@@ -26,7 +26,7 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     admit::{ConsentLedger, InvalidConsent as Invalid, LedgerLimits},
     assemble::Rules,
-    disk::{self, DiskError},
+    disk::{self, DiskError, Held},
     fetch::Fetcher,
     http::{Http, HttpConfig, HttpError, Paces},
     journal::{Journal, JournalError, Start},
@@ -324,7 +324,7 @@ fn check(sources: &[Declared]) -> Result<(Name, About), IngestError> {
     Ok((first.dataset.clone(), about))
 }
 
-fn lock(layout: &Layout, dataset: &Name) -> Result<File, IngestError> {
+fn lock(layout: &Layout, dataset: &Name) -> Result<Held, IngestError> {
     let path = layout.journal(dataset).with_extension("lock");
     let wrap = |error| IngestError::Io {
         path: path.clone(),
@@ -338,8 +338,8 @@ fn lock(layout: &Layout, dataset: &Name) -> Result<File, IngestError> {
         .append(true)
         .open(&path)
         .map_err(wrap)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
+    match Held::try_lock(file) {
+        Ok(held) => Ok(held),
         Err(fs::TryLockError::WouldBlock) => Err(IngestError::Locked(dataset.clone())),
         Err(fs::TryLockError::Error(error)) => Err(wrap(error)),
     }

@@ -303,6 +303,39 @@ pub(crate) fn each_id(
     checked
 }
 
+/// The checked ids with what `read` makes of each row; a row it cannot read is
+/// a defect of the column that it names.
+pub(crate) fn each_value<V>(
+    table: &Table,
+    roles: Roles,
+    role: InputRole,
+    usage: &Usage,
+    defects: &mut Defects,
+    read: impl Fn(usize) -> Result<V, (usize, DefectKind)>,
+    same: impl Fn(usize, usize) -> bool,
+) -> Checked<Vec<V>> {
+    let mut values = Vec::new();
+    let keep = |row: usize, defects: &mut Defects| match read(row) {
+        Ok(value) => {
+            values.push(value);
+            true
+        }
+        Err((at, kind)) => {
+            let text = table.columns[at].text(row);
+            defects.add(
+                role,
+                kind,
+                Some(table.rows[row]),
+                Some(table.name(at)),
+                &text,
+            );
+            false
+        }
+    };
+    let checked = each_id(table, roles, role, usage, defects, keep, same);
+    with_values(checked, values)
+}
+
 /// The checked ids with what stands beside them.
 pub(crate) fn with_values<V>(checked: Checked<()>, values: V) -> Checked<V> {
     Checked {

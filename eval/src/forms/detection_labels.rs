@@ -7,7 +7,7 @@
 use fairframe_schemas::report::{DefectKind, InputRole, Level};
 
 use super::{Judged, Shape};
-use crate::check::{Checked, Defects, Roles, Usage, each_id, with_values};
+use crate::check::{Checked, Defects, Roles, Usage, each_value};
 use crate::evaluate::{EvalError, ItemResults};
 use crate::groups::GroupColumn;
 use crate::join::{Items, Place};
@@ -103,60 +103,28 @@ fn truth_rows(
             (None, method) => Ok(!is_pristine(method)),
         }
     };
-    let mut fakes = Vec::new();
-    let checked = each_id(
+    each_value(
         table,
         roles,
         role,
         usage,
         defects,
-        |row, defects| match read(row) {
-            Ok(fake) => {
-                fakes.push(fake);
-                true
-            }
-            Err(kind) => {
-                let at = named.unwrap_or(roles.value);
-                let text = table.columns[at].text(row);
-                defects.add(
-                    role,
-                    kind,
-                    Some(table.rows[row]),
-                    Some(table.name(at)),
-                    &text,
-                );
-                false
-            }
-        },
+        |row| read(row).map_err(|kind| (named.unwrap_or(roles.value), kind)),
         |a, b| column.text(a) == column.text(b) && read(a) == read(b),
-    );
-    with_values(checked, fakes)
+    )
 }
 
 fn answer_rows(table: &Table, roles: Roles, defects: &mut Defects) -> Checked<Vec<bool>> {
-    let role = InputRole::Submission;
-    let column = &table.columns[roles.value];
-    let mut answers = Vec::new();
-    let checked = each_id(
+    let text = |row: usize| table.columns[roles.value].text(row);
+    each_value(
         table,
         roles,
-        role,
+        InputRole::Submission,
         &Usage::default(),
         defects,
-        |row, defects| match label(&column.text(row)) {
-            Some(fake) => {
-                answers.push(fake);
-                true
-            }
-            None => {
-                let (line, name) = (Some(table.rows[row]), Some(table.name(roles.value)));
-                defects.add(role, DefectKind::BadLabel, line, name, &column.text(row));
-                false
-            }
-        },
-        |a, b| column.text(a) == column.text(b),
-    );
-    with_values(checked, answers)
+        |row| label(&text(row)).ok_or((roles.value, DefectKind::BadLabel)),
+        |a, b| text(a) == text(b),
+    )
 }
 
 fn level_report(

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use fairframe_schemas::report::{DefectKind, InputRole, Level};
 
 use super::{Judged, Shape};
-use crate::check::{Checked, Defects, Roles, each_id, with_values};
+use crate::check::{Checked, Defects, Roles, each_id, each_value};
 use crate::evaluate::{EvalError, ItemResults};
 use crate::groups::GroupColumn;
 use crate::join::{Items, Place};
@@ -142,29 +142,16 @@ fn answer(text: &str) -> Result<Option<Answer>, ()> {
 }
 
 fn answer_rows(table: &Table, roles: Roles, defects: &mut Defects) -> Checked<Vec<Option<Answer>>> {
-    let role = InputRole::Submission;
-    let column = &table.columns[roles.value];
-    let mut answers = Vec::new();
-    let checked = each_id(
+    let text = |row: usize| table.columns[roles.value].text(row);
+    each_value(
         table,
         roles,
-        role,
+        InputRole::Submission,
         &Default::default(),
         defects,
-        |row, defects| match answer(&column.text(row)) {
-            Ok(answer) => {
-                answers.push(answer);
-                true
-            }
-            Err(()) => {
-                let (line, name) = (Some(table.rows[row]), Some(table.name(roles.value)));
-                defects.add(role, DefectKind::BadPair, line, name, &column.text(row));
-                false
-            }
-        },
-        |a, b| answer(&column.text(a)) == answer(&column.text(b)),
-    );
-    with_values(checked, answers)
+        |row| answer(&text(row)).map_err(|()| (roles.value, DefectKind::BadPair)),
+        |a, b| answer(&text(a)) == answer(&text(b)),
+    )
 }
 
 fn level_report(

@@ -8,6 +8,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use fairframe_ingest::manifest::ReleaseReader;
 use support::{datasets, fairframe, ok, python, text, tree, workspace};
 
 /// One at a time: a release holds the address its media came from, and so the port.
@@ -63,6 +64,23 @@ fn the_whole_way_on_the_bundled_samples() {
     let diff: serde_json::Value = serde_json::from_slice(&said.stdout).unwrap();
     assert_eq!(diff["removed"].as_object().unwrap().len(), 5);
     assert!(diff["added"].as_array().unwrap().is_empty());
+
+    // What was read of the clips stands in the rows, the frame rate exactly.
+    let rows = ReleaseReader::open(&second).unwrap();
+    let rows: Vec<_> = rows.accepted().flat_map(Result::unwrap).collect();
+    assert_eq!(rows.len(), 10);
+    for row in &rows {
+        let ratio = row.frame_rate_ratio.as_deref().unwrap();
+        let (numerator, denominator) = ratio.split_once('/').unwrap();
+        let exact: f64 = numerator.parse::<f64>().unwrap() / denominator.parse::<f64>().unwrap();
+        assert_eq!(row.frame_rate, Some(exact), "{ratio}");
+        let frames = row.frame_count.unwrap() as f64;
+        let length = row.duration_s.unwrap();
+        assert!((frames / exact - length).abs() < 0.15, "{frames} {length}");
+        assert_eq!(row.has_audio, Some(false));
+        assert!(row.variable_frame_rate.is_some());
+        assert_eq!(row.video_codec.as_deref(), Some("h264"));
+    }
 
     // A changed byte is found.
     let card = second.join("card.html");

@@ -92,6 +92,11 @@ fn describe(sample: &mut Sample, facts: Facts, rules: &Rules<'_>) {
     sample.height = i32::try_from(facts.height).ok();
     sample.duration_s = facts.duration_s;
     sample.frame_rate = facts.frame_rate;
+    let ratio = |(numerator, denominator)| format!("{numerator}/{denominator}");
+    sample.frame_rate_ratio = facts.frame_rate_ratio.map(ratio);
+    sample.frame_count = facts.frame_count.and_then(|n| i64::try_from(n).ok());
+    sample.variable_frame_rate = facts.variable_frame_rate;
+    sample.has_audio = (facts.media_type == MediaType::Video).then_some(facts.has_audio);
     sample.video_codec = facts.video_codec;
     sample.perceptual_hash = facts.perceptual_hash;
     note_opt_outs(sample, facts.c2pa_opt_out);

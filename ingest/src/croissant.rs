@@ -346,6 +346,7 @@ fn equivalent(column: Column) -> Option<&'static str> {
         Column::MediaSha256 => "sc:sha256",
         Column::CapturedAt => "sc:dateCreated",
         Column::Credit => "sc:creditText",
+        Column::Description => "sc:description",
         _ => return None,
     })
 }
@@ -364,7 +365,11 @@ pub fn meaning(column: Column) -> &'static str {
         Column::Mime => "Media type, from the content.",
         Column::DurationS => "Length of the video, seconds.",
         Column::FrameRate => "Frames a second.",
+        Column::FrameRateRatio => "Frames a second as an exact ratio, such as 30000/1001.",
+        Column::FrameCount => "Frames of the video.",
+        Column::VariableFrameRate => "Whether the time between frames varies.",
         Column::VideoCodec => "Codec of the video stream.",
+        Column::HasAudio => "Whether the video has sound.",
         Column::PerceptualHash => "64-bit DCT hash of the picture, of the middle frame for video.",
         Column::Source => "Id of the declared source.",
         Column::SourceKey => "Key of the sample at its source.",
@@ -374,6 +379,7 @@ pub fn meaning(column: Column) -> &'static str {
         Column::UpstreamRevisionAt => "When the upstream file was last changed.",
         Column::RetrievedAt => "When the media were fetched.",
         Column::Title => "Title, plain text.",
+        Column::Description => "What the source says it shows, plain text.",
         Column::Creator => "Author, plain text.",
         Column::CreatorUrl => "Page of the author.",
         Column::Credit => "Credit line that upstream asks for.",

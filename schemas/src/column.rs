@@ -54,7 +54,11 @@ columns! {
     Mime "mime" null Public DataType::Utf8;
     DurationS "duration_s" null Public DataType::Float64;
     FrameRate "frame_rate" null Public DataType::Float64;
+    FrameRateRatio "frame_rate_ratio" null Public DataType::Utf8;
+    FrameCount "frame_count" null Public DataType::Int64;
+    VariableFrameRate "variable_frame_rate" null Public DataType::Boolean;
     VideoCodec "video_codec" null Public DataType::Utf8;
+    HasAudio "has_audio" null Public DataType::Boolean;
     PerceptualHash "perceptual_hash" null Public DataType::UInt64;
     Source "source" always Public DataType::Utf8;
     SourceKey "source_key" always Public DataType::Utf8;
@@ -64,6 +68,7 @@ columns! {
     UpstreamRevisionAt "upstream_revision_at" null Public timestamp();
     RetrievedAt "retrieved_at" null Public timestamp();
     Title "title" null Public DataType::Utf8;
+    Description "description" null Public DataType::Utf8;
     Creator "creator" null Public DataType::Utf8;
     CreatorUrl "creator_url" null Public DataType::Utf8;
     Credit "credit" null Public DataType::Utf8;
@@ -105,6 +110,19 @@ impl Column {
 
     pub fn by_name(name: &str) -> Option<Column> {
         Column::ALL.iter().copied().find(|c| c.name() == name)
+    }
+
+    /// Added after format 1 was first written: a manifest without it is read as one where it
+    /// is null everywhere.
+    pub fn may_be_absent(self) -> bool {
+        matches!(
+            self,
+            Column::FrameRateRatio
+                | Column::FrameCount
+                | Column::VariableFrameRate
+                | Column::HasAudio
+                | Column::Description
+        )
     }
 
     /// The columns of a release, in order.
@@ -212,6 +230,13 @@ mod tests {
             Column::PreciseLongitude,
         ] {
             assert!(schema.field_with_name(column.name()).is_err());
+        }
+    }
+
+    #[test]
+    fn only_a_column_that_can_be_null_may_be_absent() {
+        for column in Column::ALL.iter().filter(|c| c.may_be_absent()) {
+            assert!(column.is_nullable(), "{}", column.name());
         }
     }
 

@@ -82,7 +82,10 @@ text_enum! {
     /// Which statement the place was taken from.
     PlaceOrigin {
         Exif = "exif",
+        /// Read off the description page by MediaWiki (`imageinfo`).
         Extmetadata = "extmetadata",
+        /// Kept by the extension GeoData (`prop=coordinates`).
+        Geodata = "geodata",
         StructuredData = "structured-data",
         Category = "category",
         Declared = "declared",
@@ -169,8 +172,18 @@ pub struct Sample {
     pub duration_s: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frame_rate: Option<f64>,
+    /// The same exactly, `30000/1001`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frame_rate_ratio: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frame_count: Option<i64>,
+    /// Whether the time between frames varies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variable_frame_rate: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub video_codec: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub has_audio: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub perceptual_hash: Option<u64>,
     pub source: String,
@@ -187,6 +200,9 @@ pub struct Sample {
     pub retrieved_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
+    /// What the source says it shows; plain text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub creator: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -262,7 +278,11 @@ impl Sample {
             mime: None,
             duration_s: None,
             frame_rate: None,
+            frame_rate_ratio: None,
+            frame_count: None,
+            variable_frame_rate: None,
             video_codec: None,
+            has_audio: None,
             perceptual_hash: None,
             source: source.to_owned(),
             source_key: source_key.to_owned(),
@@ -272,6 +292,7 @@ impl Sample {
             upstream_revision_at: None,
             retrieved_at: None,
             title: None,
+            description: None,
             creator: None,
             creator_url: None,
             credit: None,

@@ -361,8 +361,8 @@ fn yes() -> bool {
     true
 }
 fn place_trust() -> Vec<crate::PlaceOrigin> {
-    use crate::PlaceOrigin::{Exif, Extmetadata, StructuredData};
-    vec![StructuredData, Extmetadata, Exif]
+    use crate::PlaceOrigin::{Exif, Extmetadata, Geodata, StructuredData};
+    vec![StructuredData, Extmetadata, Geodata, Exif]
 }
 
 /// Files near a point.

@@ -271,6 +271,7 @@ fn check_format(
     for field in schema.fields() {
         let name = Column::by_name(field.name()).map_or("", Column::name);
         let error = match builder.schema().field_with_name(name) {
+            Err(_) if Column::by_name(name).is_some_and(Column::may_be_absent) => continue,
             Err(_) => ManifestError::ColumnMissing { column: name },
             Ok(found) if found.data_type() != field.data_type() => ManifestError::ColumnType {
                 column: name,

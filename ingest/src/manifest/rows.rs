@@ -57,6 +57,10 @@ fn float(values: impl Iterator<Item = Option<f64>>) -> ArrayRef {
     Arc::new(values.collect::<Float64Array>())
 }
 
+fn truth(values: impl Iterator<Item = Option<bool>>) -> ArrayRef {
+    Arc::new(values.collect::<BooleanArray>())
+}
+
 fn texts<T: ToString>(samples: &[Sample], get: impl Fn(&Sample) -> &[T]) -> ArrayRef {
     let mut builder =
         ListBuilder::new(StringBuilder::new()).with_field(list_item(arrow_schema::DataType::Utf8));
@@ -122,7 +126,11 @@ fn array(column: Column, s: &[Sample], stamp: &Stamp) -> ArrayRef {
         Column::Mime => text(s.iter().map(|s| s.mime.as_deref())),
         Column::DurationS => float(s.iter().map(|s| s.duration_s)),
         Column::FrameRate => float(s.iter().map(|s| s.frame_rate)),
+        Column::FrameRateRatio => text(s.iter().map(|s| s.frame_rate_ratio.as_deref())),
+        Column::FrameCount => Arc::new(s.iter().map(|s| s.frame_count).collect::<Int64Array>()),
+        Column::VariableFrameRate => truth(s.iter().map(|s| s.variable_frame_rate)),
         Column::VideoCodec => text(s.iter().map(|s| s.video_codec.as_deref())),
+        Column::HasAudio => truth(s.iter().map(|s| s.has_audio)),
         Column::PerceptualHash => {
             Arc::new(s.iter().map(|s| s.perceptual_hash).collect::<UInt64Array>())
         }
@@ -134,17 +142,14 @@ fn array(column: Column, s: &[Sample], stamp: &Stamp) -> ArrayRef {
         Column::UpstreamRevisionAt => time(s.iter().map(|s| s.upstream_revision_at)),
         Column::RetrievedAt => time(s.iter().map(|s| s.retrieved_at)),
         Column::Title => text(s.iter().map(|s| s.title.as_deref())),
+        Column::Description => text(s.iter().map(|s| s.description.as_deref())),
         Column::Creator => text(s.iter().map(|s| s.creator.as_deref())),
         Column::CreatorUrl => text(s.iter().map(|s| s.creator_url.as_deref())),
         Column::Credit => text(s.iter().map(|s| s.credit.as_deref())),
         Column::Licence => text(s.iter().map(|s| s.licence.as_deref())),
         Column::LicenceUrl => text(s.iter().map(|s| s.licence_url.as_deref())),
         Column::LicenceEvidence => text(s.iter().map(|s| s.licence_evidence.as_deref())),
-        Column::AttributionRequired => Arc::new(
-            s.iter()
-                .map(|s| s.attribution_required)
-                .collect::<BooleanArray>(),
-        ),
+        Column::AttributionRequired => truth(s.iter().map(|s| s.attribution_required)),
         Column::Restrictions => texts(s, |s| &s.restrictions),
         Column::OptOut => texts(s, |s| &s.opt_out),
         Column::ConsentId => text(s.iter().map(|s| s.consent_id.as_deref())),
@@ -221,7 +226,7 @@ fn array(column: Column, s: &[Sample], stamp: &Stamp) -> ArrayRef {
     }
 }
 
-/// Reads samples back from a batch that has all release columns.
+/// Reads samples back from a batch that has all release columns, but for those that came later.
 pub fn samples(batch: &RecordBatch) -> Result<Vec<Sample>, ManifestError> {
     let view = View { batch };
     (0..batch.num_rows()).map(|row| view.sample(row)).collect()
@@ -232,6 +237,11 @@ struct View<'a> {
 }
 
 impl View<'_> {
+    /// Whether the manifest was written before there was such a column.
+    fn lacks(&self, column: Column) -> bool {
+        column.may_be_absent() && self.batch.column_by_name(column.name()).is_none()
+    }
+
     fn column(&self, column: Column) -> Result<&ArrayRef, ManifestError> {
         let array = self.batch.column_by_name(column.name()).ok_or_else(|| {
             ManifestError::ColumnMissing {
@@ -249,6 +259,9 @@ impl View<'_> {
     }
 
     fn text(&self, column: Column, row: usize) -> Result<Option<String>, ManifestError> {
+        if self.lacks(column) {
+            return Ok(None);
+        }
         let array = self.column(column)?.as_string::<i32>();
         Ok(array.is_valid(row).then(|| array.value(row).to_owned()))
     }
@@ -286,6 +299,22 @@ impl View<'_> {
 
     fn int(&self, column: Column, row: usize) -> Result<Option<i32>, ManifestError> {
         let array = self.column(column)?.as_primitive::<Int32Type>();
+        Ok(array.is_valid(row).then(|| array.value(row)))
+    }
+
+    fn long(&self, column: Column, row: usize) -> Result<Option<i64>, ManifestError> {
+        if self.lacks(column) {
+            return Ok(None);
+        }
+        let array = self.column(column)?.as_primitive::<Int64Type>();
+        Ok(array.is_valid(row).then(|| array.value(row)))
+    }
+
+    fn truth(&self, column: Column, row: usize) -> Result<Option<bool>, ManifestError> {
+        if self.lacks(column) {
+            return Ok(None);
+        }
+        let array = self.column(column)?.as_boolean();
         Ok(array.is_valid(row).then(|| array.value(row)))
     }
 
@@ -387,19 +416,21 @@ impl View<'_> {
         let hash = self
             .column(Column::PerceptualHash)?
             .as_primitive::<UInt64Type>();
-        let bytes = self.column(Column::Bytes)?.as_primitive::<Int64Type>();
-        let required = self.column(Column::AttributionRequired)?.as_boolean();
         Ok(Sample {
             sample_id: self.needed(Column::SampleId, row)?,
             media_type: self.needed(Column::MediaType, row)?,
             media_sha256: self.parsed(Column::MediaSha256, row)?,
-            bytes: bytes.is_valid(row).then(|| bytes.value(row)),
+            bytes: self.long(Column::Bytes, row)?,
             width: self.int(Column::Width, row)?,
             height: self.int(Column::Height, row)?,
             mime: self.text(Column::Mime, row)?,
             duration_s: self.float(Column::DurationS, row)?,
             frame_rate: self.float(Column::FrameRate, row)?,
+            frame_rate_ratio: self.text(Column::FrameRateRatio, row)?,
+            frame_count: self.long(Column::FrameCount, row)?,
+            variable_frame_rate: self.truth(Column::VariableFrameRate, row)?,
             video_codec: self.text(Column::VideoCodec, row)?,
+            has_audio: self.truth(Column::HasAudio, row)?,
             perceptual_hash: hash.is_valid(row).then(|| hash.value(row)),
             source: self.needed(Column::Source, row)?,
             source_key: self.needed(Column::SourceKey, row)?,
@@ -409,13 +440,14 @@ impl View<'_> {
             upstream_revision_at: self.time(Column::UpstreamRevisionAt, row)?,
             retrieved_at: self.time(Column::RetrievedAt, row)?,
             title: self.text(Column::Title, row)?,
+            description: self.text(Column::Description, row)?,
             creator: self.text(Column::Creator, row)?,
             creator_url: self.text(Column::CreatorUrl, row)?,
             credit: self.text(Column::Credit, row)?,
             licence: self.text(Column::Licence, row)?,
             licence_url: self.text(Column::LicenceUrl, row)?,
             licence_evidence: self.text(Column::LicenceEvidence, row)?,
-            attribution_required: required.is_valid(row).then(|| required.value(row)),
+            attribution_required: self.truth(Column::AttributionRequired, row)?,
             restrictions: self.list(Column::Restrictions, row)?,
             opt_out: self.list(Column::OptOut, row)?,
             // Restricted: a release does not hold it.

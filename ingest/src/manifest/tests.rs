@@ -1,11 +1,15 @@
-use std::path::Path;
+use std::{fs::File, path::Path};
 
 use fairframe_schemas::{
-    DatasetVersion, Digest, Label, MediaType, Name, PlaceOrigin, Reason, Sample, Status,
+    Column, DatasetVersion, Digest, Label, MediaType, Name, PlaceOrigin, Reason, Sample, Status,
     SubjectAttribute,
 };
+use parquet::{
+    arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder},
+    file::properties::WriterProperties,
+};
 
-use super::{EXCLUDED, ManifestWriter, ReleaseReader, Stamp};
+use super::{EXCLUDED, ManifestError, ManifestWriter, ReleaseReader, Stamp};
 
 fn stamp() -> Stamp {
     Stamp {
@@ -22,6 +26,11 @@ fn full(key: &str) -> Sample {
     s.width = Some(640);
     s.perceptual_hash = Some(u64::MAX);
     s.title = Some("=HYPERLINK(\"x\")".into());
+    s.description = Some("Farmhouse below the pines, é".into());
+    s.frame_rate_ratio = Some("30000/1001".into());
+    s.frame_count = Some(300);
+    s.variable_frame_rate = Some(false);
+    s.has_audio = Some(true);
     s.licence = Some("CC-BY-SA-4.0".into());
     s.restrictions = vec!["personality".into(), "trademarked".into()];
     s.latitude = Some(43.467081);
@@ -106,4 +115,60 @@ fn people_are_placed_on_a_grid_and_consent_ids_stay_out_of_a_release() {
     assert_eq!(row.consent_id, None);
     assert_eq!(row.subject_attributes, sample.subject_attributes);
     assert_eq!(row.status, Status::Accepted);
+}
+
+/// Writes the rows again without some columns, as a release of an earlier program has them.
+fn without(folder: &Path, missing: &[Column]) {
+    let path = folder.join("part-00000.parquet");
+    let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(&path).unwrap()).unwrap();
+    let stated = builder.metadata().file_metadata().key_value_metadata();
+    let properties = WriterProperties::builder()
+        .set_key_value_metadata(stated.cloned())
+        .build();
+    let batch = builder.build().unwrap().next().unwrap().unwrap();
+    let kept: Vec<usize> = (0..batch.num_columns())
+        .filter(|i| {
+            let name = batch.schema().field(*i).name().clone();
+            !missing.iter().any(|c| c.name() == name)
+        })
+        .collect();
+    let batch = batch.project(&kept).unwrap();
+    let file = File::create(&path).unwrap();
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+}
+
+#[test]
+fn a_manifest_from_before_a_column_reads_as_null_there_and_lacks_no_other() {
+    let late: Vec<Column> = Column::public().filter(|c| c.may_be_absent()).collect();
+    assert_eq!(late.len(), 5);
+    let folder = tempfile::tempdir().unwrap();
+    let kept = tempfile::tempdir().unwrap();
+    let sample = full("old");
+    write(
+        folder.path(),
+        &kept.path().join("r.parquet"),
+        std::slice::from_ref(&sample),
+    );
+    without(folder.path(), &late);
+    let reader = ReleaseReader::open(folder.path()).unwrap();
+    let row = reader.accepted().flat_map(Result::unwrap).next().unwrap();
+    let mut expected = sample;
+    expected.description = None;
+    expected.frame_rate_ratio = None;
+    expected.frame_count = None;
+    expected.variable_frame_rate = None;
+    expected.has_audio = None;
+    assert_eq!(row, expected);
+    assert_eq!(reader.slice(0, 9).unwrap(), [row]);
+
+    without(folder.path(), &[Column::Title]);
+    let Some(Err(ManifestError::In { error, .. })) = reader.accepted().next() else {
+        panic!("a manifest without titles was read");
+    };
+    assert!(matches!(
+        *error,
+        ManifestError::ColumnMissing { column: "title" }
+    ));
 }

@@ -16,7 +16,7 @@ use fairframe_schemas::{
 use serde_json::json;
 
 use super::{
-    Batch, Expected, Listed, MediaRef, Source, SourceError, declared,
+    Batch, Expected, Listed, MediaRef, Source, SourceError, declared, description,
     drop::{self, DropFiles, Seen},
 };
 use crate::{
@@ -43,9 +43,10 @@ const TABLES: [&str; 8] = [
 ];
 
 /// Columns of a table of contributions.
-pub const COLUMNS: [&str; 21] = [
+pub const COLUMNS: [&str; 22] = [
     "file",
     "title",
+    "description",
     "contributor",
     "contributor_url",
     "credit",
@@ -280,6 +281,7 @@ impl CrowdsourcedSource {
         let text = |name| cells.get(name).map(str::to_owned);
         let web = |name| text(name).filter(|url| declared::is_web(url));
         sample.title = text("title");
+        sample.description = cells.get("description").and_then(description);
         sample.creator = text("contributor");
         sample.creator_url = web("contributor_url");
         sample.credit = text("credit");

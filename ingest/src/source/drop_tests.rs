@@ -269,6 +269,22 @@ async fn every_bad_row_is_a_row_with_its_reasons() {
 }
 
 #[tokio::test]
+async fn a_contribution_is_described_within_bounds() {
+    let long = "ю".repeat(super::MAX_DESCRIPTION + 1);
+    let table = format!(
+        "file,description,licence\na.jpg, A well ,CC0-1.0\nb.jpg,{long},CC0-1.0\nc.jpg,,CC0-1.0\n"
+    );
+    let drop = folder(&[("contributions.csv", &table)]);
+    let listed = all(&mut crowd(drop.path(), "").unwrap()).await;
+    let said: Vec<Option<&str>> = listed
+        .iter()
+        .map(|l| l.sample.description.as_deref())
+        .collect();
+    let cut = format!("{}…", "ю".repeat(super::MAX_DESCRIPTION));
+    assert_eq!(said, [Some("A well"), Some(cut.as_str()), None]);
+}
+
+#[tokio::test]
 async fn listing_goes_on_in_a_new_process_and_remembers_keys() {
     let mut table = "file,licence\n".to_owned();
     for i in 0..2_500 {

@@ -72,6 +72,23 @@ pub struct Batch {
     pub checkpoint: serde_json::Value,
 }
 
+/// Longest `description`, in characters; longer ones are cut and end in `…`.
+pub const MAX_DESCRIPTION: usize = 4_000;
+
+/// What a sample shows, in its source's words, bounded; `None` when it is empty.
+fn description(text: &str) -> Option<String> {
+    let text = text.trim();
+    (!text.is_empty()).then(|| cut(text, MAX_DESCRIPTION))
+}
+
+/// At most so many characters, and `…` where there were more.
+fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
+}
+
 /// Why a source cannot be listed. A bad *sample* is not an error: it is a row
 /// with a reason.
 #[derive(Debug, thiserror::Error)]

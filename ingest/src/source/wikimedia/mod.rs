@@ -8,6 +8,7 @@
 //! merge.rs       the parts of one answer become one answer
 //! file_urls.rs   addresses of files, as in Google Landmarks' train.csv
 //! page.rs        a page becomes a listed sample
+//! meta.rs        what the description page says
 //! entity.rs      structured data (Wikibase statements)
 //! when.rs        dates and how exact they are
 //! place.rs       coordinates and which statement wins
@@ -25,6 +26,7 @@ mod client;
 mod entity;
 mod file_urls;
 mod merge;
+mod meta;
 mod page;
 mod place;
 mod query;

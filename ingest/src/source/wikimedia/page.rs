@@ -1,20 +1,19 @@
 //! One page of an answer becomes one listed sample, or a row that says why not.
 
-use std::collections::BTreeMap;
-
 use fairframe_schemas::{Label, MediaType, Reason, Sample, source::Wikimedia};
 use serde_json::{Map, Value};
 use url::Url;
 
 use super::{
     entity::Entity,
+    meta::Meta,
     place::{self, BadPlace, Place, Stated},
     when::{self, Reading},
 };
 use crate::{
     html,
     licence::{LicenceEvidence, read_licence},
-    source::{Expected, Listed, MediaRef},
+    source::{Expected, Listed, MediaRef, cut, description},
 };
 
 /// The namespace of files.
@@ -23,26 +22,8 @@ const FILE: i64 = 6;
 /// Longest text put into a column, in characters.
 const MAX_TEXT: usize = 4_000;
 
-/// Longest upstream value kept as licence evidence, in characters. It is kept
-/// verbatim up to here; longer ones end in `…`.
-const MAX_EVIDENCE: usize = 16_000;
-
 /// Most labels of one sample, and most restrictions.
 const MAX_LABELS: usize = 500;
-
-/// `extmetadata` that speaks of the licence.
-const EVIDENCE: &[&str] = &[
-    "Attribution",
-    "AttributionRequired",
-    "Copyrighted",
-    "License",
-    "LicenseShortName",
-    "LicenseUrl",
-    "NonFree",
-    "Permission",
-    "Restrictions",
-    "UsageTerms",
-];
 
 /// What a page is read with.
 pub struct Context<'a> {
@@ -160,7 +141,7 @@ impl Context<'_> {
         url.ok().filter(|u| matches!(u.scheme(), "http" | "https"))
     }
 
-    /// Words: creator, credit, licence, place, date, labels.
+    /// Words: what it shows, creator, credit, licence, place, date, labels.
     fn describe(
         &self,
         sample: &mut Sample,
@@ -173,6 +154,11 @@ impl Context<'_> {
         let meta = Meta(meta.unwrap_or(&none));
         let base = self.api.as_str();
 
+        let said = meta.flat("ImageDescription", base);
+        sample.description = said
+            .as_deref()
+            .and_then(description)
+            .or_else(|| object_name(sample.title.as_deref(), &meta, base));
         let artist = meta.raw("Artist").map(|t| html::flatten_from(&t, base));
         let stated = entity.and_then(|e| e.creator.clone()).unwrap_or_default();
         let artist_text = artist.as_ref().and_then(|a| some_text(&a.text));
@@ -196,7 +182,7 @@ impl Context<'_> {
         let statements = place::Statements {
             structured: entity.and_then(|e| e.place),
             extmetadata: meta.place(),
-            coordinates: page_coordinates(page),
+            geodata: page_coordinates(page),
         };
         let (chosen, bad) = place::choose(&statements, &self.wiki.place_trust);
         if let Some((place, origin)) = chosen {
@@ -244,7 +230,7 @@ impl Context<'_> {
         for reason in reading.reasons {
             sample.add_reason(reason);
         }
-        sample.licence_evidence = evidence(meta, structured, status);
+        sample.licence_evidence = meta.evidence(structured, status);
     }
 }
 
@@ -366,36 +352,12 @@ impl Kind {
     }
 }
 
-/// `extmetadata`: `{ name: { value, source, hidden } }`.
-struct Meta<'a>(&'a Map<String, Value>);
-
-impl Meta<'_> {
-    /// As upstream says it; numbers as text.
-    fn raw(&self, name: &str) -> Option<String> {
-        match self.0.get(name)?.get("value")? {
-            Value::String(text) => Some(text.clone()),
-            Value::Number(number) => Some(number.to_string()),
-            Value::Bool(value) => Some(value.to_string()),
-            _ => None,
-        }
-    }
-
-    /// Flattened; `None` when empty.
-    fn text(&self, name: &str, base: &str) -> Option<String> {
-        some_text(&html::flatten_from(&self.raw(name)?, base).text)
-    }
-
-    fn place(&self) -> Stated {
-        let (latitude, longitude) = match (self.raw("GPSLatitude"), self.raw("GPSLongitude")) {
-            (None, None) => return None,
-            (Some(a), Some(b)) if a.trim().is_empty() && b.trim().is_empty() => return None,
-            (a, b) => (a.unwrap_or_default(), b.unwrap_or_default()),
-        };
-        Some(match (latitude.trim().parse(), longitude.trim().parse()) {
-            (Ok(latitude), Ok(longitude)) => Place::new(latitude, longitude, None),
-            _ => Err(BadPlace),
-        })
-    }
+/// What the work is called, where that says more than the file's name does.
+fn object_name(title: Option<&str>, meta: &Meta<'_>, base: &str) -> Option<String> {
+    let name = meta.text("ObjectName", base)?;
+    let title = title.unwrap_or_default();
+    let stem = title.rsplit_once('.').map_or(title, |(stem, _)| stem);
+    (name != title && name != stem).then_some(name)
 }
 
 /// `prop=coordinates` (GeoData): the primary ones, on Earth.
@@ -480,39 +442,13 @@ fn words(text: &str) -> Vec<String> {
     found
 }
 
-/// The upstream words as compact JSON with sorted keys; `None` when there are none.
-fn evidence(meta: &Meta<'_>, structured: &[String], status: &[String]) -> Option<String> {
-    let mut words: BTreeMap<&str, Value> = BTreeMap::new();
-    for name in EVIDENCE {
-        if let Some(text) = meta.raw(name).filter(|t| !t.is_empty()) {
-            words.insert(name, Value::String(cut(&text, MAX_EVIDENCE)));
-        }
-    }
-    for (property, ids) in [("P275", structured), ("P6216", status)] {
-        if !ids.is_empty() {
-            words.insert(property, Value::from(ids.to_vec()));
-        }
-    }
-    if words.is_empty() {
-        return None;
-    }
-    serde_json::to_string(&words).ok()
-}
-
 /// `File:A.jpg` -> `A.jpg`.
 fn name_of(title: &str) -> Option<&str> {
     let name = title.split_once(':').map_or(title, |(_, name)| name);
     (!name.is_empty()).then_some(name)
 }
 
-fn some_text(text: &str) -> Option<String> {
+pub(super) fn some_text(text: &str) -> Option<String> {
     let text = text.trim();
     (!text.is_empty()).then(|| cut(text, MAX_TEXT))
-}
-
-fn cut(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text.to_owned(),
-    }
 }

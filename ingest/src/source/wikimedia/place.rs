@@ -43,9 +43,8 @@ impl Place {
 pub struct Statements {
     pub structured: Stated,
     pub extmetadata: Stated,
-    /// `prop=coordinates`: like `extmetadata`, read off the description page,
-    /// and used where `extmetadata` is silent.
-    pub coordinates: Stated,
+    /// `prop=coordinates`, of the extension GeoData.
+    pub geodata: Stated,
 }
 
 /// The statement that the order of trust puts first, and whether one of those
@@ -56,17 +55,16 @@ pub fn choose(
 ) -> (Option<(Place, PlaceOrigin)>, bool) {
     let mut bad = false;
     for &origin in trust {
-        let stated: &[&Stated] = match origin {
-            PlaceOrigin::StructuredData => &[&statements.structured],
-            PlaceOrigin::Extmetadata => &[&statements.extmetadata, &statements.coordinates],
-            PlaceOrigin::Exif | PlaceOrigin::Category | PlaceOrigin::Declared => &[],
+        let stated = match origin {
+            PlaceOrigin::StructuredData => statements.structured,
+            PlaceOrigin::Extmetadata => statements.extmetadata,
+            PlaceOrigin::Geodata => statements.geodata,
+            PlaceOrigin::Exif | PlaceOrigin::Category | PlaceOrigin::Declared => None,
         };
-        for stated in stated {
-            match stated {
-                Some(Ok(place)) => return (Some((*place, origin)), bad),
-                Some(Err(BadPlace)) => bad = true,
-                None => {}
-            }
+        match stated {
+            Some(Ok(place)) => return (Some((place, origin)), bad),
+            Some(Err(BadPlace)) => bad = true,
+            None => {}
         }
     }
     (None, bad)
@@ -82,11 +80,11 @@ mod tests {
 
     #[test]
     fn the_order_of_trust_decides() {
-        use PlaceOrigin::{Exif, Extmetadata, StructuredData};
+        use PlaceOrigin::{Exif, Extmetadata, Geodata, StructuredData};
         let all = Statements {
             structured: at(1.0),
             extmetadata: at(2.0),
-            coordinates: at(3.0),
+            geodata: at(3.0),
         };
         let first = |trust: &[PlaceOrigin]| choose(&all, trust).0.map(|(p, o)| (p.latitude, o));
         assert_eq!(
@@ -97,13 +95,18 @@ mod tests {
             first(&[Exif, Extmetadata, StructuredData]),
             Some((2.0, Extmetadata))
         );
+        assert_eq!(first(&[Geodata, Extmetadata]), Some((3.0, Geodata)));
         assert_eq!(first(&[Exif]), None);
-        let page_only = Statements {
-            coordinates: at(3.0),
+        let geodata_only = Statements {
+            geodata: at(3.0),
             ..Statements::default()
         };
-        let chosen = choose(&page_only, &[StructuredData, Extmetadata]);
-        assert_eq!(chosen.0.map(|(p, _)| p.latitude), Some(3.0));
+        let first = |trust: &[PlaceOrigin]| choose(&geodata_only, trust).0.map(|(_, o)| o);
+        assert_eq!(
+            first(&[StructuredData, Extmetadata, Geodata]),
+            Some(Geodata)
+        );
+        assert_eq!(first(&[StructuredData, Extmetadata]), None, "not trusted");
     }
 
     #[test]

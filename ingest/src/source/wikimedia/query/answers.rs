@@ -13,17 +13,13 @@ use crate::source::{
         client::{Answerer, AskError, Params},
         entity::Entity,
         merge::{self, Merged},
+        meta,
         page::{self, Asked, Context},
     },
 };
 
 /// Longest chain of redirects followed.
 const MAX_HOPS: usize = 5;
-
-/// `extmetadata` asked for.
-const METADATA: &str = "Artist|Attribution|AttributionRequired|Copyrighted|Credit|\
-    DateTimeOriginal|GPSLatitude|GPSLongitude|License|LicenseShortName|LicenseUrl|NonFree|\
-    Permission|Restrictions|UsageTerms";
 
 impl<A: Answerer> WikimediaSource<A> {
     /// A row for each wanted title, and for what redirects lead to.
@@ -218,7 +214,7 @@ impl<A: Answerer> WikimediaSource<A> {
                 "url|size|sha1|mime|mediatype|timestamp|user|extmetadata",
             ),
             ("iiextmetadatalanguage", "en"),
-            ("iiextmetadatafilter", METADATA),
+            ("iiextmetadatafilter", meta::ASKED),
             ("clshow", "!hidden"),
             ("cllimit", "max"),
             ("coprop", "globe"),

@@ -590,7 +590,7 @@ async fn near_points_page_ids_and_long_titles() {
     let rows = list(&toml, Path::new("."), &fake).await.unwrap();
     assert_eq!(rows.len(), 1 + 40 + 60);
     assert_eq!(rows[0].sample.longitude, Some(36.2));
-    assert_eq!(rows[0].sample.place_origin, Some(PlaceOrigin::Extmetadata));
+    assert_eq!(rows[0].sample.place_origin, Some(PlaceOrigin::Geodata));
     assert_eq!(rows[100].sample.reasons, [Reason::UpstreamMissing]);
     assert_eq!(rows[100].sample.source_key, "60");
 }

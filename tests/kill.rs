@@ -1,13 +1,15 @@
 //! `kill -9` at many moments of a real ingest: the resumed one writes the same
-//! bytes as an undisturbed one, and loses and doubles nothing. Once of a drop,
-//! and once over HTTP: the recorded Commons, listed and fetched from the replay
-//! server by the client that asks the live one.
+//! bytes as an undisturbed one, and loses and doubles nothing. Once of a session
+//! of actors, once of its second ingest, which takes a person out who withdrew, and
+//! once over HTTP: the recorded Commons, listed and fetched from the replay server
+//! by the client that asks the live one.
 //!
 //! The moments are random; `FAIRFRAME_SEED` repeats those of a run that failed.
 
 mod support;
 
 use std::{
+    collections::BTreeMap,
     hash::{BuildHasher, Hasher},
     path::{Path, PathBuf},
     process::Stdio,
@@ -18,7 +20,7 @@ use support::{datasets, fairframe, ok, tree};
 #[path = "../src/demo/replay.rs"]
 mod replay;
 
-/// Moments at which each ingest is killed: 60 in all.
+/// Moments at which each ingest is killed: 90 in all.
 const KILLS: u64 = 30;
 
 /// Kills on one data folder before the run is let through.
@@ -47,31 +49,53 @@ impl Random {
     }
 }
 
-fn command(root: &Path, source: &Path) -> std::process::Command {
+const FIRST: &str = "2026-09-01T00:00:00Z";
+/// One of the three actors has withdrawn by then.
+const SECOND: &str = "2026-11-01T00:00:00Z";
+
+fn command(root: &Path, source: &Path, at: &str) -> std::process::Command {
     let mut command = fairframe(root);
     command.arg("ingest").arg(source);
-    command.args(["--at", "2026-09-01T00:00:00Z", "--decoders", "2"]);
+    command.args(["--at", at, "--decoders", "2"]);
     command.stdout(Stdio::null());
     command
 }
 
-/// Kills ingests of a source until enough kills have hit a running process.
-fn survives(source: &Path) {
-    let calm = tempfile::tempdir().unwrap();
+/// A data folder in which the ingests before the one to be killed have run.
+fn begin(source: &Path, before: &[&str]) -> tempfile::TempDir {
+    let root = tempfile::tempdir().unwrap();
+    for at in before {
+        ok(&mut command(root.path(), source, at));
+    }
+    root
+}
+
+/// All that an ingest leaves but its journal and the locks: releases, media,
+/// thumbnails, receipts, what is restricted.
+fn left(root: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = tree(root);
+    found.retain(|name, _| !name.starts_with("journal/") && !name.ends_with("lock"));
+    found
+}
+
+/// Kills the last of several ingests of a source until enough kills have hit a
+/// running process.
+fn survives(source: &Path, before: &[&str], at: &str) {
+    let calm = begin(source, before);
     let began = std::time::Instant::now();
-    ok(&mut command(calm.path(), source));
+    ok(&mut command(calm.path(), source, at));
     let whole = began.elapsed();
-    let expected = tree(&calm.path().join("manifests"));
-    assert!(!expected.is_empty());
+    let expected = left(calm.path());
+    assert!(expected.keys().any(|name| name.starts_with("store/")));
 
     // A resumed run is shorter than a whole one, so some kills come too late:
     // those finished runs are checked too, and do not count.
     let mut random = Random::new();
     let mut killed = 0;
     let mut on_this_root = 0;
-    let mut root = tempfile::tempdir().unwrap();
+    let mut root = begin(source, before);
     for _ in 0..KILLS * 10 {
-        let mut run = command(root.path(), source);
+        let mut run = command(root.path(), source, at);
         let mut child = run.stderr(Stdio::null()).spawn().unwrap();
         std::thread::sleep(whole.mul_f64(random.next()));
         child.kill().unwrap();
@@ -83,15 +107,20 @@ fn survives(source: &Path) {
         }
         // Several kills on one folder, then a fresh one.
         if finished || on_this_root == ON_ONE_ROOT || killed == KILLS {
-            ok(&mut command(root.path(), source));
-            let found = tree(&root.path().join("manifests"));
-            assert!(found.keys().eq(expected.keys()), "{:?}", found.keys());
+            ok(&mut command(root.path(), source, at));
+            let found = left(root.path());
+            assert!(
+                found.keys().eq(expected.keys()),
+                "{:?} instead of {:?}",
+                found.keys(),
+                expected.keys()
+            );
             for (name, bytes) in &found {
                 assert_eq!(bytes, &expected[name], "{name} after {on_this_root} kills");
             }
             let partial = root.path().join("store/partial");
             assert_eq!(std::fs::read_dir(partial).map_or(0, Iterator::count), 0);
-            root = tempfile::tempdir().unwrap();
+            root = begin(source, before);
             on_this_root = 0;
         }
         if killed == KILLS {
@@ -103,7 +132,12 @@ fn survives(source: &Path) {
 
 #[test]
 fn kills_amid_a_drop_change_nothing() {
-    survives(&datasets().join("actors/source.toml"));
+    survives(&datasets().join("actors/source.toml"), &[], FIRST);
+}
+
+#[test]
+fn kills_amid_a_withdrawal_bring_nobody_back() {
+    survives(&datasets().join("actors/source.toml"), &[FIRST], SECOND);
 }
 
 #[test]
@@ -118,7 +152,7 @@ fn kills_amid_an_ingest_over_http_change_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let source: PathBuf = folder.path().join("source.toml");
     std::fs::write(&source, here).unwrap();
-    survives(&source);
+    survives(&source, &[], FIRST);
 }
 
 /// No half release under its final name, at any moment.

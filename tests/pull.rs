@@ -5,6 +5,8 @@ mod support;
 
 #[path = "support/files.rs"]
 mod files;
+#[path = "support/releases.rs"]
+mod releases;
 #[path = "../src/demo/replay.rs"]
 mod replay;
 
@@ -15,14 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fairframe_ingest::{
-    manifest::Stamp,
-    release::{ReleaseWriter, schema_version},
-};
-use fairframe_schemas::{
-    DatasetVersion, Digest, Layout, MediaType, Name, RecallList, Sample, Split, Summary,
-    version::Change,
-};
+use fairframe_schemas::{Digest, MediaType, Sample, Split};
 use files::{Act, Files};
 use support::{Serving, datasets, fairframe, ok, text, tree};
 
@@ -716,30 +711,7 @@ fn released(root: &Path, source_url: &str) {
     sample.source_url = Some(source_url.to_owned());
     sample.licence = Some("CC0-1.0".to_owned());
     sample.split = Some(Split::Train);
-    let dataset = Name::new("one").unwrap();
-    let stamp = Stamp {
-        dataset: dataset.clone(),
-        version: DatasetVersion::FIRST,
-        recall_version: 0,
-    };
-    let mut writer = ReleaseWriter::create(&Layout::new(root), &stamp).unwrap();
-    writer.add(sample).unwrap();
-    let summary = Summary {
-        dataset: dataset.clone(),
-        version: DatasetVersion::FIRST,
-        previous: None,
-        change: Change::None,
-        as_of: BEFORE.parse().unwrap(),
-        generator: "test".to_owned(),
-        schema_version: schema_version(),
-        about: Default::default(),
-        sources: Vec::new(),
-        counts: Default::default(),
-        files: Vec::new(),
-    };
-    writer
-        .finish(summary, &RecallList::new(dataset), 1, 0)
-        .unwrap();
+    releases::write(root, "one", "1.0.0", vec![sample], None);
 }
 
 #[test]

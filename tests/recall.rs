@@ -5,6 +5,8 @@ mod support;
 
 #[path = "support/files.rs"]
 mod files;
+#[path = "support/releases.rs"]
+mod releases;
 
 use std::{
     collections::BTreeSet,
@@ -12,13 +14,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use fairframe_ingest::{
-    manifest::Stamp,
-    release::{ReleaseWriter, schema_version},
-};
 use fairframe_schemas::{
-    DatasetVersion, Digest, Layout, MediaType, Name, Reason, RecallList, Sample, SampleId, Split,
-    Summary, recall::RecallEntry, version::Change,
+    Digest, Layout, MediaType, Name, Reason, RecallList, Sample, SampleId, Split,
+    recall::RecallEntry,
 };
 use files::{Act, Files};
 use support::{datasets, fairframe, ok, text, tree};
@@ -40,14 +38,6 @@ fn shown(path: &Path) -> &str {
 /// A release of samples, each with the bytes that it shows; the bytes are in the store.
 fn released(root: &Path, dataset: &str, version: &str, samples: &[(&str, &str)]) -> PathBuf {
     let layout = Layout::new(root);
-    let dataset = Name::new(dataset).unwrap();
-    let version: DatasetVersion = version.parse().unwrap();
-    let stamp = Stamp {
-        dataset: dataset.clone(),
-        version,
-        recall_version: 0,
-    };
-    let mut writer = ReleaseWriter::create(&layout, &stamp).unwrap();
     let mut rows: Vec<Sample> = samples
         .iter()
         .map(|(key, says)| {
@@ -64,27 +54,7 @@ fn released(root: &Path, dataset: &str, version: &str, samples: &[(&str, &str)])
         })
         .collect();
     rows.sort_by_key(|s| s.sample_id);
-    let listed = rows.len() as u64;
-    for row in rows {
-        writer.add(row).unwrap();
-    }
-    let summary = Summary {
-        dataset: dataset.clone(),
-        version,
-        previous: None,
-        change: Change::None,
-        as_of: AT.parse().unwrap(),
-        generator: "test".to_owned(),
-        schema_version: schema_version(),
-        about: Default::default(),
-        sources: Vec::new(),
-        counts: Default::default(),
-        files: Vec::new(),
-    };
-    writer
-        .finish(summary, &RecallList::new(dataset), listed, 0)
-        .unwrap();
-    layout.release(&stamp.dataset, version)
+    releases::write(root, dataset, version, rows, None)
 }
 
 /// A list that recalls samples by id and bytes.

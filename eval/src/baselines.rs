@@ -2,6 +2,7 @@
 
 use crate::metrics::detection::Detection;
 use crate::metrics::multi_label::Lists;
+use crate::names::Names;
 
 /// Most frequent labels that are answered together, at most.
 pub const MAX_LABELS: usize = 10;
@@ -22,7 +23,7 @@ pub const RIVALLED: &[&str] = &[
 
 /// The k most frequent labels of the truth for k = 1 to 10, each sorted by
 /// code; among equals the first by name.
-pub fn frequent_labels(truth: &Lists, names: &[String]) -> Vec<Vec<u32>> {
+pub fn frequent_labels(truth: &Lists, names: &Names) -> Vec<Vec<u32>> {
     let mut counts = vec![0u64; names.len()];
     for item in 0..truth.len() {
         for label in truth.get(item) {
@@ -33,8 +34,9 @@ pub fn frequent_labels(truth: &Lists, names: &[String]) -> Vec<Vec<u32>> {
         .filter(|label| counts[*label as usize] > 0)
         .collect();
     order.sort_by(|a, b| {
-        let (a, b) = (*a as usize, *b as usize);
-        counts[b].cmp(&counts[a]).then(names[a].cmp(&names[b]))
+        let count = |label: u32| counts[label as usize];
+        let by_name = || names.get(*a).cmp(names.get(*b));
+        count(*b).cmp(&count(*a)).then_with(by_name)
     });
     (1..=MAX_LABELS.min(order.len()))
         .map(|k| {
@@ -68,7 +70,10 @@ mod tests {
 
     #[test]
     fn frequent_labels_are_ordered_by_count_then_name() {
-        let names: Vec<String> = ["a", "b", "c", "d", "e"].map(str::to_owned).to_vec();
+        let mut names = Names::default();
+        for name in ["a", "b", "c", "d", "e"] {
+            names.code(name);
+        }
         // Truth: {a,b,c}, {a}, {b}: a and b twice, c once, d and e never.
         let lists = frequent_labels(&example().truth, &names);
         assert_eq!(lists, [vec![0], vec![0, 1], vec![0, 1, 2]]);

@@ -2,11 +2,15 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use ahash::RandomState;
 use fairframe_schemas::Column;
 use fairframe_schemas::report::{Defect, DefectAt, DefectKind, InputRole, TaskForm};
 
+use rayon::prelude::*;
+
 use crate::forms;
-use crate::read::Table;
+use crate::names::Names;
+use crate::read::{Table, Values};
 
 /// Defects of one kind that are shown; the rest is counted.
 pub const MAX_SHOWN: usize = 20;
@@ -96,6 +100,19 @@ pub fn is_header(form: TaskForm, role: InputRole, fields: &[String]) -> bool {
         fields.len() > 1 && fields[1..].iter().all(word)
     };
     fields.iter().any(known) || shape.value.is_some_and(words)
+}
+
+/// Whether a column of that name may be told to be id, frame, usage, truth
+/// or answer.
+pub(crate) fn may_have_role(form: TaskForm, role: InputRole, name: &str) -> bool {
+    let names = [
+        ID_NAMES,
+        FRAME_NAMES,
+        USAGE_NAMES,
+        forms::shape(form).names(role),
+    ];
+    let mut names = names.into_iter().flatten();
+    names.any(|known| name.trim().eq_ignore_ascii_case(known))
 }
 
 /// Which column is what.
@@ -191,39 +208,28 @@ pub fn roles(
     Some(roles)
 }
 
-/// Names for labels, shared by truth and answers.
-#[derive(Debug, Default)]
-pub struct Labels {
-    codes: HashMap<String, u32>,
-    pub names: Vec<String>,
-}
-
-impl Labels {
-    pub fn code(&mut self, name: &str) -> u32 {
-        if let Some(code) = self.codes.get(name) {
-            return *code;
-        }
-        let code = self.names.len() as u32;
-        self.codes.insert(name.to_owned(), code);
-        self.names.push(name.to_owned());
-        code
-    }
+/// Numbers of the ids and frames of both files.
+#[derive(Debug, Clone, Default)]
+pub struct Ids {
+    pub ids: Names,
+    pub frames: Names,
 }
 
 /// One checked row per id, in the order of the file.
 #[derive(Debug, Default)]
 pub struct Checked<V> {
-    pub ids: Vec<String>,
+    /// Numbers of [`Ids`].
+    pub ids: Vec<u32>,
     /// Empty, or one per id.
-    pub frames: Vec<String>,
+    pub frames: Vec<u32>,
     pub values: V,
     /// The table's row index of each.
-    pub rows: Vec<usize>,
+    pub rows: Vec<u32>,
     /// Rows left out by `Usage`.
     pub ignored: u64,
     /// Their ids, and others that are known but not scored: an answer to one
     /// of them is no defect.
-    pub left_out: HashSet<String>,
+    pub left_out: HashSet<u32>,
 }
 
 /// Which rows of a solution count.
@@ -239,6 +245,37 @@ impl Usage {
     }
 }
 
+/// The numbers of a column's texts, spaces around them left out.
+pub(crate) fn codes(column: &Values, rows: usize, names: &mut Names) -> Vec<u32> {
+    match column {
+        Values::Coded {
+            codes,
+            names: known,
+        } => {
+            let of: Vec<u32> = known.iter().map(|name| names.code(name.trim())).collect();
+            codes.iter().map(|code| of[*code as usize]).collect()
+        }
+        _ => {
+            names.reserve(rows);
+            (0..rows)
+                .map(|row| names.code(column.text(row).trim()))
+                .collect()
+        }
+    }
+}
+
+/// Whether a key stands there twice. Files are mostly in the order in which
+/// their keys are numbered: then a look is enough.
+fn repeats(keys: &[u64]) -> bool {
+    let in_order = |keys: &[u64]| keys.windows(2).all(|pair| pair[0] < pair[1]);
+    if in_order(keys) {
+        return false;
+    }
+    let mut sorted = keys.to_vec();
+    sorted.par_sort_unstable();
+    !in_order(&sorted)
+}
+
 /// Walks the rows that have an id of their own. `first` is told of each id's
 /// first row and keeps it or not; `same` says whether another row of that id
 /// gives the same answer.
@@ -247,57 +284,69 @@ pub(crate) fn each_id(
     roles: Roles,
     role: InputRole,
     usage: &Usage,
+    names: &mut Ids,
     defects: &mut Defects,
     mut first: impl FnMut(usize, &mut Defects) -> bool,
     same: impl Fn(usize, usize) -> bool,
 ) -> Checked<()> {
+    let ids = codes(&table.columns[roles.id], table.len(), &mut names.ids);
+    let frames = roles
+        .frame
+        .map(|at| codes(&table.columns[at], table.len(), &mut names.frames));
+    let key = |row: usize| {
+        let frame = frames.as_ref().map_or(0, |frames| frames[row]);
+        u64::from(ids[row]) << 32 | u64::from(frame)
+    };
+    let keys: Vec<u64> = (0..table.len()).map(key).collect();
+    let mut seen: Option<HashMap<u64, usize, RandomState>> = repeats(&keys).then(HashMap::default);
+    drop(keys);
+    let empty = names.ids.find("");
+    let usages = roles.usage.filter(|_| role == InputRole::Solution);
+    let column = Some(table.name(roles.id));
     let mut checked = Checked::default();
-    let mut seen: HashMap<(String, String), usize> = HashMap::new();
     for row in 0..table.len() {
-        if let Some(at) = roles.usage.filter(|_| role == InputRole::Solution)
+        let id = ids[row];
+        if let Some(at) = usages
             && !usage.counts(table.columns[at].text(row).trim())
         {
             checked.ignored += 1;
-            let id = table.columns[roles.id].text(row);
-            checked.left_out.insert(id.trim().to_owned());
+            checked.left_out.insert(id);
             continue;
         }
-        let id = table.columns[roles.id].text(row).trim().to_owned();
-        if id.is_empty() {
-            let column = Some(table.name(roles.id));
-            let line = Some(table.rows[row]);
-            defects.add(role, DefectKind::EmptyId, line, column, "");
+        if Some(id) == empty {
+            let line = Some(table.line(row));
+            defects.add(role, DefectKind::EmptyId, line, column.clone(), "");
             continue;
         }
-        let frame = match roles.frame {
-            Some(at) => table.columns[at].text(row).trim().to_owned(),
-            None => String::new(),
-        };
-        let key = (id, frame);
-        if let Some(earlier) = seen.get(&key) {
-            let kind = if same(*earlier, row) {
-                DefectKind::RepeatedId
-            } else {
-                DefectKind::ConflictingId
-            };
-            let column = Some(table.name(roles.id));
-            let frame = match key.1.as_str() {
-                "" => String::new(),
-                frame => format!(", frame `{frame}`"),
-            };
-            let text = format!("{}{frame} (first in row {})", key.0, table.rows[*earlier]);
-            defects.add(role, kind, Some(table.rows[row]), column, &text);
-            continue;
-        }
-        seen.insert(key.clone(), row);
-        if first(row, defects) {
-            checked.ids.push(key.0);
-            if roles.frame.is_some() {
-                checked.frames.push(key.1);
+        if let Some(seen) = &mut seen {
+            if let Some(earlier) = seen.get(&key(row)) {
+                let kind = if same(*earlier, row) {
+                    DefectKind::RepeatedId
+                } else {
+                    DefectKind::ConflictingId
+                };
+                let frame = frames
+                    .as_ref()
+                    .map_or("", |frames| names.frames.get(frames[row]));
+                let frame = match frame {
+                    "" => String::new(),
+                    frame => format!(", frame `{frame}`"),
+                };
+                let (id, earlier) = (names.ids.get(id), table.line(*earlier));
+                let text = format!("{id}{frame} (first in row {earlier})");
+                defects.add(role, kind, Some(table.line(row)), column.clone(), &text);
+                continue;
             }
-            checked.rows.push(row);
+            seen.insert(key(row), row);
+        }
+        if first(row, defects) {
+            checked.ids.push(id);
+            checked
+                .frames
+                .extend(frames.as_ref().map(|frames| frames[row]));
+            checked.rows.push(row as u32);
         } else if role == InputRole::Solution {
-            checked.left_out.insert(key.0);
+            checked.left_out.insert(id);
         }
     }
     checked
@@ -310,6 +359,7 @@ pub(crate) fn each_value<V>(
     roles: Roles,
     role: InputRole,
     usage: &Usage,
+    names: &mut Ids,
     defects: &mut Defects,
     read: impl Fn(usize) -> Result<V, (usize, DefectKind)>,
     same: impl Fn(usize, usize) -> bool,
@@ -325,14 +375,14 @@ pub(crate) fn each_value<V>(
             defects.add(
                 role,
                 kind,
-                Some(table.rows[row]),
+                Some(table.line(row)),
                 Some(table.name(at)),
                 &text,
             );
             false
         }
     };
-    let checked = each_id(table, roles, role, usage, defects, keep, same);
+    let checked = each_id(table, roles, role, usage, names, defects, keep, same);
     with_values(checked, values)
 }
 

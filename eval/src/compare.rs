@@ -15,7 +15,7 @@ use rand_chacha::rand_core::SeedableRng;
 use rayon::prelude::*;
 
 use crate::evaluate::{EvalError, Evaluation, evaluate_keeping};
-use crate::groups::{GroupColumn, cells_of, renumbered};
+use crate::groups::{GroupColumn, cells_of, local_clusters};
 use crate::intervals::{below, cell_key, normal_cdf, quantile};
 use crate::join::Identity;
 use crate::metrics::Form;
@@ -88,9 +88,7 @@ pub fn compare(
     let mut notes = Vec::new();
     let mut metrics = Vec::new();
     for (side, rival) in a_sides.iter().zip(&b_sides) {
-        let same = side.level == rival.level
-            && side.identity.ids == rival.identity.ids
-            && side.identity.frames == rival.identity.frames;
+        let same = side.level == rival.level && side.identity.same_items(&rival.identity);
         if !same {
             notes.push(format!(
                 "The two submissions do not answer the same items at {} level: it is not compared.",
@@ -138,7 +136,7 @@ fn level(
         metrics.filter(|m| m.level == side.level).cloned().collect()
     };
     let (ours, theirs) = (of_level(a), of_level(b));
-    let all: Vec<u32> = (0..side.identity.ids.len() as u32).collect();
+    let all: Vec<u32> = (0..side.identity.len() as u32).collect();
     let estimates = |metrics: &[MetricReport]| -> Vec<Estimate> {
         metrics.iter().map(|m| m.overall.clone()).collect()
     };
@@ -257,7 +255,7 @@ fn paired(
     group: &[String],
 ) -> Vec<Option<Interval>> {
     let units_of: Vec<u32> = match &side.clusters {
-        Some(clusters) => renumbered(items, clusters),
+        Some(clusters) => local_clusters(items, clusters),
         None => (0..items.len() as u32).collect(),
     };
     let units = units_of.iter().max().map_or(0, |last| last + 1);

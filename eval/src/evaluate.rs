@@ -3,14 +3,16 @@
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use fairframe_schemas::Digest;
 use fairframe_schemas::report::{
     Counts, Input, InputRole, Level, REPORT_VERSION, Report, TaskForm,
 };
+use rayon::prelude::*;
 use sha2::Digest as _;
 
-use crate::check::{self, Defects};
+use crate::check::{self, Defects, Ids};
 use crate::compare::Side;
 use crate::episodes::embeddings::is_npy;
 use crate::false_discovery;
@@ -19,7 +21,7 @@ use crate::groups::{GroupColumn, MAX_CROSSED};
 use crate::join::Identity;
 use crate::manifest::{self, ManifestError};
 use crate::options::{EvalOptions, settings, validate};
-use crate::read::{ReadError, Table, read_table};
+use crate::read::{ReadError, Table, read_columns};
 use crate::run::{Run, resolve_groups};
 use crate::weights::WeightsError;
 
@@ -94,25 +96,41 @@ fn run(
     sides: Option<Mutex<Vec<Side>>>,
 ) -> Result<(Evaluation, Vec<Side>), EvalError> {
     validate(options)?;
-    let (solution, submission) = rayon::join(
-        || read(options, InputRole::Solution),
-        || read(options, InputRole::Submission),
-    );
-    let (solution, submission) = (solution?, submission?);
     let parts = match &options.manifest {
         Some(folder) => manifest::parts(folder)?,
         None => Vec::new(),
     };
-    let mut inputs = vec![
-        input(InputRole::Solution, &options.solution)?,
-        input(InputRole::Submission, &options.submission)?,
+    let mut files = vec![
+        (InputRole::Solution, options.solution.as_path()),
+        (InputRole::Submission, options.submission.as_path()),
     ];
-    for part in &parts {
-        inputs.push(input(InputRole::Manifest, part)?);
-    }
+    files.extend(
+        parts
+            .iter()
+            .map(|part| (InputRole::Manifest, part.as_path())),
+    );
+    // Digests are found while the files are read, and not of what is refused.
+    let refused = AtomicBool::new(false);
+    let read = |role| {
+        let table = read(options, role);
+        refused.fetch_or(table.is_err(), Ordering::Relaxed);
+        table
+    };
+    let digest = |(role, path): &(InputRole, &Path)| input(*role, path, &refused);
+    let (inputs, (solution, submission)) = rayon::join(
+        || {
+            files
+                .par_iter()
+                .map(digest)
+                .collect::<Result<Vec<Input>, _>>()
+        },
+        || rayon::join(|| read(InputRole::Solution), || read(InputRole::Submission)),
+    );
+    let (solution, submission, inputs) = (solution?, submission?, inputs?);
     let mut run = Run {
         options,
         groupings: resolve_groups(options, &solution)?,
+        ids: Ids::default(),
         defects: Defects::default(),
         counts: Counts {
             solution_rows: (solution.len() + solution.defects.len()) as u64,
@@ -169,10 +187,24 @@ fn read(options: &EvalOptions, role: InputRole) -> Result<Table, ReadError> {
     }
     let part = forms::json_part(options.form, role);
     let is_header = |fields: &[String]| check::is_header(options.form, role, fields);
-    read_table(path, &options.limits, part, &is_header)
+    // Detection alone reads columns by their roles only; it has the long files.
+    let named = [&options.id, &options.cluster].into_iter().flatten();
+    let named: Vec<&String> = named
+        .chain(options.groups.iter().flatten())
+        .chain(&options.controls)
+        .collect();
+    let wanted = |name: &str| {
+        options.form != TaskForm::Detection
+            || check::may_have_role(options.form, role, name)
+            || named
+                .iter()
+                .any(|wanted| wanted.eq_ignore_ascii_case(name.trim()))
+    };
+    read_columns(path, &options.limits, part, &is_header, &wanted)
 }
 
-fn input(role: InputRole, path: &Path) -> Result<Input, ReadError> {
+/// Name, size and digest of a file; of a part of it once it is refused.
+fn input(role: InputRole, path: &Path, refused: &AtomicBool) -> Result<Input, ReadError> {
     let io_error = |source| ReadError::Io {
         path: path.to_owned(),
         source,
@@ -181,7 +213,7 @@ fn input(role: InputRole, path: &Path) -> Result<Input, ReadError> {
     let mut hasher = sha2::Sha256::new();
     let mut buffer = vec![0; 1 << 18];
     let mut bytes = 0;
-    loop {
+    while !refused.load(Ordering::Relaxed) {
         let n = file.read(&mut buffer).map_err(io_error)?;
         if n == 0 {
             break;

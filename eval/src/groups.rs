@@ -1,7 +1,8 @@
 //! Groups: columns of the items, and crossings of up to three of them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashSet};
 
+use ahash::RandomState;
 use fairframe_schemas::report::{
     Cell, Estimate, Grouping, Interval, IntervalMethod, UNKNOWN_GROUP, Verdict,
 };
@@ -9,6 +10,7 @@ use rayon::prelude::*;
 
 use crate::intervals::{Resampling, bootstrap, cell_key, wilson};
 use crate::metrics::{Form, Rests};
+use crate::names::{Names, renumbered};
 
 /// Most columns that may be crossed.
 pub const MAX_CROSSED: usize = 3;
@@ -22,71 +24,83 @@ pub struct GroupColumn {
     pub values: Vec<String>,
 }
 
+/// The group of an item whose cell says so; `unknown` where it is empty.
+pub(crate) fn group_name(cell: &str) -> &str {
+    match cell.trim() {
+        "" => UNKNOWN_GROUP,
+        text => text,
+    }
+}
+
 impl GroupColumn {
     /// Absent and empty values become `unknown`.
     pub fn new<'a>(name: &str, cells: impl Iterator<Item = Option<&'a str>>) -> Self {
-        let mut known: HashMap<String, u32> = HashMap::new();
-        let mut values = Vec::new();
+        let mut names = Names::default();
         let codes = cells
-            .map(|cell| {
-                let text = cell.map(str::trim).filter(|text| !text.is_empty());
-                let text = text.unwrap_or(UNKNOWN_GROUP);
-                if let Some(code) = known.get(text) {
-                    return *code;
-                }
-                let code = values.len() as u32;
-                values.push(text.to_owned());
-                known.insert(text.to_owned(), code);
-                code
-            })
+            .map(|cell| names.code(group_name(cell.unwrap_or_default())))
             .collect();
+        Self::of(name, codes, &names)
+    }
+
+    /// From numbers of names.
+    pub(crate) fn of(name: &str, codes: Vec<u32>, names: &Names) -> Self {
         Self {
             name: name.to_owned(),
             codes,
-            values,
+            values: names.iter().map(str::to_owned).collect(),
         }
     }
 
     pub fn value(&self, item: usize) -> &str {
         &self.values[self.codes[item] as usize]
     }
+
+    /// The code of what is not known, if there is any.
+    pub(crate) fn unknown(&self) -> Option<u32> {
+        let at = self
+            .values
+            .iter()
+            .position(|value| value == UNKNOWN_GROUP)?;
+        Some(at as u32)
+    }
 }
 
 /// The cells of a grouping in the order of their names, `unknown` last.
 pub(crate) fn cells_of(columns: &[&GroupColumn], items: usize) -> Vec<(Vec<String>, Vec<u32>)> {
-    let mut by_code: BTreeMap<Vec<u32>, Vec<u32>> = BTreeMap::new();
-    let mut code = vec![0; columns.len()];
-    for item in 0..items {
-        for (at, column) in code.iter_mut().zip(columns) {
-            *at = column.codes[item];
-        }
-        match by_code.get_mut(&code) {
-            Some(cell) => cell.push(item as u32),
-            None => {
-                by_code.insert(code.clone(), vec![item as u32]);
-            }
-        }
-    }
-    let mut cells: Vec<(Vec<String>, Vec<u32>)> = by_code
-        .into_iter()
-        .map(|(code, items)| {
-            let name = code
-                .iter()
-                .zip(columns)
-                .map(|(code, column)| column.values[*code as usize].clone())
-                .collect();
-            (name, items)
-        })
-        .collect();
-    cells.sort_by(|(a, _), (b, _)| {
-        let key = |name: &[String]| -> Vec<(bool, String)> {
-            name.iter()
-                .map(|value| (value == UNKNOWN_GROUP, value.clone()))
-                .collect()
+    // Columns are crossed one by one: each item's code so far, and what each
+    // code stands for.
+    let mut codes = vec![0; items];
+    let mut names: Vec<Vec<&str>> = vec![Vec::new()];
+    for column in columns {
+        let pairs = codes.iter().zip(&column.codes);
+        let (next, keys) = renumbered(pairs.map(|(a, b)| u64::from(*a) << 32 | u64::from(*b)));
+        let name = |key: &u64| {
+            let mut name = names[(key >> 32) as usize].clone();
+            name.push(&column.values[(key & 0xffff_ffff) as usize]);
+            name
         };
-        key(a).cmp(&key(b))
-    });
+        names = keys.iter().map(name).collect();
+        codes = next;
+    }
+    let mut sizes = vec![0; names.len()];
+    codes.iter().for_each(|code| sizes[*code as usize] += 1);
+    let mut cells: Vec<Vec<u32>> = sizes.into_iter().map(Vec::with_capacity).collect();
+    for (item, code) in (0..).zip(&codes) {
+        cells[*code as usize].push(item);
+    }
+    let mut cells: Vec<(Vec<&str>, Vec<u32>)> = names.into_iter().zip(cells).collect();
+    cells.retain(|(_, items)| !items.is_empty());
+    cells.sort_by(|(a, _), (b, _)| by_name(a).cmp(by_name(b)));
+    let owned = |name: Vec<&str>| name.into_iter().map(str::to_owned).collect();
     cells
+        .into_iter()
+        .map(|(name, items)| (owned(name), items))
+        .collect()
+}
+
+/// What a name is sorted by: `unknown` comes last.
+fn by_name<'a>(name: &'a [&'a str]) -> impl Iterator<Item = (bool, &'a str)> {
+    name.iter().map(|value| (*value == UNKNOWN_GROUP, *value))
 }
 
 /// How cells are judged.
@@ -106,6 +120,8 @@ pub struct JudgedCell {
     pub group: Vec<String>,
     pub items: Vec<u32>,
     pub estimates: Vec<Estimate>,
+    /// Where a metric is read off at a threshold of its own, per metric.
+    pub thresholds: Vec<Option<f64>>,
 }
 
 /// Judges the whole. It is never suppressed: it shows no smaller group.
@@ -142,7 +158,8 @@ fn judge<F: Form>(
         let values = form.evaluate(&cell, None, &mut F::Scratch::default());
         let local = judging
             .clusters
-            .map(|clusters| renumbered(F::order(&cell), clusters));
+            .filter(|_| judging.resampling.resamples > 0)
+            .map(|clusters| local_clusters(F::order(&cell), clusters));
         let key = cell_key(judging.resampling.seed, judging.level, columns, &group);
         let intervals = bootstrap(form, &cell, local.as_deref(), key, &judging.resampling);
         let estimates = metrics
@@ -161,7 +178,9 @@ fn judge<F: Form>(
                 counts.estimate(metric.rests, value, interval, enough)
             })
             .collect();
+        let threshold = |at| form.at_threshold(&cell, at);
         return JudgedCell {
+            thresholds: (0..metrics.len()).map(threshold).collect(),
             group,
             items,
             estimates,
@@ -172,6 +191,7 @@ fn judge<F: Form>(
         .map(|metric| counts.estimate(metric.rests, None, None, false))
         .collect();
     JudgedCell {
+        thresholds: vec![None; metrics.len()],
         group,
         items,
         estimates,
@@ -179,15 +199,9 @@ fn judge<F: Form>(
 }
 
 /// Numbers the clusters of a cell's items from 0, in order of appearance.
-pub(crate) fn renumbered(order: &[u32], clusters: &[u32]) -> Vec<u32> {
-    let mut known = HashMap::new();
-    order
-        .iter()
-        .map(|item| {
-            let next = known.len() as u32;
-            *known.entry(clusters[*item as usize]).or_insert(next)
-        })
-        .collect()
+pub(crate) fn local_clusters(order: &[u32], clusters: &[u32]) -> Vec<u32> {
+    let of = |item: &u32| u64::from(clusters[*item as usize]);
+    renumbered(order.iter().map(of)).0
 }
 
 /// What the metrics of a cell divide by.
@@ -217,7 +231,7 @@ impl Denominators {
                         .iter()
                         .filter(|item| wanted.is_none() || form.positive(**item) == wanted)
                         .map(|item| clusters[*item as usize])
-                        .collect::<BTreeSet<_>>()
+                        .collect::<HashSet<_, RandomState>>()
                         .len() as u64
                 };
                 [count(None), count(Some(true)), count(Some(false))]

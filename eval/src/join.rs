@@ -4,31 +4,85 @@
 //! items are counted. Ids that the solution does not have are left out and
 //! counted.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
 use fairframe_schemas::report::{Counts, DefectKind, InputRole, Level};
 
-use crate::check::{Checked, Defects, Roles};
+use crate::check::{Checked, Defects, Ids, Roles};
 use crate::metrics::multi_label::Lists;
+use crate::names::Names;
 use crate::read::Table;
 
 /// Who the items of one level are.
 #[derive(Debug, Clone, Default)]
 pub struct Identity {
-    pub ids: Vec<String>,
-    /// Frame names, where items are frames.
-    pub frames: Option<Vec<String>>,
+    names: Arc<Ids>,
+    /// Numbers of `names`.
+    pub(crate) ids: Vec<u32>,
+    pub(crate) frames: Option<Vec<u32>>,
     pub answered: Vec<bool>,
-    /// Rows of the solution's table each item rests on.
-    pub rows: Lists,
+    pub(crate) rows: Rows,
+}
+
+/// Rows of the solution's table that each item rests on.
+#[derive(Debug, Clone)]
+pub(crate) enum Rows {
+    One(Vec<u32>),
+    Several(Lists),
+}
+
+impl Rows {
+    pub fn get(&self, item: usize) -> &[u32] {
+        match self {
+            Rows::One(rows) => &rows[item..=item],
+            Rows::Several(rows) => rows.get(item),
+        }
+    }
+}
+
+impl Default for Rows {
+    fn default() -> Self {
+        Rows::One(Vec::new())
+    }
 }
 
 impl Identity {
-    pub fn push(&mut self, id: &str, answered: bool, rows: &[usize]) {
-        self.ids.push(id.to_owned());
-        self.answered.push(answered);
-        let mut rows = rows.iter().map(|row| *row as u32).collect();
-        self.rows.push(&mut rows);
+    /// Items whose ids and frames are numbers of `names`.
+    pub(crate) fn new(names: Arc<Ids>, rows: Rows) -> Self {
+        Self {
+            names,
+            rows,
+            ..Self::default()
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    pub fn id(&self, item: usize) -> &str {
+        self.names.ids.get(self.ids[item])
+    }
+
+    /// The frame's name, where items are frames.
+    pub fn frame(&self, item: usize) -> Option<&str> {
+        let frames = self.frames.as_ref()?;
+        Some(self.names.frames.get(frames[item]))
+    }
+
+    /// The names of all ids there are, scored or not.
+    pub(crate) fn names(&self) -> &Names {
+        &self.names.ids
+    }
+
+    /// Whether both are of the same items in the same order.
+    pub(crate) fn same_items(&self, other: &Self) -> bool {
+        let same = |item| self.id(item) == other.id(item) && self.frame(item) == other.frame(item);
+        self.len() == other.len() && (0..self.len()).all(same)
     }
 }
 
@@ -59,7 +113,7 @@ impl<'a> Place<'a> {
         defects.add(
             InputRole::Submission,
             DefectKind::UnknownId,
-            Some(self.table.rows[row]),
+            Some(self.table.line(row)),
             Some(self.table.name(self.id_column)),
             text,
         );
@@ -91,42 +145,48 @@ pub fn settle(defects: &mut Defects, counts: &mut Counts) {
     }
 }
 
+/// No answer to an id.
+const NONE: u32 = u32::MAX;
+
 /// Finds the answer to each id of the solution, where ids stand once: who
 /// the items are, and the index of each one's answer.
 pub fn by_id<T, A>(
     solution: &Checked<T>,
     submission: &Checked<A>,
+    names: Ids,
     place: Place<'_>,
     defects: &mut Defects,
     counts: &mut Counts,
 ) -> (Identity, Vec<Option<usize>>) {
-    let mut answers: HashMap<&str, usize> = HashMap::with_capacity(submission.ids.len());
+    let mut answers = vec![NONE; names.ids.len()];
     for (at, id) in submission.ids.iter().enumerate() {
-        answers.insert(id, at);
+        answers[*id as usize] = at as u32;
     }
-    let mut identity = Identity::default();
+    let mut identity = Identity::new(Arc::new(names), Rows::One(solution.rows.clone()));
+    identity.ids.clone_from(&solution.ids);
     let mut found = Vec::with_capacity(solution.ids.len());
-    for (at, id) in solution.ids.iter().enumerate() {
-        let answer = answers.remove(id.as_str());
-        identity.push(id, answer.is_some(), &[solution.rows[at]]);
+    for (item, id) in solution.ids.iter().enumerate() {
+        let answer = match std::mem::replace(&mut answers[*id as usize], NONE) {
+            NONE => None,
+            at => Some(at as usize),
+        };
         match answer {
             Some(_) => counts.answered += 1,
             None => {
                 counts.unanswered += 1;
-                missing(defects, id);
+                missing(defects, identity.id(item));
             }
         }
+        identity.answered.push(answer.is_some());
         found.push(answer);
     }
-    let mut unknown: Vec<usize> = answers
-        .into_iter()
-        .filter(|(id, _)| !solution.left_out.contains(*id))
-        .map(|(_, at)| at)
-        .collect();
-    unknown.sort_unstable();
-    counts.unknown += unknown.len() as u64;
-    for at in unknown {
-        place.unknown(defects, submission.rows[at], &submission.ids[at]);
+    for (at, id) in submission.ids.iter().enumerate() {
+        let left = answers[*id as usize] == at as u32;
+        if left && !solution.left_out.contains(id) {
+            counts.unknown += 1;
+            let row = submission.rows[at] as usize;
+            place.unknown(defects, row, identity.names().get(*id));
+        }
     }
     settle(defects, counts);
     (identity, found)

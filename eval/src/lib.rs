@@ -5,6 +5,7 @@
 //! ```
 
 mod archive;
+pub mod names;
 pub mod read;
 mod read_csv;
 mod read_json;

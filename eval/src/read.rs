@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use fairframe_schemas::report::DefectKind;
 
+use crate::names::Names;
 use crate::{archive, read_csv, read_json, read_parquet};
 
 /// Bounds of what is read.
@@ -153,6 +154,11 @@ pub enum Values {
     Text(Texts),
     /// Absent values are NaN.
     Number(Vec<f64>),
+    /// Text whose distinct values stand once; an absent one is empty.
+    Coded {
+        codes: Vec<u32>,
+        names: Names,
+    },
 }
 
 impl Values {
@@ -160,6 +166,7 @@ impl Values {
     pub fn text(&self, row: usize) -> std::borrow::Cow<'_, str> {
         match self {
             Values::Text(texts) => texts.get(row).into(),
+            Values::Coded { codes, names } => names.get(codes[row]).into(),
             Values::Number(numbers) if numbers[row].is_nan() => "".into(),
             Values::Number(numbers) => numbers[row].to_string().into(),
         }
@@ -169,8 +176,42 @@ impl Values {
     pub fn number(&self, row: usize) -> Option<f64> {
         match self {
             Values::Text(texts) => texts.get(row).trim().parse().ok(),
+            Values::Coded { codes, names } => names.get(codes[row]).trim().parse().ok(),
             Values::Number(numbers) => Some(numbers[row]),
         }
+    }
+}
+
+/// Where rows stand in their file: runs of lines that follow each other.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Lines {
+    /// The first row of each run, and its line.
+    runs: Vec<(usize, u64)>,
+    len: usize,
+}
+
+impl Lines {
+    /// So many rows from line 1 on.
+    pub fn first(len: usize) -> Self {
+        Self {
+            runs: vec![(0, 1)],
+            len,
+        }
+    }
+
+    pub fn push(&mut self, line: u64) {
+        let next = self.runs.last();
+        let next = next.map(|(row, first)| first + (self.len - row) as u64);
+        if next != Some(line) {
+            self.runs.push((self.len, line));
+        }
+        self.len += 1;
+    }
+
+    pub fn get(&self, row: usize) -> u64 {
+        let run = self.runs.partition_point(|(first, _)| *first <= row) - 1;
+        let (first, line) = self.runs[run];
+        line + (row - first) as u64
     }
 }
 
@@ -190,7 +231,9 @@ pub struct Table {
     pub names: Vec<String>,
     pub columns: Vec<Values>,
     /// Where each row stands in the file, 1-based.
-    pub rows: Vec<u64>,
+    pub lines: Lines,
+    /// Columns that are there and were not asked for.
+    pub unread: Vec<String>,
     /// Rows with defects are not in the table.
     pub defects: Vec<ReadDefect>,
     /// Whether the frame column counts positions (per-frame JSON) rather
@@ -200,11 +243,16 @@ pub struct Table {
 
 impl Table {
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.lines.len
     }
 
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.len() == 0
+    }
+
+    /// Where a row stands in the file.
+    pub fn line(&self, row: usize) -> u64 {
+        self.lines.get(row)
     }
 
     /// The column with one of these names, ignoring case; the first name wins.
@@ -265,6 +313,17 @@ pub fn read_table(
     part: JsonPart,
     is_header: &dyn Fn(&[String]) -> bool,
 ) -> Result<Table, ReadError> {
+    read_columns(path, limits, part, is_header, &|_| true)
+}
+
+/// Reads a whole file, of a typed one only the columns that are `wanted`.
+pub(crate) fn read_columns(
+    path: &Path,
+    limits: &Limits,
+    part: JsonPart,
+    is_header: &dyn Fn(&[String]) -> bool,
+    wanted: &dyn Fn(&str) -> bool,
+) -> Result<Table, ReadError> {
     let io_error = |source| ReadError::Io {
         path: path.to_owned(),
         source,
@@ -280,7 +339,7 @@ pub fn read_table(
     };
     if start.starts_with(b"PAR1") {
         drop(file);
-        return read_parquet::read_table(path, limits);
+        return read_parquet::read_table(path, limits, wanted);
     }
     if start.starts_with(ZIP) || start.starts_with(EMPTY_ZIP) {
         return archive::read_zip(&into, metadata.len());
@@ -383,7 +442,7 @@ mod tests {
         let text = b"\xef\xbb\xbfid,labels\r\n\"a\",\"x, y\"\r\n\r\nb,\r\n";
         let table = read(text, &Limits::default()).unwrap();
         assert_eq!(table.names, ["id", "labels"]);
-        assert_eq!(table.rows, [2, 4]);
+        assert_eq!([0, 1].map(|row| table.line(row)), [2, 4]);
         assert_eq!(table.columns[1].text(0), "x, y");
         assert_eq!(table.columns[1].text(1), "");
     }
@@ -422,7 +481,7 @@ mod tests {
     #[test]
     fn ragged_rows_and_other_encodings_are_defects_with_their_row() {
         let table = read(b"id,x\na,1,2\nb\xff,1\nc,3\n", &Limits::default()).unwrap();
-        assert_eq!(table.rows, [4]);
+        assert_eq!((table.len(), table.line(0)), (1, 4));
         let kinds: Vec<_> = table.defects.iter().map(|d| (d.kind, d.row)).collect();
         assert_eq!(
             kinds,

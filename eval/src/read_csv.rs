@@ -125,7 +125,6 @@ impl Cut {
         }
         let mut table = Table {
             names: self.names,
-            rows: Vec::with_capacity(rows),
             ..Table::default()
         };
         let mut spans = vec![Vec::with_capacity(rows); self.columns];
@@ -135,7 +134,7 @@ impl Cut {
                 all.extend_from_slice(cells);
             }
             let line = |line: &u32| before + u64::from(*line) + 1;
-            table.rows.extend(chunk.lines.iter().map(line));
+            chunk.lines.iter().for_each(|at| table.lines.push(line(at)));
             for (at, n) in &chunk.ragged {
                 table.defects.push(ragged(line(at), *n, self.columns));
             }
@@ -321,7 +320,7 @@ fn quoted(
             continue;
         }
         push_record(&mut table, &mut columns, &record, row);
-        if table.rows.len() as u64 > limits.rows {
+        if table.len() as u64 > limits.rows {
             return Err(too_large(path, limits.rows, "rows"));
         }
     }
@@ -349,7 +348,7 @@ fn push_record(table: &mut Table, columns: &mut [Texts], record: &csv::ByteRecor
     for (column, field) in columns.iter_mut().zip(record) {
         column.push(std::str::from_utf8(field).unwrap_or_default());
     }
-    table.rows.push(row);
+    table.lines.push(row);
 }
 
 fn csv_error(path: &Path, error: csv::Error) -> ReadError {
@@ -394,8 +393,8 @@ mod tests {
             let columns = table.columns.iter();
             columns.map(|c| c.text(row).into_owned()).collect()
         };
-        let rows = table.rows.iter().enumerate();
-        rows.map(|(at, row)| (*row, text(at))).collect()
+        let rows = 0..table.len();
+        rows.map(|at| (table.line(at), text(at))).collect()
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
-use crate::read::{JsonPart, Limits, ReadError, Table, Texts, Values};
+use crate::read::{JsonPart, Limits, Lines, ReadError, Table, Texts, Values};
 use crate::read_csv::io_error;
 
 /// A JSON object in the order it is written, repeated keys included.
@@ -148,14 +148,14 @@ pub(crate) fn read_table(
     }
     Ok(Table {
         names: vec!["video_id".into(), "frame".into(), value_name.into()],
-        rows: (1..=values.len() as u64).collect(),
+        lines: Lines::first(values.len()),
         columns: vec![
             Values::Text(ids),
             Values::Text(frames),
             Values::Number(values),
         ],
-        defects: Vec::new(),
         positional_frames: true,
+        ..Table::default()
     })
 }
 
@@ -167,7 +167,7 @@ fn said_of(pairs: Pairs<Said>, name: &str) -> Table {
     }
     Table {
         names: vec!["id".into(), name.into()],
-        rows: (1..=ids.len() as u64).collect(),
+        lines: Lines::first(ids.len()),
         columns: vec![Values::Text(ids), Values::Text(values)],
         ..Table::default()
     }

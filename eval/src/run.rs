@@ -1,7 +1,7 @@
 //! What every task form's evaluation shares: groups, clusters, the manifest,
 //! and the judging of one level.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::sync::Mutex;
 
@@ -11,21 +11,26 @@ use fairframe_schemas::report::{
     InputRole, Level, MetricReport, Within,
 };
 
+use rayon::prelude::*;
+
 use crate::baselines::beats;
-use crate::check::{self, Checked, Defects, Roles, Usage};
+use crate::check::{self, Checked, Defects, Ids, Roles, Usage};
 use crate::compare::Side;
 use crate::control::{JudgedLevel, judge_within};
 use crate::disparity::disparity;
 use crate::evaluate::{EvalError, ItemResults};
 use crate::forms;
-use crate::groups::{GroupColumn, JudgedCell, Judging, grouping, judge_groups, judge_overall};
+use crate::groups::{
+    GroupColumn, JudgedCell, Judging, group_name, grouping, judge_groups, judge_overall,
+};
 use crate::intervals::Resampling;
 use crate::join::{Identity, Items, Place, by_id};
 use crate::manifest::{self, Joined};
 use crate::metrics::Form;
+use crate::names::{Names, renumbered};
 use crate::options::EvalOptions;
 use crate::permutation::nulls;
-use crate::read::Table;
+use crate::read::{Table, Values};
 
 /// Groups of a video whose frames differ in a column.
 pub const SEVERAL_GROUP: &str = "several";
@@ -57,6 +62,7 @@ pub(crate) fn resolve_groups(
         let in_manifest = options.manifest.is_some() && manifest::offers(column);
         if !in_solution && !in_manifest {
             let mut known = solution.names.clone();
+            known.extend_from_slice(&solution.unread);
             if options.manifest.is_some() {
                 known.extend(manifest::OFFERED.iter().map(|c| c.name().to_owned()));
                 known.push("subject.NAME".to_owned());
@@ -98,6 +104,7 @@ struct Judged<'a> {
 pub(crate) struct Run<'a> {
     pub options: &'a EvalOptions,
     pub groupings: Vec<Vec<String>>,
+    pub ids: Ids,
     pub defects: Defects,
     pub counts: Counts,
     pub notes: Vec<String>,
@@ -138,7 +145,9 @@ impl Run<'_> {
         place: Place<'_>,
     ) -> Result<Option<(Identity, Vec<Option<usize>>)>, EvalError> {
         self.note_usage(truth.ignored, truth.ids.len())?;
-        let found = by_id(truth, answers, place, &mut self.defects, &mut self.counts);
+        let names = std::mem::take(&mut self.ids);
+        let (defects, counts) = (&mut self.defects, &mut self.counts);
+        let found = by_id(truth, answers, names, place, defects, counts);
         Ok((!self.defects.any_fatal()).then_some(found))
     }
 
@@ -201,7 +210,7 @@ impl Run<'_> {
         if self.parts.is_empty() {
             return Ok(None);
         }
-        let ids: HashSet<&str> = identity.ids.iter().map(String::as_str).collect();
+        let ids = || (0..identity.len()).map(|item| identity.id(item));
         let wanted: BTreeSet<String> = self
             .groupings
             .iter()
@@ -211,48 +220,71 @@ impl Run<'_> {
             .filter(|column| manifest::offers(column))
             .cloned()
             .collect();
-        let joined = manifest::join(&self.parts, &ids, &wanted, &self.options.limits)?;
-        for id in &identity.ids {
+        let asked: HashSet<&str> = ids().collect();
+        let joined = manifest::join(&self.parts, &asked, &wanted, &self.options.limits)?;
+        for id in ids() {
             if joined.is_ambiguous(id) {
                 let kind = DefectKind::AmbiguousJoin;
                 self.defects.add(InputRole::Manifest, kind, None, None, id);
             }
         }
-        let found = identity.ids.iter().filter(|id| joined.has(id)).count() as u64;
+        let found = ids().filter(|id| joined.has(id)).count() as u64;
         self.counts.joined = Some(found);
-        let absent = identity.ids.len() as u64 - found;
+        let absent = identity.len() as u64 - found;
         if absent > 0 {
             self.notes.push(format!(
                 "{absent} of {} ids are not in the manifest: their groups are `unknown`.",
-                identity.ids.len()
+                identity.len()
             ));
         }
         Ok(Some(joined))
     }
 
-    /// One cell of a column: from the solution, else from the manifest.
-    fn cells<'b>(
-        &self,
+    /// One column, from the solution, else from the manifest.
+    fn column(
         name: &str,
         solution: &Table,
-        identity: &'b Identity,
-        joined: Option<&'b Joined>,
-    ) -> Vec<Option<std::borrow::Cow<'b, str>>> {
-        let column = solution.find(&[name]).map(|at| &solution.columns[at]);
-        (0..identity.ids.len())
-            .map(|item| match column {
-                Some(column) => {
+        identity: &Identity,
+        joined: Option<&Joined>,
+    ) -> GroupColumn {
+        let items = 0..identity.len();
+        let Some(at) = solution.find(&[name]) else {
+            let value = |item| joined?.value(identity.id(item), name);
+            return GroupColumn::new(name, items.map(value));
+        };
+        let mut names = Names::default();
+        // A text of the column to its number, rows of one item to theirs.
+        let codes: Vec<u32> = match &solution.columns[at] {
+            Values::Coded {
+                codes,
+                names: known,
+            } => {
+                let group = |text: &str| names.code(group_name(text));
+                let of: Vec<u32> = known.iter().map(group).collect();
+                let several = names.code(SEVERAL_GROUP);
+                let item = |item: usize| {
                     let rows = identity.rows.get(item);
-                    let first = column.text(*rows.first()? as usize).into_owned();
+                    let first = codes[rows[0] as usize];
+                    match rows.iter().all(|row| codes[*row as usize] == first) {
+                        true => of[first as usize],
+                        false => several,
+                    }
+                };
+                items.map(item).collect()
+            }
+            column => items
+                .map(|item| {
+                    let rows = identity.rows.get(item);
+                    let first = column.text(rows[0] as usize);
                     let same = |row: &u32| column.text(*row as usize) == first;
-                    Some(match rows.iter().all(same) {
-                        true => first.into(),
-                        false => SEVERAL_GROUP.into(),
+                    names.code(match rows[1..].iter().all(same) {
+                        true => group_name(&first),
+                        false => SEVERAL_GROUP,
                     })
-                }
-                None => joined?.value(&identity.ids[item], name).map(Into::into),
-            })
-            .collect()
+                })
+                .collect(),
+        };
+        GroupColumn::of(name, codes, &names)
     }
 
     pub(crate) fn columns(
@@ -263,13 +295,9 @@ impl Run<'_> {
     ) -> Vec<GroupColumn> {
         let groups = self.groupings.iter().flatten();
         let names: BTreeSet<&String> = groups.chain(&self.options.controls).collect();
-        names
-            .into_iter()
-            .map(|name| {
-                let cells = self.cells(name, solution, identity, joined);
-                GroupColumn::new(name, cells.iter().map(Option::as_deref))
-            })
-            .collect()
+        let names: Vec<&String> = names.into_iter().collect();
+        let column = |name: &String| Self::column(name, solution, identity, joined);
+        names.into_par_iter().map(column).collect()
     }
 
     /// The cluster of each item; an item without one stands for itself (a
@@ -281,33 +309,22 @@ impl Run<'_> {
         joined: Option<&Joined>,
         framed: bool,
     ) -> Option<Vec<u32>> {
-        let declared = self
-            .options
-            .cluster
-            .as_ref()
-            .map(|name| self.cells(name, solution, identity, joined));
+        let declared = self.options.cluster.as_ref();
+        let declared = declared.map(|name| Self::column(name, solution, identity, joined));
         if declared.is_none() && !framed {
             return None;
         }
-        #[derive(PartialEq, Eq, Hash)]
-        enum Key<'a> {
-            Declared(&'a str),
-            Video(&'a str),
-            Item(usize),
-        }
-        let mut known: HashMap<Key<'_>, u32> = HashMap::new();
-        let mut clusters = Vec::with_capacity(identity.ids.len());
-        for item in 0..identity.ids.len() {
-            let cell = declared.as_ref().and_then(|cells| cells[item].as_deref());
-            let key = match cell.filter(|cell| !cell.trim().is_empty()) {
-                Some(cell) => Key::Declared(cell),
-                None if framed => Key::Video(&identity.ids[item]),
-                None => Key::Item(item),
-            };
-            let next = known.len() as u32;
-            clusters.push(*known.entry(key).or_insert(next));
-        }
-        Some(clusters)
+        // Three kinds of key: a declared cluster, a video, an item.
+        let key = |item: usize| {
+            let named = declared.as_ref().map(|column| column.codes[item]);
+            let unnamed = declared.as_ref().and_then(GroupColumn::unknown);
+            match named.filter(|code| Some(*code) != unnamed) {
+                Some(code) => u64::from(code),
+                None if framed => 1 << 32 | u64::from(identity.ids[item]),
+                None => 2 << 32 | item as u64,
+            }
+        };
+        Some(renumbered((0..identity.len()).map(key)).0)
     }
 
     fn judging<'b>(&self, level: Level, clusters: Option<&'b [u32]>) -> Judging<'b> {
@@ -351,8 +368,6 @@ impl Run<'_> {
             true => vec![None; metrics],
             false => constant(cell),
         };
-        let overall = judge_overall(&items.form, &judging);
-        let overall_constant = constant(&overall.items);
         let named = |names: &[String]| -> Vec<&GroupColumn> {
             names
                 .iter()
@@ -364,19 +379,25 @@ impl Run<'_> {
             true => 0,
             false => self.options.permutations,
         };
+        let crossed: Vec<_> = self.groupings.iter().map(|names| named(names)).collect();
+        let (overall, cells) = rayon::join(
+            || judge_overall(&items.form, &judging),
+            || -> Vec<Vec<JudgedCell>> {
+                let judge = |crossed: &Vec<_>| judge_groups(&items.form, crossed, &judging);
+                crossed.par_iter().map(judge).collect()
+            },
+        );
+        let overall_constant = constant(&overall.items);
         let judged: Vec<Judged> = self
             .groupings
             .iter()
-            .map(|names| {
-                let crossed = named(names);
-                let cells = judge_groups(&items.form, &crossed, &judging);
-                Judged {
-                    constants: cells.iter().map(|cell| constant(&cell.items)).collect(),
-                    nulls: nulls(&items.form, names, &cells, &judging, permutations),
-                    within: judge_within(&items.form, &controls, &crossed, &judging, permutations),
-                    crossed,
-                    cells,
-                }
+            .zip(crossed.into_iter().zip(cells))
+            .map(|(names, (crossed, cells))| Judged {
+                constants: cells.iter().map(|cell| constant(&cell.items)).collect(),
+                nulls: nulls(&items.form, names, &cells, &judging, permutations),
+                within: judge_within(&items.form, &controls, &crossed, &judging, permutations),
+                crossed,
+                cells,
             })
             .collect();
         let metrics = items.form.metrics().iter().enumerate();
@@ -428,7 +449,7 @@ impl Run<'_> {
                     baseline: overall_constant[at],
                     beats_baseline: better(estimate.value, overall_constant[at]),
                     overall: estimate,
-                    at_threshold: None,
+                    at_threshold: overall.thresholds[at],
                     by_group,
                 }
             })

@@ -3,7 +3,9 @@
 //! merged in any order, gives bit-identical results: what is kept is counts
 //! and ordered keys, never a rounded sum.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+
+use ahash::RandomState;
 
 use crate::metrics::detection::{self, Loss, Scored};
 
@@ -58,9 +60,10 @@ impl Tally {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MultiLabelState {
     /// How many images have each F2, as `5tp` over `5tp + 4fn + fp`.
-    ratios: BTreeMap<(u64, u64), u64>,
+    ratios: HashMap<(u64, u64), u64, RandomState>,
     total: Tally,
-    labels: BTreeMap<u32, Tally>,
+    /// By label.
+    labels: Vec<Tally>,
 }
 
 /// What is read off a [`MultiLabelState`].
@@ -80,7 +83,7 @@ impl MultiLabelState {
         for_each_label(truth, answer, |label, kind| {
             let one = kind.tally();
             image.merge(one);
-            self.labels.entry(label).or_default().merge(one);
+            self.label(label as usize).merge(one);
         });
         self.total.merge(image);
         let hit = 5 * image.tp;
@@ -93,15 +96,25 @@ impl MultiLabelState {
             *self.ratios.entry(*key).or_default() += n;
         }
         self.total.merge(other.total);
-        for (label, tally) in &other.labels {
-            self.labels.entry(*label).or_default().merge(*tally);
+        for (label, tally) in other.labels.iter().enumerate() {
+            self.label(label).merge(*tally);
         }
+    }
+
+    fn label(&mut self, label: usize) -> &mut Tally {
+        if label >= self.labels.len() {
+            self.labels.resize(label + 1, Tally::default());
+        }
+        &mut self.labels[label]
     }
 
     pub fn evaluate(&self) -> MultiLabelValues {
         let n: u64 = self.ratios.values().sum();
         let mut sum = Sum::default();
-        for ((hit, all), count) in &self.ratios {
+        // In order, so that the order in which images came has no say.
+        let mut ratios: Vec<_> = self.ratios.iter().collect();
+        ratios.sort_unstable();
+        for ((hit, all), count) in ratios {
             // Nothing true and nothing answered is a right answer.
             let f2 = if *all == 0 {
                 1.0
@@ -110,11 +123,11 @@ impl MultiLabelState {
             };
             sum.add(f2 * *count as f64);
         }
-        let mut by_label = Sum::default();
-        for tally in self.labels.values() {
-            by_label.add(tally.f2().unwrap_or(0.0));
+        let (mut by_label, mut labels) = (Sum::default(), 0u64);
+        for f2 in self.labels.iter().filter_map(|tally| tally.f2()) {
+            by_label.add(f2);
+            labels += 1;
         }
-        let labels = self.labels.len();
         MultiLabelValues {
             n,
             both_empty: self.ratios.get(&(0, 0)).copied().unwrap_or(0),
@@ -188,8 +201,8 @@ impl DetectionState {
     pub fn evaluate(&self, options: &detection::Options) -> detection::Values {
         let mut sorted = self.scores.clone();
         detection::sort(&mut sorted);
-        let losses: Vec<Loss> = sorted.iter().map(|s| Loss::of(*s, options.eps)).collect();
-        detection::evaluate(&sorted, &losses, None, options)
+        let loss = |at: usize| Loss::of(sorted[at], options.eps);
+        detection::evaluate(&sorted, loss, None, options)
     }
 }
 

@@ -8,13 +8,14 @@ use fairframe_schemas::report::{DefectKind, InputRole, Level};
 
 use super::{Judged, Shape};
 use crate::baselines::frequent_labels;
-use crate::check::{Checked, Defects, Labels, Roles, Usage, each_id, with_values};
+use crate::check::{Checked, Roles, Usage, each_id, with_values};
 use crate::evaluate::{EvalError, ItemResults};
 use crate::groups::GroupColumn;
 use crate::join::{Items, Place};
 use crate::metrics::Form;
 use crate::metrics::classification::{Classification, TOP_1};
 use crate::metrics::multi_label::Lists;
+use crate::names::Names;
 use crate::read::Table;
 use crate::run::{LevelReport, Run};
 
@@ -50,11 +51,11 @@ pub(super) fn judge(
     let Some([truth_roles, answer_roles]) = run.roles(solution, submission) else {
         return Ok((Vec::new(), headline));
     };
-    let mut labels = Labels::default();
-    let (usage, defects) = (run.usage(), &mut run.defects);
-    let truth = truth_rows(solution, truth_roles, &usage, &mut labels, defects);
+    let mut labels = Names::default();
+    let usage = run.usage();
+    let truth = truth_rows(solution, truth_roles, &usage, &mut labels, run);
     let columns = ranked_columns(submission, answer_roles);
-    let answers = answer_rows(submission, answer_roles, &columns, &mut labels, defects);
+    let answers = answer_rows(submission, answer_roles, &columns, &mut labels, run);
     let place = Place::new(submission, answer_roles);
     let Some((identity, found)) = run.by_id(&truth, &answers, place)? else {
         return Ok((Vec::new(), headline));
@@ -79,9 +80,7 @@ pub(super) fn judge(
         run.note("No image has more than one answer: there is no top-5.");
     }
     let text = |list: &[u32]| {
-        let words = list
-            .iter()
-            .map(|label| labels.names[*label as usize].as_str());
+        let words = list.iter().map(|label| labels.get(*label));
         words.collect::<Vec<_>>().join(" ")
     };
     let (mut value, mut truths) = (Vec::new(), Vec::new());
@@ -95,7 +94,7 @@ pub(super) fn judge(
         identity,
         form,
     };
-    let frequent = frequent_labels(&items.form.truth, &labels.names);
+    let frequent = frequent_labels(&items.form.truth, &labels);
     let level = level_report(run, items, &frequent, (value, truths), columns, clusters);
     Ok((vec![level], headline))
 }
@@ -119,8 +118,8 @@ fn truth_rows(
     table: &Table,
     roles: Roles,
     usage: &Usage,
-    labels: &mut Labels,
-    defects: &mut Defects,
+    labels: &mut Names,
+    run: &mut Run<'_>,
 ) -> Checked<Lists> {
     let role = InputRole::Solution;
     let column = &table.columns[roles.value];
@@ -130,12 +129,13 @@ fn truth_rows(
         roles,
         role,
         usage,
-        defects,
+        &mut run.ids,
+        &mut run.defects,
         |row, defects| {
             let text = column.text(row);
             let mut list: Vec<u32> = text.split_whitespace().map(|w| labels.code(w)).collect();
             if list.is_empty() {
-                let line = Some(table.rows[row]);
+                let line = Some(table.line(row));
                 let id = table.columns[roles.id].text(row);
                 defects.add(role, DefectKind::EmptyTruth, line, None, &id);
                 return false;
@@ -159,8 +159,8 @@ fn answer_rows(
     table: &Table,
     roles: Roles,
     columns: &[usize],
-    labels: &mut Labels,
-    defects: &mut Defects,
+    labels: &mut Names,
+    run: &mut Run<'_>,
 ) -> Checked<Vec<Vec<u32>>> {
     let mut lists = Vec::new();
     let words = |row: usize| {
@@ -174,7 +174,8 @@ fn answer_rows(
         roles,
         InputRole::Submission,
         &Usage::default(),
-        defects,
+        &mut run.ids,
+        &mut run.defects,
         |row, _| {
             lists.push(words(row).iter().map(|word| labels.code(word)).collect());
             true

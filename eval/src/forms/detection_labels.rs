@@ -7,7 +7,7 @@
 use fairframe_schemas::report::{DefectKind, InputRole, Level};
 
 use super::{Judged, Shape};
-use crate::check::{Checked, Defects, Roles, Usage, each_value};
+use crate::check::{Checked, Defects, Ids, Roles, Usage, each_value};
 use crate::evaluate::{EvalError, ItemResults};
 use crate::groups::GroupColumn;
 use crate::join::{Items, Place};
@@ -51,9 +51,9 @@ pub(super) fn judge(
     let Some([truth_roles, answer_roles]) = run.roles(solution, submission) else {
         return Ok((Vec::new(), headline));
     };
-    let (usage, defects) = (run.usage(), &mut run.defects);
-    let truth = truth_rows(solution, truth_roles, &usage, defects);
-    let answers = answer_rows(submission, answer_roles, defects);
+    let (usage, names, defects) = (run.usage(), &mut run.ids, &mut run.defects);
+    let truth = truth_rows(solution, truth_roles, &usage, names, defects);
+    let answers = answer_rows(submission, answer_roles, names, defects);
     let place = Place::new(submission, answer_roles);
     let Some((identity, found)) = run.by_id(&truth, &answers, place)? else {
         return Ok((Vec::new(), headline));
@@ -69,7 +69,8 @@ pub(super) fn judge(
             })
             .collect(),
     };
-    let method = |row: &usize| solution.columns[truth_roles.value].text(*row).into_owned();
+    let column = &solution.columns[truth_roles.value];
+    let method = |row: &u32| column.text(*row as usize).into_owned();
     let truths = match run.options.values_only {
         true => Vec::new(),
         false => truth.rows.iter().map(method).collect(),
@@ -89,6 +90,7 @@ fn truth_rows(
     table: &Table,
     roles: Roles,
     usage: &Usage,
+    names: &mut Ids,
     defects: &mut Defects,
 ) -> Checked<Vec<bool>> {
     let role = InputRole::Solution;
@@ -108,19 +110,26 @@ fn truth_rows(
         roles,
         role,
         usage,
+        names,
         defects,
         |row| read(row).map_err(|kind| (named.unwrap_or(roles.value), kind)),
         |a, b| column.text(a) == column.text(b) && read(a) == read(b),
     )
 }
 
-fn answer_rows(table: &Table, roles: Roles, defects: &mut Defects) -> Checked<Vec<bool>> {
+fn answer_rows(
+    table: &Table,
+    roles: Roles,
+    names: &mut Ids,
+    defects: &mut Defects,
+) -> Checked<Vec<bool>> {
     let text = |row: usize| table.columns[roles.value].text(row);
     each_value(
         table,
         roles,
         InputRole::Submission,
         &Usage::default(),
+        names,
         defects,
         |row| label(&text(row)).ok_or((roles.value, DefectKind::BadLabel)),
         |a, b| text(a) == text(b),

@@ -5,6 +5,7 @@
 //! without an embedding teaches nothing.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use fairframe_schemas::Column;
 use fairframe_schemas::episode::{CLASS, DATASET, EPISODE, QUERY, ROLE, SUPPORT};
@@ -15,13 +16,15 @@ use fairframe_schemas::report::{
 use rayon::prelude::*;
 
 use super::{Judged, Shape};
-use crate::check::Defects;
+use crate::check::{Defects, Ids};
 use crate::episodes::classify::{Task, nearest_centroid, nearest_neighbour};
 use crate::episodes::embeddings::{self, Embeddings};
 use crate::episodes::logistic::linear;
 use crate::evaluate::{EvalError, ItemResults};
-use crate::join::{Identity, Items};
+use crate::join::{Identity, Items, Rows};
 use crate::metrics::few_shot::{EMBEDDED, FewShot, PREDICTED, mean_and_half, ranks};
+use crate::metrics::multi_label::Lists;
+use crate::names::Names;
 use crate::read::Table;
 use crate::run::{LevelReport, Run};
 
@@ -43,23 +46,7 @@ struct Episode {
     classes: Vec<String>,
     support: Vec<(u32, u32)>,
     query: Vec<(u32, u32)>,
-    rows: Vec<usize>,
-}
-
-/// Names with numbers, as they come.
-#[derive(Default)]
-struct Names(HashMap<String, u32>, Vec<String>);
-
-impl Names {
-    fn code(&mut self, name: &str) -> u32 {
-        if let Some(code) = self.0.get(name) {
-            return *code;
-        }
-        let code = self.1.len() as u32;
-        self.0.insert(name.to_owned(), code);
-        self.1.push(name.to_owned());
-        code
-    }
+    rows: Vec<u32>,
 }
 
 /// Reads, checks, joins and judges.
@@ -113,11 +100,7 @@ pub(super) fn judge(
         queries: episodes.iter().map(|e| e.query.len() as u32).collect(),
     };
     run.few_shot = Some(report(&form, &episodes, &answers));
-    let mut identity = Identity::default();
-    for episode in &episodes {
-        let id = format!("{}/{}", episode.dataset, episode.number);
-        identity.push(&id, true, &episode.rows);
-    }
+    let identity = identity(&episodes);
     let (columns, clusters) = run.groups(solution, &identity)?;
     let items = Items {
         level: Level::Episode,
@@ -154,12 +137,24 @@ pub(super) fn judge(
     Ok((vec![level], headline))
 }
 
+fn identity(episodes: &[Episode]) -> Identity {
+    let mut names = Ids::default();
+    let id = |episode: &Episode| format!("{}/{}", episode.dataset, episode.number);
+    let ids = episodes.iter().map(|e| names.ids.code(&id(e))).collect();
+    let mut rows = Lists::default();
+    episodes.iter().for_each(|e| rows.push(&mut e.rows.clone()));
+    let mut identity = Identity::new(Arc::new(names), Rows::Several(rows));
+    identity.ids = ids;
+    identity.answered = vec![true; episodes.len()];
+    identity
+}
+
 /// The frozen episodes in the order of the file; None, with defects, where it
 /// holds none.
 fn episodes(table: &Table, names: &mut Names, defects: &mut Defects) -> Option<Vec<Episode>> {
     let role = InputRole::Solution;
     let mut bad = |row: Option<usize>, text: &str| {
-        let line = row.map(|row| table.rows[row]);
+        let line = row.map(|row| table.line(row));
         defects.add(role, DefectKind::WrongHeader, line, None, text);
     };
     let find = |name| table.find(&[name]);
@@ -201,7 +196,7 @@ fn episodes(table: &Table, names: &mut Names, defects: &mut Defects) -> Option<V
             }
         };
         let sample = names.code(&text(id));
-        here.rows.push(row);
+        here.rows.push(row as u32);
         match text(role_at).as_str() {
             SUPPORT => here.support.push((sample, class as u32)),
             QUERY => here.query.push((sample, class as u32)),
@@ -277,10 +272,10 @@ fn predictions(
         let (sample, number, answer) = (text(id), text(episode), text(class));
         let of = dataset.map_or_else(|| episodes[0].dataset.clone(), text);
         let place = numbers.get(&(of.as_str(), number.as_str())).and_then(|at| {
-            let code = names.0.get(&sample)?;
-            Some((*at, *places.get(&(*at, *code))?))
+            let code = names.find(&sample)?;
+            Some((*at, *places.get(&(*at, code))?))
         });
-        let line = Some(table.rows[row]);
+        let line = Some(table.line(row));
         let said = format!("{sample} in episode {number} of `{of}`");
         let column = Some(table.name(id));
         let Some((at, place)) = place else {
@@ -310,7 +305,7 @@ fn predictions(
                 None => {
                     run.counts.unanswered += 1;
                     let (number, of) = (&episode.number, &episode.dataset);
-                    let name = &names.1[*sample as usize];
+                    let name = names.get(*sample);
                     let text = format!("{name} in episode {number} of `{of}`");
                     crate::join::missing(&mut run.defects, &text);
                 }
@@ -340,11 +335,10 @@ fn embedded(
             .add(role, DefectKind::WrongHeader, None, None, text);
     }
     let rows: Vec<Option<u32>> = names
-        .1
         .iter()
         .map(|name| found.rows.get(name).copied())
         .collect();
-    for (name, row) in names.1.iter().zip(&rows) {
+    for (name, row) in names.iter().zip(&rows) {
         match row {
             Some(_) => run.counts.answered += 1,
             None => {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use fairframe_schemas::report::{DefectKind, InputRole, Level};
 
 use super::{Judged, Shape};
-use crate::check::{Checked, Defects, Roles, each_id, each_value};
+use crate::check::{Checked, Defects, Ids, Roles, each_id, each_value};
 use crate::evaluate::{EvalError, ItemResults};
 use crate::groups::GroupColumn;
 use crate::join::{Items, Place};
@@ -50,11 +50,12 @@ pub(super) fn judge(
         truth_roles,
         role,
         &usage,
+        &mut run.ids,
         &mut run.defects,
         |_, _| true,
         |a, b| text(a).split_whitespace().eq(text(b).split_whitespace()),
     );
-    let answers = answer_rows(submission, answer_roles, &mut run.defects);
+    let answers = answer_rows(submission, answer_roles, &mut run.ids, &mut run.defects);
     let place = Place::new(submission, answer_roles);
     let Some((identity, found)) = run.by_id(&truth, &answers, place)? else {
         return Ok((Vec::new(), headline));
@@ -66,7 +67,7 @@ pub(super) fn judge(
         .collect();
     let mut form = Recognition::default();
     for (row, answer) in truth.rows.iter().zip(&given) {
-        let text = text(*row);
+        let text = text(*row as usize);
         let mut classes = text.split_whitespace();
         form.queries.push(Query {
             landmark: !text.trim().is_empty(),
@@ -76,7 +77,7 @@ pub(super) fn judge(
     }
     let key = |at: &usize| {
         given[*at].map(|answer| {
-            let id = identity.ids[*at].as_str();
+            let id = identity.id(*at);
             (answer.confidence, id, answer.class.as_str())
         })
     };
@@ -87,13 +88,17 @@ pub(super) fn judge(
     });
     form.places = places(&order);
     if !run.options.values_only {
-        order.sort_unstable_by(|a, b| identity.ids[*a].cmp(&identity.ids[*b]));
+        order.sort_unstable_by(|a, b| identity.id(*a).cmp(identity.id(*b)));
         form.by_id = places(&order);
     }
     let (columns, clusters) = run.groups(solution, &identity)?;
     let truths: Vec<String> = match run.options.values_only {
         true => Vec::new(),
-        false => truth.rows.iter().map(|row| text(*row).into()).collect(),
+        false => truth
+            .rows
+            .iter()
+            .map(|row| text(*row as usize).into())
+            .collect(),
     };
     let values = given
         .iter()
@@ -141,13 +146,19 @@ fn answer(text: &str) -> Result<Option<Answer>, ()> {
     }))
 }
 
-fn answer_rows(table: &Table, roles: Roles, defects: &mut Defects) -> Checked<Vec<Option<Answer>>> {
+fn answer_rows(
+    table: &Table,
+    roles: Roles,
+    names: &mut Ids,
+    defects: &mut Defects,
+) -> Checked<Vec<Option<Answer>>> {
     let text = |row: usize| table.columns[roles.value].text(row);
     each_value(
         table,
         roles,
         InputRole::Submission,
         &Default::default(),
+        names,
         defects,
         |row| answer(&text(row)).map_err(|()| (roles.value, DefectKind::BadPair)),
         |a, b| answer(&text(a)) == answer(&text(b)),

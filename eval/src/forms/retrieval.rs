@@ -43,11 +43,12 @@ pub(super) fn judge(
         truth_roles,
         role,
         &usage,
+        &mut run.ids,
         &mut run.defects,
         |row, defects| {
             let empty = right(row).trim().is_empty();
             if empty {
-                let line = Some(solution.rows[row]);
+                let line = Some(solution.line(row));
                 let id = solution.columns[truth_roles.id].text(row);
                 defects.add(role, DefectKind::EmptyTruth, line, None, &id);
             }
@@ -60,6 +61,7 @@ pub(super) fn judge(
         answer_roles,
         InputRole::Submission,
         &Default::default(),
+        &mut run.ids,
         &mut run.defects,
         |_, _| true,
         |a, b| given(a).split_whitespace().eq(given(b).split_whitespace()),
@@ -71,18 +73,18 @@ pub(super) fn judge(
     run.note(
         "A query without an answer scores 0; a repeated id uses its rank and counts for nothing.",
     );
-    let answer_row = |item: usize| found[item].map(|at| answers.rows[at]);
+    let answer_row = |item: usize| found[item].map(|at| answers.rows[at] as usize);
     let scored: Vec<(Scored, bool)> = (0..found.len())
         .into_par_iter()
         .with_min_len(64)
         .map_init(Matcher::default, |matcher, item| match answer_row(item) {
-            Some(row) => matcher.score(&right(truth.rows[item]), &given(row)),
+            Some(row) => matcher.score(&right(truth.rows[item] as usize), &given(row)),
             None => (Scored::default(), false),
         })
         .collect();
     for (item, _) in scored.iter().enumerate().filter(|(_, (_, more))| *more) {
-        let line = answer_row(item).map(|row| submission.rows[row]);
-        let (kind, id) = (DefectKind::TooManyAnswers, &identity.ids[item]);
+        let line = answer_row(item).map(|row| submission.line(row));
+        let (kind, id) = (DefectKind::TooManyAnswers, identity.id(item));
         run.defects.add(InputRole::Submission, kind, line, None, id);
     }
     let (columns, clusters) = run.groups(solution, &identity)?;
@@ -91,7 +93,12 @@ pub(super) fn judge(
     };
     let (mut value, mut truths) = (Vec::new(), Vec::new());
     if !run.options.values_only {
-        truths.extend(truth.rows.iter().map(|row| right(*row).into_owned()));
+        truths.extend(
+            truth
+                .rows
+                .iter()
+                .map(|row| right(*row as usize).into_owned()),
+        );
         value.extend((0..found.len()).map(|item| match answer_row(item) {
             Some(row) => first_hundred(&given(row)).to_owned(),
             None => String::new(),

@@ -1,5 +1,9 @@
 //! Detection, real against fake: a score is the probability of fake.
 
+use std::sync::OnceLock;
+
+use rayon::prelude::*;
+
 use super::{Form, Metric, Rests};
 use crate::statistics::Sum;
 
@@ -124,15 +128,15 @@ impl Values {
     }
 }
 
-/// All metrics of scores in the order of [`sort`], each counted `weights[i]`
-/// times, or once. Metrics that need both classes are None where one is
+/// All metrics of scores in the order of [`sort`], each with its loss and
+/// counted `weights[i]` times, or once. Metrics that need both classes are None where one is
 /// missing.
 ///
 /// Log loss, AUC (Mann and Whitney 1947), average precision and Brier (1950)
 /// as scikit-learn defines them; see docs/method.md.
 pub fn evaluate(
     sorted: &[Scored],
-    losses: &[Loss],
+    loss: impl Fn(usize) -> Loss,
     weights: Option<&[u32]>,
     options: &Options,
 ) -> Values {
@@ -157,14 +161,14 @@ pub fn evaluate(
         while end < sorted.len() && sorted[end].score == score {
             let (item, w) = (sorted[end], weight(end));
             if w > 0 {
-                let wide = w as f64;
-                brier.add(losses[end].brier * wide);
+                let (wide, loss) = (w as f64, loss(end));
+                brier.add(loss.brier * wide);
                 if item.fake {
                     tied_fake += w;
-                    log_fake.add(losses[end].log * wide);
+                    log_fake.add(loss.log * wide);
                 } else {
                     tied_real += w;
-                    log_real.add(losses[end].log * wide);
+                    log_real.add(loss.log * wide);
                 }
             }
             end += 1;
@@ -334,13 +338,55 @@ pub struct Detection {
 pub struct Scores {
     order: Vec<u32>,
     sorted: Vec<Scored>,
-    losses: Vec<Loss>,
+    /// Found once, for resampling.
+    losses: OnceLock<Vec<Loss>>,
+    whole: OnceLock<Values>,
+}
+
+impl Scores {
+    fn losses(&self, eps: f64) -> &[Loss] {
+        let all = || self.sorted.iter().map(|s| Loss::of(*s, eps)).collect();
+        self.losses.get_or_init(all)
+    }
+}
+
+/// Items in the order of [`sort`], among equals by number. What orders an item
+/// is packed into whole numbers, which sort several times faster; into one
+/// where all scores are single precision, as detectors write them.
+fn ranked(scored: &[Scored], items: &[u32]) -> Vec<u32> {
+    let class = |item: u32| u32::from(scored[item as usize].fake) << 31 | item;
+    let single = |item: &u32| {
+        let score = scored[*item as usize].score;
+        f64::from(score as f32) == score && score.is_sign_positive()
+    };
+    if scored.len() >= 1 << 31 || !items.par_iter().all(single) {
+        let key = |item: &u32| {
+            // Bits in the order of `total_cmp`, turned round.
+            let bits = scored[*item as usize].score.to_bits();
+            let ordered = bits ^ (((bits as i64 >> 63) as u64) >> 1) ^ (1 << 63);
+            (!ordered, scored[*item as usize].fake, *item)
+        };
+        let mut keys: Vec<(u64, bool, u32)> = items.par_iter().map(key).collect();
+        keys.par_sort_unstable();
+        return keys.into_iter().map(|key| key.2).collect();
+    }
+    let key = |item: &u32| {
+        let bits = (scored[*item as usize].score as f32).to_bits();
+        u64::from(!bits) << 32 | u64::from(class(*item))
+    };
+    let mut keys: Vec<u64> = items.par_iter().map(key).collect();
+    keys.par_sort_unstable();
+    keys.into_iter()
+        .map(|key| key as u32 & !(1 << 31))
+        .collect()
 }
 
 impl Detection {
     /// All metrics of a cell, with the threshold of the equal error rate.
-    pub fn values(&self, cell: &Scores) -> Values {
-        evaluate(&cell.sorted, &cell.losses, None, &self.options)
+    fn values<'a>(&self, cell: &'a Scores) -> &'a Values {
+        let loss = |at: usize| Loss::of(cell.sorted[at], self.options.eps);
+        let all = || evaluate(&cell.sorted, loss, None, &self.options);
+        cell.whole.get_or_init(all)
     }
 
     /// The metrics of some items if every score were `score`.
@@ -375,24 +421,13 @@ impl Form for Detection {
     }
 
     fn prepare(&self, items: &[u32]) -> Scores {
-        let mut order = items.to_vec();
-        let item = |at: &u32| self.items[*at as usize];
-        order.sort_unstable_by(|a, b| {
-            let (x, y) = (item(a), item(b));
-            y.score
-                .total_cmp(&x.score)
-                .then(x.fake.cmp(&y.fake))
-                .then(a.cmp(b))
-        });
-        let sorted: Vec<Scored> = order.iter().map(item).collect();
-        let losses = sorted
-            .iter()
-            .map(|s| Loss::of(*s, self.options.eps))
-            .collect();
+        let order = ranked(&self.items, items);
+        let sorted = order.par_iter().map(|at| self.items[*at as usize]);
         Scores {
+            sorted: sorted.collect(),
             order,
-            sorted,
-            losses,
+            losses: OnceLock::new(),
+            whole: OnceLock::new(),
         }
     }
 
@@ -401,7 +436,16 @@ impl Form for Detection {
     }
 
     fn evaluate(&self, cell: &Scores, weights: Option<&[u32]>, (): &mut ()) -> Vec<Option<f64>> {
-        evaluate(&cell.sorted, &cell.losses, weights, &self.options).as_list()
+        if weights.is_none() {
+            return self.values(cell).as_list();
+        }
+        let losses = cell.losses(self.options.eps);
+        evaluate(&cell.sorted, |at| losses[at], weights, &self.options).as_list()
+    }
+
+    fn at_threshold(&self, cell: &Scores, metric: usize) -> Option<f64> {
+        let is_eer = METRICS[metric].name == "eer";
+        self.values(cell).eer_threshold.filter(|_| is_eer)
     }
 
     /// A group's scores in the cell's order are in order: nothing is sorted again.
@@ -414,13 +458,14 @@ impl Form for Detection {
     ) -> Vec<Vec<Option<f64>>> {
         let (places, ends) = super::places_by_group(codes, groups);
         let sorted: Vec<Scored> = places.iter().map(|at| cell.sorted[*at as usize]).collect();
-        let losses: Vec<Loss> = places.iter().map(|at| cell.losses[*at as usize]).collect();
+        let all = cell.losses(self.options.eps);
+        let losses: Vec<Loss> = places.iter().map(|at| all[*at as usize]).collect();
         let mut start = 0;
         ends.into_iter()
             .map(|end| {
                 let here = std::mem::replace(&mut start, end)..end;
                 let (sorted, losses) = (&sorted[here.clone()], &losses[here]);
-                evaluate(sorted, losses, None, &self.options).as_list()
+                evaluate(sorted, |at| losses[at], None, &self.options).as_list()
             })
             .collect()
     }

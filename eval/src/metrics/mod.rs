@@ -67,6 +67,11 @@ pub trait Form: Sync {
         scratch: &mut Self::Scratch,
     ) -> Vec<Option<f64>>;
 
+    /// The threshold at which a metric is read off a cell, if it has one.
+    fn at_threshold(&self, _cell: &Self::Cell, _metric: usize) -> Option<f64> {
+        None
+    }
+
     /// The metrics of each of `groups` groups, where the item `i` of the
     /// cell's order is of the group `codes[i]`; codes beyond count nowhere.
     fn evaluate_groups(

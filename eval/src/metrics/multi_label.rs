@@ -1,5 +1,11 @@
 //! Multi-label: F2 as Inclusive Images asks, and its micro and macro forms.
 
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+use ahash::RandomState;
+use rayon::prelude::*;
+
 use super::{Form, Metric, Rests};
 use crate::statistics::{Hit, MultiLabelState, Sum, Tally, for_each_label};
 
@@ -57,12 +63,29 @@ impl Lists {
         self.ends.push(self.labels.len());
     }
 
+    /// From lists that are sorted and without repeats, and where each ends.
+    pub(crate) fn of_sorted(labels: Vec<u32>, ends: Vec<usize>) -> Self {
+        let ends = std::iter::once(0).chain(ends).collect();
+        Self { labels, ends }
+    }
+
     pub fn get(&self, at: usize) -> &[u32] {
         &self.labels[self.ends[at]..self.ends[at + 1]]
     }
 
     pub fn len(&self) -> usize {
         self.ends.len() - 1
+    }
+
+    /// Appends lists whose labels are numbered otherwise.
+    pub(crate) fn append(&mut self, other: &Self, codes: &[u32]) {
+        let start = self.labels.len();
+        self.labels
+            .extend(other.labels.iter().map(|label| codes[*label as usize]));
+        for (from, to) in other.ends.iter().zip(&other.ends[1..]) {
+            self.labels[start + from..start + to].sort_unstable();
+            self.ends.push(start + to);
+        }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -75,12 +98,19 @@ impl Lists {
 pub struct MultiLabel {
     pub truth: Lists,
     pub answer: Lists,
+    /// Whether only [`METRICS`] that do not tell labels apart are wanted.
+    pub whole_only: bool,
 }
 
 /// A cell of images.
 pub struct Images {
     items: Vec<u32>,
-    state: MultiLabelState,
+    /// Found once, for resampling.
+    resampled: OnceLock<Resampled>,
+}
+
+/// What each image of a cell adds.
+struct Resampled {
     f2: Vec<f64>,
     tally: Vec<Tally>,
     /// Per image: `3 * label + hit`, labels counted from 0 within the cell.
@@ -88,6 +118,9 @@ pub struct Images {
     ends: Vec<usize>,
     labels: usize,
 }
+
+/// Images that are walked at once.
+const CHUNK: usize = 1 << 15;
 
 impl MultiLabel {
     /// F2 of one image.
@@ -107,6 +140,36 @@ impl MultiLabel {
             },
         );
         tally
+    }
+
+    fn resampled<'a>(&self, cell: &'a Images) -> &'a Resampled {
+        cell.resampled.get_or_init(|| {
+            let mut found = Resampled {
+                f2: Vec::with_capacity(cell.items.len()),
+                tally: Vec::with_capacity(cell.items.len()),
+                hits: Vec::new(),
+                ends: vec![0],
+                labels: 0,
+            };
+            let mut local: HashMap<u32, u32, RandomState> = HashMap::default();
+            for item in &cell.items {
+                let at = *item as usize;
+                let tally = self.tally(at);
+                found.f2.push(tally.f2().unwrap_or(1.0));
+                found.tally.push(tally);
+                let hits = |label, hit| {
+                    let next = local.len() as u32;
+                    let label = *local.entry(label).or_insert(next);
+                    found.hits.push(3 * label + hit as u32);
+                };
+                if !self.whole_only {
+                    for_each_label(self.truth.get(at), self.answer.get(at), hits);
+                }
+                found.ends.push(found.hits.len());
+            }
+            found.labels = local.len();
+            found
+        })
     }
 
     /// Mean F2 over some items if every answer were `constant` (sorted).
@@ -146,32 +209,10 @@ impl Form for MultiLabel {
     }
 
     fn prepare(&self, items: &[u32]) -> Images {
-        let mut cell = Images {
+        Images {
             items: items.to_vec(),
-            state: MultiLabelState::default(),
-            f2: Vec::with_capacity(items.len()),
-            tally: Vec::with_capacity(items.len()),
-            hits: Vec::new(),
-            ends: vec![0],
-            labels: 0,
-        };
-        let mut local = std::collections::HashMap::new();
-        for item in items {
-            let at = *item as usize;
-            let (truth, answer) = (self.truth.get(at), self.answer.get(at));
-            cell.state.update(truth, answer);
-            let tally = self.tally(at);
-            cell.f2.push(tally.f2().unwrap_or(1.0));
-            cell.tally.push(tally);
-            for_each_label(truth, answer, |label, hit| {
-                let next = local.len() as u32;
-                let label = *local.entry(label).or_insert(next);
-                cell.hits.push(3 * label + hit as u32);
-            });
-            cell.ends.push(cell.hits.len());
+            resampled: OnceLock::new(),
         }
-        cell.labels = local.len();
-        cell
     }
 
     fn order(cell: &Images) -> &[u32] {
@@ -185,9 +226,22 @@ impl Form for MultiLabel {
         scratch: &mut Vec<u32>,
     ) -> Vec<Option<f64>> {
         let Some(weights) = weights else {
-            let values = cell.state.evaluate();
+            let chunks = cell.items.par_chunks(CHUNK).map(|items| {
+                let mut state = MultiLabelState::default();
+                for item in items {
+                    let at = *item as usize;
+                    state.update(self.truth.get(at), self.answer.get(at));
+                }
+                state
+            });
+            let merged = chunks.reduce(MultiLabelState::default, |mut all, more| {
+                all.merge(&more);
+                all
+            });
+            let values = merged.evaluate();
             return vec![values.f2_mean, values.f2_micro, values.f2_macro];
         };
+        let cell = self.resampled(cell);
         scratch.clear();
         scratch.resize(3 * cell.labels, 0);
         let (mut n, mut sum, mut total) = (0u64, 0.0, Tally::default());
@@ -233,6 +287,7 @@ impl Form for MultiLabel {
         scratch: &mut Vec<u32>,
     ) -> Vec<Vec<Option<f64>>> {
         let (places, ends) = super::places_by_group(codes, groups);
+        let cell = self.resampled(cell);
         scratch.clear();
         scratch.resize(3 * cell.labels, 0);
         let mut start = 0;

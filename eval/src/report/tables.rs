@@ -203,14 +203,13 @@ pub fn item_results(evaluation: &Evaluation) -> Result<Vec<u8>, ParquetError> {
         let all = items.score.len();
         for start in (0..all).step_by(BATCH) {
             let range = start..(start + BATCH).min(all);
-            let frames = items.identity.frames.as_ref();
             let mut score = Float64Builder::with_capacity(range.len());
             score.append_slice(&items.score[range.clone()]);
             let mut answered = BooleanBuilder::with_capacity(range.len());
             answered.append_slice(&items.identity.answered[range.clone()]);
             let mut columns: Vec<ArrayRef> = vec![
-                texts(&range, &|at| Some(&items.identity.ids[at])),
-                texts(&range, &|at| frames.map(|frames| frames[at].as_str())),
+                texts(&range, &|at| Some(items.identity.id(at))),
+                texts(&range, &|at| items.identity.frame(at)),
                 texts(&range, &|_| Some(items.level.as_str())),
                 texts(&range, &|_| Some(items.metric)),
                 texts(&range, &|at| Some(&items.value[at])),

@@ -1,12 +1,16 @@
 //! Scores put to their samples, frames and videos.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
+use std::sync::Arc;
 
+use ahash::RandomState;
 use fairframe_schemas::report::{Counts, DefectKind, InputRole, Level};
+use rayon::prelude::*;
 
-use crate::check::{Checked, Defects};
-use crate::join::{Identity, Items, Place, missing, settle};
+use crate::check::{Checked, Defects, Ids};
+use crate::join::{Identity, Items, Place, Rows, missing, settle};
 use crate::metrics::detection::{Detection, Options, Scored};
+use crate::metrics::multi_label::Lists;
 use crate::read::Table;
 use crate::statistics::Sum;
 use fairframe_schemas::Pooling;
@@ -37,50 +41,107 @@ impl Policy {
     }
 }
 
-/// One id of the solution with all its rows.
-struct Truth {
-    fake: bool,
-    rows: Vec<usize>,
+/// No video, or no score.
+const NONE: u32 = u32::MAX;
+
+/// The ids of the solution, each once, in the order of the file.
+struct Videos {
+    ids: Vec<u32>,
+    fake: Vec<bool>,
+    rows: Rows,
+    /// The place of each id there is, or [`NONE`].
+    place_of: Vec<u32>,
+}
+
+impl Videos {
+    fn of(
+        solution: &Checked<Vec<bool>>,
+        table: &Table,
+        names: &Ids,
+        defects: &mut Defects,
+    ) -> Self {
+        let (mut ids, mut fakes) = (Vec::new(), Vec::new());
+        let mut place_of = vec![NONE; names.ids.len()];
+        let mut sizes: Vec<usize> = Vec::new();
+        for (at, id) in solution.ids.iter().enumerate() {
+            let place = &mut place_of[*id as usize];
+            let fake = solution.values[at];
+            if *place == NONE {
+                *place = ids.len() as u32;
+                ids.push(*id);
+                fakes.push(fake);
+                sizes.push(0);
+            }
+            sizes[*place as usize] += 1;
+            if fakes[*place as usize] != fake {
+                let text = format!("{}: its frames differ in truth", names.ids.get(*id));
+                let line = Some(table.line(solution.rows[at] as usize));
+                let kind = DefectKind::ConflictingId;
+                defects.add(InputRole::Solution, kind, line, None, &text);
+            }
+        }
+        let rows = match solution.frames.is_empty() {
+            true => Rows::One(solution.rows.clone()),
+            false => {
+                let places = solution.ids.iter().map(|id| place_of[*id as usize]);
+                let (rows, ends) = by_place(&sizes, places, solution.rows.iter().copied());
+                Rows::Several(Lists::of_sorted(rows, ends))
+            }
+        };
+        Self {
+            ids,
+            fake: fakes,
+            rows,
+            place_of,
+        }
+    }
+
+    fn place(&self, id: u32) -> Option<usize> {
+        let place = self.place_of[id as usize];
+        (place != NONE).then_some(place as usize)
+    }
+}
+
+/// Values put together by place, in the order they come in: all values, and
+/// where each place's end.
+fn by_place<V: Copy + Default>(
+    sizes: &[usize],
+    places: impl Iterator<Item = u32>,
+    values: impl Iterator<Item = V>,
+) -> (Vec<V>, Vec<usize>) {
+    let mut starts = Vec::with_capacity(sizes.len());
+    let mut all = 0;
+    for size in sizes {
+        starts.push(all);
+        all += size;
+    }
+    let mut sorted = vec![V::default(); all];
+    for (place, value) in places.zip(values) {
+        let next = &mut starts[place as usize];
+        sorted[*next] = value;
+        *next += 1;
+    }
+    (sorted, starts)
 }
 
 /// Joins scores by id, and by frame where both sides name frames. Gives the
 /// video level before the frame level, or the one level there is.
 pub(super) fn join(
-    solution: (&Checked<Vec<bool>>, &Table),
-    submission: (&Checked<Vec<f64>>, &Table),
+    (solution, solution_table): (&Checked<Vec<bool>>, &Table),
+    (submission, table): (&Checked<Vec<f64>>, &Table),
+    names: Ids,
     id_column: usize,
     (options, policy): (Options, Policy),
     defects: &mut Defects,
     counts: &mut Counts,
 ) -> Vec<Items<Detection>> {
-    let (solution, solution_table) = solution;
-    let (submission, table) = submission;
-    let mut truths: HashMap<&str, Truth> = HashMap::new();
-    let mut order: Vec<&str> = Vec::new();
-    for (at, id) in solution.ids.iter().enumerate() {
-        let (fake, row) = (solution.values[at], solution.rows[at]);
-        let truth = truths.entry(id).or_insert_with(|| {
-            order.push(id);
-            let rows = Vec::new();
-            Truth { fake, rows }
-        });
-        truth.rows.push(row);
-        if truth.fake != fake {
-            let text = format!("{id}: its frames differ in truth");
-            let line = Some(solution_table.rows[row]);
-            let kind = DefectKind::ConflictingId;
-            defects.add(InputRole::Solution, kind, line, None, &text);
-        }
-    }
+    let names = Arc::new(names);
+    let videos = Videos::of(solution, solution_table, &names, defects);
     let place = Place { table, id_column };
-    // The scores of each known id: (frame name, score), in file order.
-    let mut scores: HashMap<&str, Vec<usize>> = HashMap::new();
     for (at, id) in submission.ids.iter().enumerate() {
-        if truths.contains_key(id.as_str()) {
-            scores.entry(id).or_default().push(at);
-        } else if !solution.left_out.contains(id) {
+        if videos.place(*id).is_none() && !solution.left_out.contains(id) {
             counts.unknown += 1;
-            place.unknown(defects, submission.rows[at], id);
+            place.unknown(defects, submission.rows[at] as usize, names.ids.get(*id));
         }
     }
     let has_frames = !submission.frames.is_empty();
@@ -89,9 +150,9 @@ pub(super) fn join(
     } else {
         Level::Sample
     };
-    let new_items = |level| Items {
+    let new_items = |level, rows| Items {
         level,
-        identity: Identity::default(),
+        identity: Identity::new(names.clone(), rows),
         form: Detection {
             items: Vec::new(),
             options,
@@ -101,131 +162,176 @@ pub(super) fn join(
     let by_frame = has_frames
         && !solution.frames.is_empty()
         && table.positional_frames == solution_table.positional_frames;
-    let mut frames = has_frames.then(|| new_items(Level::Frame));
-    if let Some(frames) = &mut frames {
-        frames.identity.frames = Some(Vec::new());
-        if by_frame {
-            scores = named_frames(
-                solution,
-                submission,
-                policy.no_score,
-                frames,
-                &place,
-                defects,
-                counts,
-            );
-        } else {
-            for (at, id) in submission.ids.iter().enumerate() {
-                if let Some(truth) = truths.get(id.as_str()) {
-                    let score = submission.values[at];
-                    push_frame(frames, id, &submission.frames[at], score, true, truth);
-                }
+    // The frames that have a say in their video: the solution's, or all.
+    let counted: Vec<u32> = match by_frame {
+        true => named_frames(solution, submission),
+        false => (0..submission.ids.len() as u32).collect(),
+    };
+    let pooled = pooled(&videos, submission, &counted, policy);
+    let mut frames = None;
+    if by_frame {
+        let mut items = new_items(Level::Frame, Rows::One(solution.rows.clone()));
+        items.identity.ids.clone_from(&solution.ids);
+        items.identity.frames = Some(solution.frames.clone());
+        items.identity.answered = counted.iter().map(|at| *at != NONE).collect();
+        let both = counted.iter().zip(&solution.values);
+        let scored = both.map(|(at, fake)| Scored {
+            score: match *at {
+                NONE => policy.no_score,
+                at => submission.values[at as usize],
+            },
+            fake: *fake,
+        });
+        items.form.items = scored.collect();
+        frames = Some(items);
+        unknown_frames(
+            submission, &videos, &counted, &names, &place, defects, counts,
+        );
+    } else if has_frames {
+        let (mut rows, mut ids, mut names, mut scored) =
+            (Lists::default(), Vec::new(), Vec::new(), Vec::new());
+        for (at, id) in submission.ids.iter().enumerate() {
+            if let Some(video) = videos.place(*id) {
+                rows.push(&mut videos.rows.get(video).to_vec());
+                ids.push(*id);
+                names.push(submission.frames[at]);
+                scored.push(Scored {
+                    score: submission.values[at],
+                    fake: videos.fake[video],
+                });
             }
         }
+        let mut items = new_items(Level::Frame, Rows::Several(rows));
+        items.identity.answered = vec![true; ids.len()];
+        items.identity.ids = ids;
+        items.identity.frames = Some(names);
+        items.form.items = scored;
+        frames = Some(items);
     }
-    let mut whole = new_items(level);
-    for id in order {
-        let truth = &truths[id];
-        let given = scores.get(id).map_or(&[][..], Vec::as_slice);
-        let mut given: Vec<f64> = given.iter().map(|at| submission.values[*at]).collect();
-        let pooled = policy.pooled(&mut given);
-        match pooled {
+    let mut whole = new_items(level, Rows::default());
+    for ((id, fake), score) in videos.ids.iter().zip(&videos.fake).zip(&pooled) {
+        match score {
             Some(_) => counts.answered += 1,
             None => {
                 counts.unanswered += 1;
-                missing(defects, id);
+                missing(defects, names.ids.get(*id));
             }
         }
-        let score = pooled.unwrap_or(policy.no_score);
         whole.form.items.push(Scored {
-            score,
-            fake: truth.fake,
+            score: score.unwrap_or(policy.no_score),
+            fake: *fake,
         });
-        whole.identity.push(id, pooled.is_some(), &truth.rows);
+        whole.identity.answered.push(score.is_some());
     }
+    whole.identity.ids = videos.ids;
+    whole.identity.rows = videos.rows;
     settle(defects, counts);
     std::iter::once(whole).chain(frames).collect()
 }
 
-fn push_frame(
-    frames: &mut Items<Detection>,
-    id: &str,
-    frame: &str,
-    score: f64,
-    answered: bool,
-    truth: &Truth,
-) {
-    frames.form.items.push(Scored {
-        score,
-        fake: truth.fake,
-    });
-    frames.identity.push(id, answered, &truth.rows);
-    if let Some(names) = &mut frames.identity.frames {
-        names.push(frame.to_owned());
-    }
+/// The score of each video; None where it has none.
+fn pooled(
+    videos: &Videos,
+    submission: &Checked<Vec<f64>>,
+    counted: &[u32],
+    policy: Policy,
+) -> Vec<Option<f64>> {
+    let given = || {
+        counted
+            .iter()
+            .filter(|at| **at != NONE)
+            .map(|at| *at as usize)
+    };
+    let known = || given().filter_map(|at| Some((videos.place(submission.ids[at])?, at)));
+    let mut sizes = vec![0; videos.ids.len()];
+    known().for_each(|(video, _)| sizes[video] += 1);
+    let places = known().map(|(video, _)| video as u32);
+    let values = known().map(|(_, at)| submission.values[at]);
+    let (mut scores, _) = by_place(&sizes, places, values);
+    let mut rest = scores.as_mut_slice();
+    let of_video = sizes.iter().map(|size| rest.split_off_mut(..*size));
+    let each: Vec<&mut [f64]> = of_video.flatten().collect();
+    each.into_par_iter()
+        .map(|scores| policy.pooled(scores))
+        .collect()
 }
 
-/// The solution's frames with their scores; gives the scores by video of the
-/// frames that the solution has.
-fn named_frames<'a>(
-    solution: &'a Checked<Vec<bool>>,
+/// The score of each of the solution's frames, or [`NONE`].
+fn named_frames(solution: &Checked<Vec<bool>>, submission: &Checked<Vec<f64>>) -> Vec<u32> {
+    let key = |of: (&[u32], &[u32]), at: usize| u64::from(of.0[at]) << 32 | u64::from(of.1[at]);
+    let asked = |at| key((&solution.ids, &solution.frames), at);
+    let given = |at| key((&submission.ids, &submission.frames), at);
+    let all = submission.ids.len();
+    // Both files mostly go on with the same frame; else all are looked up.
+    let mut places: Option<HashMap<u64, u32, RandomState>> = None;
+    let mut next = 0;
+    let find = |frame: usize| {
+        let wanted = asked(frame);
+        if next < all && given(next) == wanted {
+            next += 1;
+            return (next - 1) as u32;
+        }
+        let places =
+            places.get_or_insert_with(|| (0..all).map(|at| (given(at), at as u32)).collect());
+        let found = places.get(&wanted).copied();
+        next = found.map_or(next, |at| at as usize + 1);
+        found.unwrap_or(NONE)
+    };
+    (0..solution.ids.len()).map(find).collect()
+}
+
+/// Names the frames of known videos that the solution does not have.
+fn unknown_frames(
     submission: &Checked<Vec<f64>>,
-    no_score: f64,
-    frames: &mut Items<Detection>,
+    videos: &Videos,
+    counted: &[u32],
+    names: &Ids,
     place: &Place<'_>,
     defects: &mut Defects,
     counts: &mut Counts,
-) -> HashMap<&'a str, Vec<usize>> {
-    let mut answers: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-    for (at, id) in submission.ids.iter().enumerate() {
-        answers.insert((id, &submission.frames[at]), at);
-    }
-    let mut by_video: HashMap<&str, Vec<usize>> = HashMap::new();
-    let mut videos: std::collections::HashSet<&str> = std::collections::HashSet::new();
-    for (at, id) in solution.ids.iter().enumerate() {
-        let frame = solution.frames[at].as_str();
-        videos.insert(id);
-        let answer = answers.remove(&(id.as_str(), frame));
-        if let Some(answer) = answer {
-            by_video.entry(id).or_default().push(answer);
+) {
+    let mut used = vec![false; submission.ids.len()];
+    let found = counted.iter().filter(|at| **at != NONE);
+    found.for_each(|at| used[*at as usize] = true);
+    for at in (0..used.len()).filter(|at| !used[*at]) {
+        // Frames of unknown videos have been named already.
+        let id = submission.ids[at];
+        if videos.place(id).is_some() {
+            counts.unknown += 1;
+            let (id, frame) = (names.ids.get(id), names.frames.get(submission.frames[at]));
+            let text = format!("{id}, frame `{frame}`");
+            place.unknown(defects, submission.rows[at] as usize, &text);
         }
-        let score = answer.map_or(no_score, |at| submission.values[at]);
-        let truth = Truth {
-            fake: solution.values[at],
-            rows: vec![solution.rows[at]],
-        };
-        push_frame(frames, id, frame, score, answer.is_some(), &truth);
     }
-    // Frames of unknown videos have been named already.
-    let mut unknown: Vec<usize> = answers
-        .into_iter()
-        .filter(|((id, _), _)| videos.contains(id))
-        .map(|(_, at)| at)
-        .collect();
-    unknown.sort_unstable();
-    counts.unknown += unknown.len() as u64;
-    for at in unknown {
-        let text = format!("{}, frame `{}`", submission.ids[at], submission.frames[at]);
-        place.unknown(defects, submission.rows[at], &text);
-    }
-    by_video
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::read::Lines;
+
+    /// Ids and frames of one letter or two digits.
+    fn names() -> Ids {
+        let mut names = Ids::default();
+        for id in ["u", "v", "w", "x"] {
+            names.ids.code(id);
+        }
+        (0..40).for_each(|frame| assert_eq!(names.frames.code(&frame.to_string()), frame));
+        names
+    }
 
     fn checked<V>(keys: &[(&str, &str)], values: V) -> Checked<V> {
-        let framed = keys.iter().any(|(_, frame)| !frame.is_empty());
+        let names = names();
+        let framed = keys.iter().filter(|(_, frame)| !frame.is_empty());
+        let frame = |(_, frame): &(&str, &str)| names.frames.find(frame).unwrap();
         Checked {
-            ids: keys.iter().map(|(id, _)| (*id).to_owned()).collect(),
-            frames: keys
+            ids: keys
                 .iter()
-                .filter(|_| framed)
-                .map(|(_, frame)| (*frame).to_owned())
+                .map(|(id, _)| names.ids.find(id).unwrap())
                 .collect(),
+            frames: framed.map(frame).collect(),
             values,
-            rows: (0..keys.len()).collect(),
+            rows: (0..keys.len() as u32).collect(),
             ignored: 0,
             left_out: Default::default(),
         }
@@ -253,7 +359,7 @@ mod tests {
     fn bare(rows: usize, positional: bool) -> Table {
         Table {
             names: vec!["video_id".into()],
-            rows: (1..=rows as u64).collect(),
+            lines: Lines::first(rows),
             positional_frames: positional,
             ..Table::default()
         }
@@ -268,6 +374,7 @@ mod tests {
         let items = join(
             (solution, &bare(solution.ids.len(), false)),
             (submission, &bare(submission.ids.len(), positional)),
+            names(),
             0,
             (Options::default(), POLICY),
             &mut defects,

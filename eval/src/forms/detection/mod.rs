@@ -15,7 +15,7 @@ use fairframe_schemas::report::{
 use self::join::{Policy, join};
 use super::{Judged, Shape};
 use crate::baselines;
-use crate::check::{Checked, Defects, Roles, Usage, each_id, with_values};
+use crate::check::{Checked, Defects, Ids, Roles, Usage, each_id, with_values};
 use crate::evaluate::{EvalError, ItemResults};
 use crate::groups::GroupColumn;
 use crate::join::Items;
@@ -49,10 +49,10 @@ pub(super) fn judge(
     let Some([truth_roles, answer_roles]) = run.roles(solution, submission) else {
         return Ok((Vec::new(), headline));
     };
-    let (usage, defects) = (run.usage(), &mut run.defects);
+    let (usage, names, defects) = (run.usage(), &mut run.ids, &mut run.defects);
     let soft = run.options.truth_threshold;
-    let truth = truth_rows(solution, truth_roles, &usage, soft, defects);
-    let answers = score_rows(submission, answer_roles, &usage, defects);
+    let truth = truth_rows(solution, truth_roles, &usage, soft, names, defects);
+    let answers = score_rows(submission, answer_roles, &usage, names, defects);
     if let Some(at) = soft {
         run.notes.push(format!(
             "A truth of {at} or more is read as fake, less as real."
@@ -64,6 +64,7 @@ pub(super) fn judge(
     let levels = join(
         (&truth, solution),
         (&answers, submission),
+        std::mem::take(&mut run.ids),
         answer_roles.id,
         (
             detection::Options {
@@ -119,6 +120,7 @@ fn score_rows(
     table: &Table,
     roles: Roles,
     usage: &Usage,
+    names: &mut Ids,
     defects: &mut Defects,
 ) -> Checked<Vec<f64>> {
     let role = InputRole::Submission;
@@ -129,6 +131,7 @@ fn score_rows(
         roles,
         role,
         usage,
+        names,
         defects,
         |row, defects| {
             let kind = match column.number(row) {
@@ -141,13 +144,23 @@ fn score_rows(
                 _ => DefectKind::NotANumber,
             };
             let name = Some(table.name(roles.value));
-            let line = Some(table.rows[row]);
+            let line = Some(table.line(row));
             defects.add(role, kind, line, name, &column.text(row));
             false
         },
         |a, b| column.number(a).is_some() && column.number(a) == column.number(b),
     );
     with_values(checked, scores)
+}
+
+fn of_number(number: f64, truth_threshold: Option<f64>) -> Result<bool, DefectKind> {
+    match truth_threshold {
+        _ if number.is_nan() => Err(DefectKind::NotANumber),
+        Some(threshold) => Ok(number >= threshold),
+        None if number == 0.0 => Ok(false),
+        None if number == 1.0 => Ok(true),
+        None => Err(DefectKind::SoftTruth),
+    }
 }
 
 /// The truth of a detection solution: 0 or `real`, 1 or `fake`, or a number
@@ -157,24 +170,23 @@ fn truth_rows(
     roles: Roles,
     usage: &Usage,
     truth_threshold: Option<f64>,
+    names: &mut Ids,
     defects: &mut Defects,
 ) -> Checked<Vec<bool>> {
     let role = InputRole::Solution;
     let column = &table.columns[roles.value];
-    let read = |row: usize| -> Result<bool, DefectKind> {
-        match (column, column.number(row)) {
-            (Values::Text(texts), None) => {
-                truth_word(texts.get(row).trim()).ok_or(DefectKind::NotANumber)
-            }
-            (_, Some(number)) if number.is_nan() => Err(DefectKind::NotANumber),
-            (_, Some(number)) => match truth_threshold {
-                Some(threshold) => Ok(number >= threshold),
-                None if number == 0.0 => Ok(false),
-                None if number == 1.0 => Ok(true),
-                None => Err(DefectKind::SoftTruth),
-            },
-            (Values::Number(_), None) => Err(DefectKind::NotANumber),
-        }
+    let text = |text: &str| match text.trim().parse() {
+        Ok(number) => of_number(number, truth_threshold),
+        Err(_) => truth_word(text.trim()).ok_or(DefectKind::NotANumber),
+    };
+    let coded: Vec<Result<bool, DefectKind>> = match column {
+        Values::Coded { names, .. } => names.iter().map(text).collect(),
+        _ => Vec::new(),
+    };
+    let read = |row: usize| match column {
+        Values::Coded { codes, .. } => coded[codes[row] as usize],
+        Values::Number(numbers) => of_number(numbers[row], truth_threshold),
+        Values::Text(texts) => text(texts.get(row)),
     };
     let mut truth = Vec::new();
     let checked = each_id(
@@ -182,6 +194,7 @@ fn truth_rows(
         roles,
         role,
         usage,
+        names,
         defects,
         |row, defects| match read(row) {
             Ok(fake) => {
@@ -190,7 +203,7 @@ fn truth_rows(
             }
             Err(kind) => {
                 let name = Some(table.name(roles.value));
-                let line = Some(table.rows[row]);
+                let line = Some(table.line(row));
                 defects.add(role, kind, line, name, &column.text(row));
                 false
             }
@@ -219,14 +232,7 @@ fn level_report(
             .map(|m| values.get(m.name).filter(|_| rivalled(m.name)))
             .collect()
     };
-    let mut metrics = run.judge(&items, &columns, clusters.as_deref(), &constant);
-    let all: Vec<u32> = (0..form.len() as u32).collect();
-    let whole = form.values(&form.prepare(&all));
-    for metric in &mut metrics {
-        if metric.metric == "eer" {
-            metric.at_threshold = whole.eer_threshold;
-        }
-    }
+    let metrics = run.judge(&items, &columns, clusters.as_deref(), &constant);
     let baselines = metrics
         .iter()
         .filter(|metric| metric.baseline.is_some())
@@ -243,17 +249,16 @@ fn level_report(
         })
         .collect();
     let equalised_odds = equalised_odds(&metrics, items.level);
+    let each = match run.options.values_only {
+        true => &[][..],
+        false => &form.items,
+    };
     let results = ItemResults {
         level: items.level,
         metric: detection::LOG_LOSS,
-        value: form.items.iter().map(|s| s.score.to_string()).collect(),
-        truth: form
-            .items
-            .iter()
-            .map(|s| u8::from(s.fake).to_string())
-            .collect(),
-        score: form
-            .items
+        value: each.iter().map(|s| s.score.to_string()).collect(),
+        truth: each.iter().map(|s| u8::from(s.fake).to_string()).collect(),
+        score: each
             .iter()
             .map(|s| detection::Loss::of(*s, form.options.eps).log)
             .collect(),
@@ -314,8 +319,10 @@ mod tests {
             &mut defects,
         )
         .unwrap();
-        let checked = score_rows(&table, roles, &Usage::default(), &mut defects);
-        assert_eq!(checked.ids, ["a", "f"]);
+        let mut ids = Ids::default();
+        let checked = score_rows(&table, roles, &Usage::default(), &mut ids, &mut defects);
+        let kept: Vec<&str> = checked.ids.iter().map(|id| ids.ids.get(*id)).collect();
+        assert_eq!(kept, ["a", "f"]);
         assert_eq!(
             kinds(defects),
             [
@@ -345,7 +352,8 @@ mod tests {
             &mut defects,
         )
         .unwrap();
-        score_rows(&table, roles, &Usage::default(), &mut defects);
+        let ids = &mut Ids::default();
+        score_rows(&table, roles, &Usage::default(), ids, &mut defects);
         let list = defects.into_list();
         assert_eq!((list[0].count, list[0].shown.len()), (50, MAX_SHOWN));
     }
@@ -364,7 +372,14 @@ mod tests {
                 &mut defects,
             )
             .unwrap();
-            let checked = truth_rows(&table, roles, &Usage::default(), threshold, &mut defects);
+            let checked = truth_rows(
+                &table,
+                roles,
+                &Usage::default(),
+                threshold,
+                &mut Ids::default(),
+                &mut defects,
+            );
             assert_eq!(checked.ids.len(), ids);
             assert_eq!(
                 defects.has(InputRole::Solution, DefectKind::SoftTruth),

@@ -4,22 +4,7 @@ mod support;
 
 use std::process::Command;
 
-use support::{Serving, fairframe, ok, python, text, workspace};
-
-/// A Chromium to look with; never none in CI.
-fn has_chromium() -> bool {
-    let name = std::env::var_os("FAIRFRAME_CHROMIUM").unwrap_or_else(|| "chromium".into());
-    let found = Command::new(&name).arg("--version").output();
-    if found.is_ok_and(|said| said.status.success()) {
-        return true;
-    }
-    assert!(
-        std::env::var_os("CI").is_none_or(|v| v != "true"),
-        "no {name:?} here"
-    );
-    eprintln!("skipped: no {name:?} (`make test-packages` installs it)");
-    false
-}
+use support::{Serving, fairframe, has_chromium, ok, python, text, workspace};
 
 /// Links, downloads, scripts off, no errors, nothing from elsewhere, widths, accessibility:
 /// `tests/python/browse.py` says what is looked at.

@@ -282,6 +282,8 @@ pub enum JsonPart {
     Targets,
     /// One object of ids with what is said of them; the name of that column.
     Pairs(&'static str),
+    /// Few-shot episodes, one object a line.
+    Episodes,
 }
 
 /// Opens a regular file. Whatever else has a name (a pipe, say) may be waited

@@ -1,12 +1,17 @@
 //! JSON: per-frame scores, as detectors write them, `{"probs": {video: [[p],
 //! ...]}, "targets": {video: [[t], ...]}}`, where frames are told apart by
-//! position only; and one object of ids, `{"0000.png": "real"}`.
+//! position only; one object of ids, `{"0000.png": "real"}`; and few-shot
+//! episodes, one object a line.
 
 use std::fmt;
 use std::io::Read;
 use std::marker::PhantomData;
 use std::path::Path;
 
+use fairframe_schemas::Column;
+use fairframe_schemas::episode::{
+    CLASS, DATASET, EPISODE, Episode, HELD_OUT, QUERY, ROLE, SUPPORT,
+};
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
@@ -118,6 +123,9 @@ pub(crate) fn read_table(
             JsonPart::Probs => "{\"probs\": {\"video\": [[number], ...]}}",
             JsonPart::Targets => "{\"targets\": {\"video\": [[number], ...]}}",
             JsonPart::Pairs(_) => "{\"id\": \"answer\", ...}",
+            JsonPart::Episodes => {
+                "{\"dataset\": ..., \"held_out\": ..., \"episode\": ..., \"support\": ..., \"query\": ...}, one a line"
+            }
         },
     };
     let (pairs, value_name) = match part {
@@ -132,6 +140,10 @@ pub(crate) fn read_table(
         JsonPart::Pairs(name) => {
             let pairs: Pairs<Said> = serde_json::from_slice(bytes).map_err(json_error)?;
             return Ok(said_of(pairs, name));
+        }
+        JsonPart::Episodes => {
+            let episodes = serde_json::Deserializer::from_slice(bytes).into_iter();
+            return episodes_of(episodes).map_err(json_error);
         }
     };
     let mut ids = Texts::default();
@@ -171,6 +183,50 @@ fn said_of(pairs: Pairs<Said>, name: &str) -> Table {
         columns: vec![Values::Text(ids), Values::Text(values)],
         ..Table::default()
     }
+}
+
+/// The rows that the table of these episodes has.
+fn episodes_of(
+    episodes: impl Iterator<Item = serde_json::Result<Episode>>,
+) -> serde_json::Result<Table> {
+    let names = [
+        DATASET,
+        HELD_OUT,
+        EPISODE,
+        CLASS,
+        ROLE,
+        Column::SampleId.name(),
+    ];
+    let mut columns = names.map(|_| Texts::default());
+    let mut rows = Vec::new();
+    for (line, episode) in (1..).zip(episodes) {
+        let episode = episode?;
+        let (held_out, number) = (episode.held_out.to_string(), episode.episode.to_string());
+        for (role, side) in [(SUPPORT, &episode.support), (QUERY, &episode.query)] {
+            for (class, ids) in side {
+                for id in ids {
+                    let cells = [
+                        episode.dataset.as_str(),
+                        &held_out,
+                        &number,
+                        class,
+                        role,
+                        id,
+                    ];
+                    for (column, cell) in columns.iter_mut().zip(cells) {
+                        column.push(cell);
+                    }
+                    rows.push(line);
+                }
+            }
+        }
+    }
+    Ok(Table {
+        names: names.map(str::to_owned).into(),
+        columns: columns.map(Values::Text).into(),
+        rows,
+        ..Table::default()
+    })
 }
 
 #[cfg(test)]
@@ -229,5 +285,18 @@ mod tests {
         for text in [r#"{"a":{"b":1}}"#, "[1]", r#"{"a""#] {
             assert!(read(text, JsonPart::Pairs("label")).is_err());
         }
+    }
+
+    #[test]
+    fn episodes_are_the_rows_of_their_table() {
+        let line = r#"{"dataset":"d","held_out":true,"episode":0,"support":{"b":["1"]},"query":{"b":["2","3"]}}"#;
+        let table = read(&format!("{line}\n{line}\n"), JsonPart::Episodes).unwrap();
+        assert_eq!(table.rows, [1, 1, 1, 2, 2, 2]);
+        let cells: Vec<_> = table.columns.iter().map(|c| c.text(2)).collect();
+        assert_eq!(cells, ["d", "true", "0", "b", "query", "3"]);
+        let cut = read(&line[..40], JsonPart::Episodes)
+            .unwrap_err()
+            .to_string();
+        assert!(cut.contains("one a line"), "{cut}");
     }
 }

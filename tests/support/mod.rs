@@ -7,6 +7,8 @@ use std::{
     process::{Child, Command, Output, Stdio},
 };
 
+pub mod forms;
+
 pub fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -103,6 +105,21 @@ pub fn python() -> Option<PathBuf> {
         folder.display()
     );
     None
+}
+
+/// A Chromium to look with; never none in CI.
+pub fn has_chromium() -> bool {
+    let name = std::env::var_os("FAIRFRAME_CHROMIUM").unwrap_or_else(|| "chromium".into());
+    let found = Command::new(&name).arg("--version").output();
+    if found.is_ok_and(|said| said.status.success()) {
+        return true;
+    }
+    assert!(
+        std::env::var_os("CI").is_none_or(|v| v != "true"),
+        "no {name:?} here"
+    );
+    eprintln!("skipped: no {name:?} (`make test-packages` installs it)");
+    false
 }
 
 /// Every file below a folder with its bytes, by relative path.

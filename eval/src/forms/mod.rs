@@ -52,6 +52,7 @@ pub(crate) fn json_part(form: TaskForm, role: InputRole) -> JsonPart {
     match (form, role) {
         (TaskForm::Detection, InputRole::Submission) => JsonPart::Probs,
         (TaskForm::Detection, _) => JsonPart::Targets,
+        (TaskForm::FewShot, InputRole::Solution) => JsonPart::Episodes,
         (form, role) => JsonPart::Pairs(shape(form).names(role)[0]),
     }
 }

@@ -1,0 +1,55 @@
+//! The report of every task form, and of a comparison, as their readers see them: the real
+//! binary, a real Chromium.
+
+mod support;
+
+use std::{collections::BTreeMap, path::Path, process::Command};
+
+use support::{fairframe, has_chromium, ok, python, text, workspace};
+
+/// Judges every form below `out`, a folder each.
+fn judge_all(files: &Path, out: &Path) -> Vec<&'static str> {
+    let mut judgings = support::forms::judgings(files);
+    judgings.push(support::forms::few_shot(files));
+    let mut names = Vec::new();
+    for judging in judgings {
+        let folder = out.join(judging.name);
+        ok(fairframe(files)
+            .arg("eval")
+            .args(&judging.line)
+            .arg("--out")
+            .arg(&folder));
+        names.push(judging.name);
+    }
+    names
+}
+
+/// Widths, accessibility, print, nothing run or loaded: `tests/python/reports.py` says what
+/// is looked at.
+#[test]
+fn every_form_has_a_report_that_anyone_can_read_and_print() {
+    let Some(python) = python() else { return };
+    if !has_chromium() {
+        return;
+    }
+    let (files, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let names = judge_all(files.path(), out.path());
+    let mut look = Command::new(python);
+    look.arg(workspace().join("tests/python/reports.py"))
+        .arg(out.path())
+        .args(std::env::var_os("FAIRFRAME_SHOTS"));
+    let said = text(&ok(&mut look).stdout);
+    let seen: BTreeMap<String, BTreeMap<String, u64>> = serde_json::from_str(&said).unwrap();
+    assert_eq!(seen.len(), 2 * names.len(), "{said}");
+    for (page, seen) in seen {
+        let least = if page.ends_with("report.html") { 5 } else { 3 };
+        assert!(seen["sections"] >= least, "{page}: {seen:?}");
+        assert!(seen["text"] > 1_000, "{page}: {seen:?}");
+        // A blank page has one page, no font, and some 800 bytes.
+        assert!(seen["pdf_bytes"] > 20_000, "{page}: {seen:?}");
+        assert!(
+            seen["pdf_pages"] > 1 && seen["pdf_fonts"] > 1,
+            "{page}: {seen:?}"
+        );
+    }
+}

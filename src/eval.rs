@@ -1,5 +1,6 @@
 //! `fairframe eval`: one submission against one solution.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -135,6 +136,16 @@ fn population() -> Weights {
     Weights::by_name("population (World Bank)", "country", known)
 }
 
+/// Codes of countries by their other names.
+fn places() -> BTreeMap<String, String> {
+    let countries = Gazetteer::bundled().countries().iter();
+    let named = countries.flat_map(|country| {
+        let names = [&country.alpha3, &country.name];
+        names.map(|name| (name.clone(), country.alpha2.clone()))
+    });
+    named.collect()
+}
+
 impl EvalArgs {
     fn options(&self) -> Result<EvalOptions, EvalError> {
         let task = match (&self.task, self.form) {
@@ -183,6 +194,7 @@ impl EvalArgs {
             controls: list(&self.controls, declared.controls),
             weights,
             ids: self.ids.clone(),
+            places: places(),
             ..declared
         })
     }

@@ -1,14 +1,15 @@
 //! The whole way of one evaluation.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use fairframe_schemas::Digest;
 use fairframe_schemas::report::{
     Counts, Input, InputRole, Level, REPORT_VERSION, Report, TaskForm,
 };
+use fairframe_schemas::{Column, Digest};
 use rayon::prelude::*;
 use sha2::Digest as _;
 
@@ -24,6 +25,7 @@ use crate::options::{EvalOptions, settings, validate};
 use crate::read::{ReadError, Table, read_columns};
 use crate::run::{Run, resolve_groups};
 use crate::weights::WeightsError;
+use crate::worst::worst_items;
 
 /// Why nothing can be evaluated. Defects of a submission are none of these:
 /// they stand in the report.
@@ -141,6 +143,7 @@ fn run(
         parts,
         sides,
         few_shot: None,
+        curves: Vec::new(),
     };
     let (levels, headline) = forms::judge(&mut run, &solution, &submission)?;
     let sides = run.sides.take().map(Mutex::into_inner);
@@ -158,6 +161,9 @@ fn run(
         baselines: Vec::new(),
         equalised_odds: Vec::new(),
         few_shot: run.few_shot.filter(|_| !refused),
+        curves: run.curves,
+        worst_items: Vec::new(),
+        places: BTreeMap::new(),
         defects: run.defects.into_list(),
         notes: run.notes,
     };
@@ -168,12 +174,23 @@ fn run(
             report.baselines.extend(level.baselines);
             report.equalised_odds.extend(level.equalised_odds);
             if !options.values_only {
+                report.worst_items.push(worst_items(&level.items));
                 items.push(level.items);
             }
         }
         false_discovery::judge(&mut report);
+        report.places = places(&report, &options.places);
     }
     Ok((Evaluation { report, items }, sides))
+}
+
+/// Codes of the countries that are reported by, where they are not their names.
+fn places(report: &Report, known: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let groupings = report.metrics.iter().flat_map(|metric| &metric.by_group);
+    let by_country = groupings.filter(|g| g.columns == [Column::Country.name()]);
+    let names = by_country.flat_map(|g| g.cells.iter().flat_map(|cell| &cell.group));
+    let coded = names.filter_map(|name| Some((name.clone(), known.get(name)?.clone())));
+    coded.collect()
 }
 
 fn read(options: &EvalOptions, role: InputRole) -> Result<Table, ReadError> {

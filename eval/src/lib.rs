@@ -27,10 +27,12 @@ pub mod intervals;
 pub mod baselines;
 pub mod compare;
 pub mod control;
+mod curves;
 pub mod disparity;
 pub mod false_discovery;
 pub mod permutation;
 pub mod weights;
+mod worst;
 
 pub mod episodes;
 pub mod evaluate;

@@ -1,5 +1,6 @@
 //! What is evaluated and how; checked before anything is read.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use fairframe_schemas::report::{Bootstrap, Settings, TaskForm};
@@ -47,6 +48,8 @@ pub struct EvalOptions {
     pub weights: Option<Weights>,
     /// Names of the rows of a numpy matrix of embeddings.
     pub ids: Option<PathBuf>,
+    /// ISO 3166-1 alpha-2 codes by whatever else countries are called, for the map.
+    pub places: BTreeMap<String, String>,
     pub limits: Limits,
 }
 
@@ -78,6 +81,7 @@ impl EvalOptions {
             controls: Vec::new(),
             weights: None,
             ids: None,
+            places: BTreeMap::new(),
             limits: Limits::default(),
         }
     }

@@ -7,8 +7,8 @@ use std::sync::Mutex;
 
 use fairframe_schemas::Column;
 use fairframe_schemas::report::{
-    Baseline, Cell, Counts, DefectKind, EqualisedOdds, Estimate, FewShotReport, GapNull, Grouping,
-    InputRole, Level, MetricReport, Within,
+    Baseline, Cell, Counts, Curves, DefectKind, EqualisedOdds, Estimate, FewShotReport, GapNull,
+    Grouping, InputRole, Level, MetricReport, Within,
 };
 
 use rayon::prelude::*;
@@ -112,6 +112,7 @@ pub(crate) struct Run<'a> {
     /// Where the levels are kept for a comparison, if there is to be one.
     pub sides: Option<Mutex<Vec<Side>>>,
     pub few_shot: Option<FewShotReport>,
+    pub curves: Vec<Curves>,
 }
 
 impl Run<'_> {

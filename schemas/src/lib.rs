@@ -17,6 +17,7 @@ pub mod source;
 pub mod task;
 pub mod text;
 pub mod version;
+pub mod world;
 
 pub use column::{Column, Visibility};
 pub use consent::{ConsentError, ConsentRecord, Pseudonym};

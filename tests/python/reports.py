@@ -59,8 +59,8 @@ def main():
                 name = str(file.relative_to(folder))
                 page.goto(file.as_uri())
                 words = page.inner_text("body")
-                for wrong in ["NaN", "Some(", "None", "inf"]:
-                    if re.search(rf"\b{re.escape(wrong)}", words):
+                for wrong in ["NaN", "Some(", "None)", "inf"]:
+                    if re.search(rf"(?<!\w){re.escape(wrong)}(?!\w)", words):
                         problems.append(f"{name}: says {wrong}")
                 if shots:
                     stem = name.replace("/", "-").removesuffix(".html")
@@ -77,6 +77,10 @@ def main():
                 printed = plain.pdf(format="A4")
                 if shots:
                     (shots / f"{stem}.pdf").write_bytes(printed)
+                    plain.emulate_media(media="print")
+                    plain.set_viewport_size({"width": 688, "height": 1000})
+                    plain.screenshot(path=shots / f"{stem}.print.png", full_page=True)
+                    plain.emulate_media(media="screen")
                 # Each page of a PDF is an object of its own; its text is drawn in a font.
                 seen[name] = {
                     "pdf_bytes": len(printed),

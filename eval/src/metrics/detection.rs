@@ -292,14 +292,14 @@ impl Curve {
 
 /// Bins of equal mass. Equal scores share the bin of the middle of their run,
 /// so that the order of ties has no say.
-struct Bins {
+pub(crate) struct Bins {
     all: u64,
     seen: u64,
     bins: Vec<(u64, u64, Sum)>,
 }
 
 impl Bins {
-    fn new(count: u32, all: u64) -> Self {
+    pub fn new(count: u32, all: u64) -> Self {
         Self {
             all,
             seen: 0,
@@ -307,7 +307,7 @@ impl Bins {
         }
     }
 
-    fn add(&mut self, score: f64, fake: u64, n: u64) {
+    pub fn add(&mut self, score: f64, fake: u64, n: u64) {
         let count = self.bins.len() as u128;
         let twice_middle = u128::from(2 * self.seen + n);
         let at = (count * twice_middle / u128::from(2 * self.all)).min(count - 1);
@@ -316,6 +316,12 @@ impl Bins {
         bin.0 += n;
         bin.1 += fake;
         bin.2.add(score * n as f64);
+    }
+
+    /// Items, fakes and summed scores of each bin, the highest scores first.
+    pub fn each(&self) -> impl Iterator<Item = (u64, u64, f64)> {
+        let bins = self.bins.iter();
+        bins.map(|(n, fakes, scores)| (*n, *fakes, scores.value()))
     }
 
     fn error(&self) -> Option<f64> {

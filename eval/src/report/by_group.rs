@@ -5,6 +5,8 @@ use fairframe_schemas::report::{
 };
 
 use super::{
+    map::{Map, map},
+    pivot::{Pivot, pivot},
     plot::{self, Mark, Scale},
     text,
 };
@@ -49,6 +51,8 @@ pub struct Section {
     pub others: Vec<String>,
     pub rows: Vec<GroupRow>,
     pub left_out: String,
+    pub map: Option<Map>,
+    pub pivot: Option<Pivot>,
 }
 
 /// The worst group, the best, and what lies between.
@@ -196,6 +200,8 @@ fn section(report: &Report, metric: &MetricReport, at: usize, name_level: bool) 
             0 => String::new(),
             n => text::count(n),
         },
+        map: map(metric, grouping, &report.places),
+        pivot: pivot(report, metric.level, grouping),
         scale,
     }
 }

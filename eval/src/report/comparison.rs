@@ -14,7 +14,10 @@ use crate::evaluate::EvalError;
 struct Page<'a> {
     comparison: &'a Comparison,
     headline: String,
+    /// All metrics, and the first one by group.
     tables: Vec<Rows>,
+    /// The others by group.
+    others: Vec<Rows>,
     level_percent: String,
 }
 
@@ -22,7 +25,11 @@ struct Rows {
     id: String,
     title: String,
     caption: String,
+    /// The head of the first column.
+    head: &'static str,
     rows: Vec<Row>,
+    /// Whether any row holds right answers against each other.
+    mcnemar: bool,
 }
 
 struct Row {
@@ -74,36 +81,65 @@ fn row(metric: &MetricComparison, name: String, compared: &Compared) -> Row {
     }
 }
 
+fn rows(id: String, title: String, caption: String, head: &'static str, rows: Vec<Row>) -> Rows {
+    Rows {
+        mcnemar: rows.iter().any(|row| !row.mcnemar.is_empty()),
+        id,
+        title,
+        caption,
+        head,
+        rows,
+    }
+}
+
 /// Renders a comparison.
 pub fn comparison_page(comparison: &Comparison) -> Result<String, askama::Error> {
-    let mut tables = vec![Rows {
-        id: "overall".to_owned(),
-        title: "All metrics".to_owned(),
-        caption: "Both submissions over all items".to_owned(),
-        rows: Vec::new(),
-    }];
     let direction = |metric: &MetricComparison| match metric.higher_is_better {
         true => "higher is better",
         false => "lower is better",
     };
-    for metric in &comparison.metrics {
+    let first = comparison.metrics.first();
+    let levels = comparison.metrics.iter();
+    let several = levels
+        .clone()
+        .any(|m| Some(m.level) != first.map(|m| m.level));
+    let overall = levels.map(|metric| {
         let (title, level) = (&metric.title, text::items(metric.level));
         let name = format!("{title} of {level}, {}", direction(metric));
-        tables[0].rows.push(row(metric, name, &metric.overall));
+        row(metric, name, &metric.overall)
+    });
+    let overall = overall.collect();
+    let (title, caption) = ("All metrics", "Both submissions over all items");
+    let mut tables = vec![rows(
+        "overall".to_owned(),
+        title.to_owned(),
+        caption.to_owned(),
+        "Metric",
+        overall,
+    )];
+    let mut others = Vec::new();
+    for metric in &comparison.metrics {
+        let (title, level) = (&metric.title, text::items(metric.level));
         for grouping in &metric.by_group {
             let columns = grouping.columns.join(" × ").replace('_', " ");
-            let cells = grouping.cells.iter();
-            tables.push(Rows {
-                id: format!("t{}", tables.len()),
-                title: format!("{title} by {columns}"),
-                caption: format!("{title} of {level} by {columns}, {}", direction(metric)),
-                rows: cells
-                    .map(|cell| {
-                        let name = text::group(&grouping.columns, &cell.group);
-                        row(metric, name, &cell.compared)
-                    })
-                    .collect(),
+            let cells = grouping.cells.iter().map(|cell| {
+                let name = text::group(&grouping.columns, &cell.group);
+                row(metric, name, &cell.compared)
             });
+            let table = rows(
+                format!("t{}", tables.len() + others.len()),
+                match several {
+                    true => format!("{title} by {columns}, {level}"),
+                    false => format!("{title} by {columns}"),
+                },
+                format!("{title} of {level} by {columns}, {}", direction(metric)),
+                "Group",
+                cells.collect(),
+            );
+            match first.is_some_and(|first| first.metric == metric.metric) {
+                true => tables.push(table),
+                false => others.push(table),
+            }
         }
     }
     let headline = comparison.metrics.first().map(|metric| {
@@ -121,6 +157,7 @@ pub fn comparison_page(comparison: &Comparison) -> Result<String, askama::Error>
     Page {
         headline: headline.unwrap_or_default(),
         tables,
+        others,
         level_percent: text::percent(comparison.settings.interval_level),
         comparison,
     }

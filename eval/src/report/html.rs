@@ -6,6 +6,7 @@ use fairframe_schemas::report::{FewShotReport, MetricReport, Report, TaskForm};
 use super::{
     brief::{Headline, brief},
     by_group::{Section, sections},
+    curves::{Charts, charts},
     text,
 };
 
@@ -26,6 +27,8 @@ struct Page<'a> {
     few_shot: Option<&'a FewShotReport>,
     baselines: Vec<BaselineRow>,
     groupings: Vec<Section>,
+    charts: Vec<Charts>,
+    worst: Vec<WorstRows>,
     defects: Vec<DefectRow>,
     settings: Vec<(String, String)>,
     inputs: Vec<InputRow>,
@@ -58,6 +61,24 @@ struct BaselineRow {
     value: String,
     submission: String,
     beaten: Option<bool>,
+}
+
+/// The items of one level that score worst.
+struct WorstRows {
+    level: &'static str,
+    score: String,
+    frames: bool,
+    more: String,
+    rows: Vec<WorstRow>,
+}
+
+struct WorstRow {
+    id: String,
+    frame: String,
+    truth: String,
+    answer: String,
+    answered: bool,
+    score: String,
 }
 
 struct DefectRow {
@@ -106,6 +127,8 @@ pub fn page(report: &Report) -> Result<String, askama::Error> {
         few_shot: report.few_shot.as_ref(),
         baselines: baseline_rows(report),
         groupings: sections(report),
+        charts: charts(report),
+        worst: worst_rows(report),
         defects: defect_rows(report),
         settings: settings(report),
         inputs: report
@@ -215,6 +238,32 @@ fn baseline_rows(report: &Report) -> Vec<BaselineRow> {
             }
         })
         .collect()
+}
+
+fn worst_rows(report: &Report) -> Vec<WorstRows> {
+    let rows = report.worst_items.iter().filter(|w| !w.items.is_empty());
+    rows.map(|worst| WorstRows {
+        level: text::items(worst.level),
+        score: text::sentence(&worst.metric.replace('_', " ")),
+        frames: worst.items.iter().any(|item| item.frame.is_some()),
+        more: match worst.more_alike {
+            0 => String::new(),
+            n => text::count(n),
+        },
+        rows: worst
+            .items
+            .iter()
+            .map(|item| WorstRow {
+                id: item.id.clone(),
+                frame: item.frame.clone().unwrap_or_default(),
+                truth: item.truth.clone(),
+                answer: item.answer.clone(),
+                answered: item.answered,
+                score: text::value(item.score),
+            })
+            .collect(),
+    })
+    .collect()
 }
 
 /// A sentence with what stands between backticks apart: it is to be typed.

@@ -4,7 +4,10 @@
 mod brief;
 mod by_group;
 mod comparison;
+mod curves;
 mod html;
+mod map;
+mod pivot;
 mod plot;
 mod tables;
 mod text;

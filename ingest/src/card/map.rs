@@ -1,14 +1,12 @@
 //! The world as SVG: which countries samples come from, and where in them.
 
-use fairframe_schemas::{SampleCounts, release::UNKNOWN};
+use fairframe_schemas::{
+    SampleCounts,
+    release::UNKNOWN,
+    world::{self, WIDTH},
+};
 
 use crate::place::Gazetteer;
-
-/// Countries as `code TAB path`; `data/map/README.md` says where they come from.
-const WORLD: &str = include_str!("../../data/map/world.tsv");
-
-/// Width of the world in the units of its paths.
-const WIDTH: f64 = 2000.0;
 
 /// Steps of the tint; the last one is the darkest.
 const STEPS: usize = 5;
@@ -55,10 +53,7 @@ pub fn map(counts: &SampleCounts) -> Map {
     let legend = legend(largest);
     let mut empty = String::new();
     let mut countries: Vec<Tinted> = Vec::new();
-    for line in WORLD.lines() {
-        let Some((code, path)) = line.split_once('\t') else {
-            continue;
-        };
+    for (code, path) in world::countries() {
         match counts.countries.get(code).copied() {
             Some(samples) if samples > 0 => countries.push(Tinted {
                 name: country_name(code),
@@ -169,8 +164,7 @@ mod tests {
 
     #[test]
     fn every_country_of_the_map_is_one_the_gazetteer_knows() {
-        for line in WORLD.lines() {
-            let (code, path) = line.split_once('\t').unwrap();
+        for (code, path) in world::countries() {
             assert!(path.starts_with('M') && path.ends_with('z'), "{code}");
             let known = Gazetteer::bundled().by_code(code).is_some();
             assert!(code == "-" || known, "{code}");
@@ -179,12 +173,12 @@ mod tests {
 
     #[test]
     fn no_border_crosses_the_whole_world() {
-        for line in WORLD.lines() {
-            for ring in line.split('z') {
+        for (code, path) in world::countries() {
+            for ring in path.split('z') {
                 let steps = ring.split_once('l').map_or("", |(_, steps)| steps);
                 for step in steps.replace('-', " -").split_whitespace() {
                     let step: f64 = step.parse().unwrap();
-                    assert!(step.abs() < WIDTH / 2.0, "{line}");
+                    assert!(step.abs() < WIDTH / 2.0, "{code}");
                 }
             }
         }

@@ -16,6 +16,7 @@ use self::join::{Policy, join};
 use super::{Judged, Shape};
 use crate::baselines;
 use crate::check::{Checked, Defects, Ids, Roles, Usage, each_id, with_values};
+use crate::curves::curves;
 use crate::evaluate::{EvalError, ItemResults};
 use crate::groups::GroupColumn;
 use crate::join::Items;
@@ -214,7 +215,7 @@ fn truth_rows(
 }
 
 fn level_report(
-    run: &Run<'_>,
+    run: &mut Run<'_>,
     items: Items<Detection>,
     columns: Vec<GroupColumn>,
     clusters: Option<Vec<u32>>,
@@ -249,6 +250,9 @@ fn level_report(
         })
         .collect();
     let equalised_odds = equalised_odds(&metrics, items.level);
+    if !run.options.values_only {
+        run.curves.extend(curves(form, &metrics, &columns));
+    }
     let each = match run.options.values_only {
         true => &[][..],
         false => &form.items,

@@ -18,7 +18,8 @@ pub const EXIT_REFUSED: u8 = 3;
 
 /// Scores a submission, overall and for whom.
 ///
-/// Writes report.html, report.json, groups.parquet and item_results.parquet,
+/// Writes report.html, report.json, groups.parquet, disparities.parquet and
+/// item_results.parquet,
 /// and with --against comparison.html and comparison.json.
 /// Exit code 0: scored; 3: refused, the report names every defect.
 #[derive(Debug, clap::Args)]

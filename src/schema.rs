@@ -31,6 +31,10 @@ enum Written {
     Recall,
     /// JSON Schema of a line of few-shot episodes
     Episode,
+    /// JSON Schema of `report.json`
+    Report,
+    /// JSON Schema of `comparison.json`
+    Comparison,
 }
 
 impl SchemaArgs {
@@ -65,6 +69,10 @@ impl SchemaArgs {
             Written::Summary => exit::print_json(&schema_for!(Summary))?,
             Written::Episode => {
                 exit::print_json(&schema_for!(fairframe_schemas::episode::Episode))?
+            }
+            Written::Report => exit::print_json(&schema_for!(fairframe_schemas::report::Report))?,
+            Written::Comparison => {
+                exit::print_json(&schema_for!(fairframe_schemas::comparison::Comparison))?
             }
             Written::Recall => exit::print_json(&schema_for!(RecallList))?,
         }

@@ -53,3 +53,50 @@ fn every_form_has_a_report_that_anyone_can_read_and_print() {
         );
     }
 }
+
+/// `fairframe schema` against what is written, form by form, by a validator that is not ours.
+#[test]
+fn every_report_is_what_its_schema_says() {
+    let Some(python) = python() else { return };
+    let (files, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let names = judge_all(files.path(), out.path());
+    // A refused submission is a report as well.
+    let refused = out.path().join("refused");
+    let truth = files.path().join("retrieval-truth.csv");
+    let said = fairframe(files.path())
+        .args(["eval", "--form", "detection", "--solution"])
+        .arg(&truth)
+        .arg("--submission")
+        .arg(&truth)
+        .arg("--out")
+        .arg(&refused)
+        .output()
+        .unwrap();
+    assert_eq!(said.status.code(), Some(3), "{}", text(&said.stderr));
+    for what in ["report", "comparison"] {
+        let schema = files.path().join(format!("{what}.schema.json"));
+        let printed = ok(fairframe(files.path()).args(["schema", what])).stdout;
+        std::fs::write(&schema, printed).unwrap();
+        let mut check = Command::new(&python);
+        check.arg(workspace().join("tests/python/check_schema.py"));
+        check.arg(&schema);
+        check.args(
+            names
+                .iter()
+                .map(|name| out.path().join(name).join(format!("{what}.json"))),
+        );
+        if what == "report" {
+            check.arg(refused.join("report.json"));
+        }
+        ok(&mut check);
+        // The validator does see what is wrong.
+        let broken = files.path().join("broken.json");
+        std::fs::write(&broken, "{}").unwrap();
+        let mut check = Command::new(&python);
+        check.arg(workspace().join("tests/python/check_schema.py"));
+        assert_eq!(
+            check.args([&schema, &broken]).status().unwrap().code(),
+            Some(1)
+        );
+    }
+}

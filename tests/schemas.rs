@@ -8,12 +8,14 @@ use std::{collections::BTreeSet, fs};
 use support::{fairframe, ok, text, workspace};
 
 /// What `fairframe schema` takes, and the file it stands in.
-const WRITTEN: [(&str, &str); 8] = [
+const WRITTEN: [(&str, &str); 10] = [
     ("columns", "columns.tsv"),
+    ("comparison", "comparison.json"),
     ("consent", "consent.json"),
     ("episode", "episode.json"),
     ("reasons", "reasons.tsv"),
     ("recall", "recall.json"),
+    ("report", "report.json"),
     ("source", "source.json"),
     ("summary", "summary.json"),
     ("task", "task.json"),

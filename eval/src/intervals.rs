@@ -123,31 +123,25 @@ pub fn cell_key(seed: u64, level: &str, columns: &[String], group: &[String]) ->
 /// Replicates per generator stream.
 const BLOCK: u32 = 25;
 
-/// Bootstrap of every metric of a cell (Efron 1979): draws as many
+/// Every metric over bootstrap resamples of a cell (Efron 1979): draws as many
 /// clusters as there are, with replacement, and evaluates the items of those
 /// drawn, each as often as its cluster was. `clusters` numbers the cluster of
 /// each item of the cell, in the cell's order, from 0 without gaps; None
 /// draws the items themselves.
-///
-/// One entry per metric, None where no resample had a value.
-pub fn bootstrap<F: Form>(
+pub fn replicates<F: Form>(
     form: &F,
     cell: &F::Cell,
     clusters: Option<&[u32]>,
     key: [u8; 32],
-    resampling: &Resampling,
-) -> Vec<Option<Interval>> {
+    resamples: u32,
+) -> Vec<Vec<Option<f64>>> {
     let items = F::order(cell).len();
-    let units = match clusters {
-        Some(clusters) => clusters.iter().max().map_or(0, |last| *last as usize + 1),
-        None => items,
-    };
-    let metrics = form.metrics().len();
-    if units == 0 || resampling.resamples == 0 {
-        return vec![None; metrics];
+    let units = units(items, clusters);
+    if units == 0 {
+        return Vec::new();
     }
-    let blocks = resampling.resamples.div_ceil(BLOCK);
-    let replicates: Vec<Vec<Option<f64>>> = (0..blocks)
+    let blocks = resamples.div_ceil(BLOCK);
+    (0..blocks)
         .into_par_iter()
         .flat_map_iter(|block| {
             let mut rng = ChaCha8Rng::from_seed(key);
@@ -155,7 +149,7 @@ pub fn bootstrap<F: Form>(
             let mut counts = vec![0u32; units];
             let mut weights = vec![0u32; if clusters.is_some() { items } else { 0 }];
             let mut scratch = F::Scratch::default();
-            let here = BLOCK.min(resampling.resamples - block * BLOCK);
+            let here = BLOCK.min(resamples - block * BLOCK);
             (0..here)
                 .map(|_| {
                     counts.fill(0);
@@ -175,7 +169,31 @@ pub fn bootstrap<F: Form>(
                 })
                 .collect::<Vec<_>>()
         })
-        .collect();
+        .collect()
+}
+
+fn units(items: usize, clusters: Option<&[u32]>) -> usize {
+    match clusters {
+        Some(clusters) => clusters.iter().max().map_or(0, |last| *last as usize + 1),
+        None => items,
+    }
+}
+
+/// Bootstrap interval of every metric of a cell: one entry per metric, None
+/// where no resample had a value.
+pub fn bootstrap<F: Form>(
+    form: &F,
+    cell: &F::Cell,
+    clusters: Option<&[u32]>,
+    key: [u8; 32],
+    resampling: &Resampling,
+) -> Vec<Option<Interval>> {
+    let units = units(F::order(cell).len(), clusters);
+    let metrics = form.metrics().len();
+    if units == 0 || resampling.resamples == 0 {
+        return vec![None; metrics];
+    }
+    let replicates = replicates(form, cell, clusters, key, resampling.resamples);
     let whole = (resampling.kind == Bootstrap::Bca).then(|| {
         let values = form.evaluate(cell, None, &mut F::Scratch::default());
         (values, jackknife(form, cell, clusters, units, key))

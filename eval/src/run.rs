@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use fairframe_schemas::Column;
 use fairframe_schemas::report::{
     Baseline, Cell, Counts, Curves, DefectKind, EqualisedOdds, Estimate, FewShotReport, GapNull,
-    Grouping, InputRole, Level, MetricReport, Within,
+    Grouping, InputRole, Interval, Level, MetricReport, Within,
 };
 
 use rayon::prelude::*;
@@ -31,6 +31,7 @@ use crate::names::{Names, renumbered};
 use crate::options::EvalOptions;
 use crate::permutation::nulls;
 use crate::read::{Table, Values};
+use crate::weights::mean_intervals;
 
 /// Groups of a video whose frames differ in a column.
 pub const SEVERAL_GROUP: &str = "several";
@@ -98,6 +99,8 @@ struct Judged<'a> {
     /// The best constant answer's value, per cell and metric.
     constants: Vec<Vec<Option<f64>>>,
     nulls: Vec<Option<GapNull>>,
+    /// Of the weighted means, per metric; empty without weights.
+    mean_intervals: Vec<Option<Interval>>,
     within: Vec<JudgedLevel>,
 }
 
@@ -394,6 +397,14 @@ impl Run<'_> {
             .iter()
             .zip(crossed.into_iter().zip(cells))
             .map(|(names, (crossed, cells))| Judged {
+                mean_intervals: self
+                    .options
+                    .weights
+                    .as_ref()
+                    .and_then(|weights| weights.each(names, &cells))
+                    .map_or_else(Vec::new, |weights| {
+                        mean_intervals(&items.form, names, &cells, &weights, &judging)
+                    }),
                 constants: cells.iter().map(|cell| constant(&cell.items)).collect(),
                 nulls: nulls(&items.form, names, &cells, &judging, permutations),
                 within: judge_within(&items.form, &controls, &crossed, &judging, permutations),
@@ -427,6 +438,10 @@ impl Run<'_> {
                         let columns = &group.columns;
                         let null = judged.nulls[at].clone();
                         group.disparity = gaps(&group.cells, &estimate, columns, null);
+                        let found = group.disparity.as_mut();
+                        if let Some(mean) = found.and_then(|found| found.weighted_mean.as_mut()) {
+                            mean.interval = judged.mean_intervals.get(at).copied().flatten();
+                        }
                         let levels = judged.within.iter().map(|level| {
                             let cells = grouping(&judged.crossed, &level.cells, at).cells;
                             let (overall, null) = (&level.overall[at], level.nulls[at].clone());

@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use fairframe_schemas::report::{Cell, WeightedMean};
+use fairframe_schemas::report::{Cell, Interval, IntervalMethod, WeightedMean};
+
+use crate::groups::{JudgedCell, Judging, renumbered};
+use crate::intervals::{cell_key, quantile, replicates};
+use crate::metrics::Form;
 
 /// Bytes of a file of weights, at most.
 const MAX_BYTES: u64 = 64 << 20;
@@ -132,6 +136,16 @@ impl Weights {
         self.total
     }
 
+    /// The weight of each cell; None where the grouping is another.
+    pub(crate) fn each(
+        &self,
+        columns: &[String],
+        cells: &[JudgedCell],
+    ) -> Option<Vec<Option<f64>>> {
+        let of = |cell: &JudgedCell| self.of.get(&key(&cell.group)).copied();
+        (columns == self.columns).then(|| cells.iter().map(of).collect())
+    }
+
     /// The mean over the groups that are shown and have a weight; None where
     /// the grouping is another or no weight remains.
     pub fn mean(&self, columns: &[String], cells: &[Cell]) -> Option<WeightedMean> {
@@ -152,8 +166,89 @@ impl Weights {
             weights: self.name.clone(),
             groups,
             share_of_weight: weight / self.total,
+            interval: None,
         })
     }
+}
+
+/// Percentile interval of each metric's weighted mean: every group is
+/// resampled on its own, as for its own interval and by the same draws, and
+/// the groups' resamples are averaged one by one. A resample in which a group
+/// has no value has no mean.
+pub(crate) fn mean_intervals<F: Form>(
+    form: &F,
+    columns: &[String],
+    cells: &[JudgedCell],
+    weights: &[Option<f64>],
+    judging: &Judging<'_>,
+) -> Vec<Option<Interval>> {
+    let shown = |cell: &JudgedCell| cell.estimates.iter().any(|e| e.value.is_some());
+    let drawn: Vec<(&JudgedCell, f64, Vec<Vec<Option<f64>>>)> = cells
+        .iter()
+        .zip(weights)
+        .filter_map(|(cell, weight)| Some((cell, (*weight)?)))
+        .filter(|(cell, _)| shown(cell))
+        .map(|(cell, weight)| (cell, weight, resampled(form, columns, cell, judging)))
+        .collect();
+    let resamples = judging.resampling.resamples as usize;
+    let interval = |metric: usize| {
+        let here = drawn
+            .iter()
+            .filter(|(cell, ..)| cell.estimates[metric].value.is_some());
+        let parts: Vec<(f64, &Vec<Vec<Option<f64>>>)> =
+            here.map(|(_, w, drawn)| (*w, drawn)).collect();
+        let total: f64 = parts.iter().map(|(weight, _)| weight).sum();
+        if parts.is_empty() || total <= 0.0 {
+            return None;
+        }
+        let mean = |at: usize| -> Option<f64> {
+            let mut sum = 0.0;
+            for (weight, drawn) in &parts {
+                sum += weight * drawn.get(at)?[metric]?;
+            }
+            Some(sum / total)
+        };
+        let mut means: Vec<f64> = (0..resamples).filter_map(mean).collect();
+        means.sort_unstable_by(f64::total_cmp);
+        let outside = (1.0 - judging.resampling.level) / 2.0;
+        Some(Interval {
+            method: match judging.clusters {
+                Some(_) => IntervalMethod::ClusterBootstrap,
+                None => IntervalMethod::Bootstrap,
+            },
+            level: judging.resampling.level,
+            low: quantile(&means, outside)?,
+            high: quantile(&means, 1.0 - outside)?,
+            undefined_resamples: (resamples - means.len()) as u64,
+        })
+    };
+    (0..form.metrics().len()).map(interval).collect()
+}
+
+/// A cell's resamples, as [`crate::groups::judge_groups`] draws them.
+fn resampled<F: Form>(
+    form: &F,
+    columns: &[String],
+    judged: &JudgedCell,
+    judging: &Judging<'_>,
+) -> Vec<Vec<Option<f64>>> {
+    let cell = form.prepare(&judged.items);
+    let clusters = judging
+        .clusters
+        .map(|clusters| renumbered(F::order(&cell), clusters));
+    let key = cell_key(
+        judging.resampling.seed,
+        judging.level,
+        columns,
+        &judged.group,
+    );
+    replicates(
+        form,
+        &cell,
+        clusters.as_deref(),
+        key,
+        judging.resampling.resamples,
+    )
 }
 
 #[cfg(test)]

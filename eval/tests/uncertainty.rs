@@ -255,4 +255,15 @@ fn weights_make_a_mean_over_groups() {
     assert_eq!(found.settings.weights.as_deref(), Some("people.csv"));
     let page = report::page(&found).unwrap();
     assert!(page.contains("if groups counted by people.csv"));
+    let interval = mean.interval.unwrap();
+    assert!(interval.low < mean.value && mean.value < interval.high);
+    // Two groups of their own: the variance of the mean is the weighted sum of theirs.
+    let half = |name: &str| {
+        let cell = grouping.cells.iter().find(|c| c.group == [name]);
+        let interval = cell.unwrap().estimate.interval.unwrap();
+        (interval.high - interval.low) / 2.0
+    };
+    let theory = ((3.0 * half("ZA")).powi(2) + (5.0 * half("IN")).powi(2)).sqrt() / 8.0;
+    let found = (interval.high - interval.low) / 2.0;
+    assert!((found / theory - 1.0).abs() < 0.15, "{found} {theory}");
 }

@@ -21,7 +21,7 @@ use crate::{DatasetVersion, Digest, Name};
 ///   journal/<dataset>.sqlite          what a running ingest has done so far
 ///   pulled/<dataset>/<version>/       in a copy, of what it holds: ATTRIBUTION.csv, ATTRIBUTION.html,
 ///                                     samples.csv (id -> file), failures.csv
-///   reports/<name>/                   report.html, report.json, groups.parquet, item_results.parquet
+///   reports/<name>/                   report.html, report.json, groups.parquet, disparities.parquet, item_results.parquet
 /// ```
 #[derive(Debug, Clone)]
 pub struct Layout {

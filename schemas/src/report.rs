@@ -227,6 +227,10 @@ pub struct WeightedMean {
     pub groups: u64,
     /// The part of all weight that stands on these groups, in [0, 1].
     pub share_of_weight: f64,
+    /// Percentile bootstrap, each group resampled on its own; none within levels of the
+    /// controls.
+    #[serde(default)]
+    pub interval: Option<Interval>,
 }
 
 /// The gap under the null: group labels permuted over items, or over clusters.

@@ -8,10 +8,11 @@ use fairframe_schemas::{Layout, Name};
 use crate::catalog;
 
 /// The files a report may have; no other is served.
-pub const FILES: [&str; 4] = [
+pub const FILES: [&str; 5] = [
     "report.html",
     "report.json",
     "groups.parquet",
+    "disparities.parquet",
     "item_results.parquet",
 ];
 
@@ -37,6 +38,7 @@ impl ReportFile {
             "report.html" => "the report, to read",
             "report.json" => "the same, for programs",
             "groups.parquet" => "every group's figures with n and interval",
+            "disparities.parquet" => "how far groups stand apart, and what of that is chance",
             _ => "every item's result, to regroup without a rerun",
         }
     }

@@ -320,9 +320,14 @@ fn words(report: &Report, metric: &MetricReport, grouping: &Grouping) -> Vec<Str
     }
     words.extend(found.weighted_mean.as_ref().map(|mean| {
         format!(
-            "The mean over groups is {} if every group counted alike, and {} if groups counted by {} ({} groups with {} of all weight).",
+            "The mean over groups is {} if every group counted alike, and {}{} if groups counted by {} ({} groups with {} of all weight).",
             text::value(found.macro_mean),
             text::value(mean.value),
+            mean.interval.map_or_else(String::new, |i| format!(
+                " ({} interval {})",
+                text::percent(i.level),
+                text::interval(i)
+            )),
             mean.weights,
             text::count(mean.groups),
             text::percent(mean.share_of_weight),

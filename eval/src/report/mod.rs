@@ -1,5 +1,5 @@
-//! A report on disk: `report.json`, `report.html`, `groups.parquet` and
-//! `item_results.parquet`.
+//! A report on disk: `report.json`, `report.html`, `groups.parquet`,
+//! `disparities.parquet` and `item_results.parquet`.
 
 mod brief;
 mod by_group;
@@ -28,7 +28,7 @@ pub fn prepare(folder: &Path) -> Result<(), EvalError> {
     })
 }
 
-/// Writes the four files, or three where only values were asked for; each is
+/// Writes the five files, or four where only values were asked for; each is
 /// whole or not there.
 pub fn write(evaluation: &Evaluation, folder: &Path) -> Result<Vec<PathBuf>, EvalError> {
     prepare(folder)?;
@@ -37,6 +37,7 @@ pub fn write(evaluation: &Evaluation, folder: &Path) -> Result<Vec<PathBuf>, Eva
         message,
     };
     let (items, groups) = ("item_results.parquet", "groups.parquet");
+    let gaps = "disparities.parquet";
     let mut json = serde_json::to_vec_pretty(&evaluation.report)
         .map_err(|error| form_error("report.json", error.to_string()))?;
     json.push(b'\n');
@@ -52,6 +53,10 @@ pub fn write(evaluation: &Evaluation, folder: &Path) -> Result<Vec<PathBuf>, Eva
         (
             groups,
             tables::groups(&evaluation.report).map_err(|e| form_error(groups, e.to_string()))?,
+        ),
+        (
+            gaps,
+            tables::disparities(&evaluation.report).map_err(|e| form_error(gaps, e.to_string()))?,
         ),
         ("report.json", json),
         (

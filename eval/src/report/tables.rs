@@ -1,12 +1,14 @@
-//! `groups.parquet` and `item_results.parquet`.
+//! `groups.parquet`, `disparities.parquet` and `item_results.parquet`.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::builder::{BooleanBuilder, Float64Builder, StringBuilder, UInt64Builder};
-use arrow_array::{ArrayRef, RecordBatch};
+use arrow_array::{Array, ArrayRef, Float64Array, RecordBatch, UInt64Array};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
-use fairframe_schemas::report::{Cell, Estimate, Interval, MetricReport, Report, Verdict};
+use fairframe_schemas::report::{
+    Cell, Disparity, Estimate, GapNull, Interval, MetricReport, Report, Verdict, WeightedMean,
+};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
@@ -170,6 +172,133 @@ fn verdict(verdict: Verdict) -> &'static str {
         Verdict::InsufficientData => "insufficient-data",
         Verdict::Undefined => "undefined",
     }
+}
+
+/// One row per metric, level and grouping, and one more per level of the
+/// controls: how far its groups stand apart, and what of that is chance.
+pub fn disparities(report: &Report) -> Result<Vec<u8>, ParquetError> {
+    struct Row<'a> {
+        metric: &'a MetricReport,
+        grouping: String,
+        level: Option<String>,
+        found: &'a Disparity,
+    }
+    let mut rows: Vec<Row<'_>> = Vec::new();
+    for metric in &report.metrics {
+        for grouping in &metric.by_group {
+            let whole = grouping.disparity.iter().map(|found| (None, found));
+            let within = grouping.within.iter().filter_map(|within| {
+                Some((Some(within.level.join("+")), within.disparity.as_ref()?))
+            });
+            rows.extend(whole.chain(within).map(|(level, found)| Row {
+                metric,
+                grouping: grouping.columns.join("+"),
+                level,
+                found,
+            }));
+        }
+    }
+    let controls = report.settings.controls.join("+");
+    let texts = |each: &dyn Fn(&Row<'_>) -> Option<String>| {
+        let mut builder = StringBuilder::new();
+        rows.iter().for_each(|row| builder.append_option(each(row)));
+        Arc::new(builder.finish()) as ArrayRef
+    };
+    let counts = |each: &dyn Fn(&Disparity) -> Option<u64>| {
+        let values = rows.iter().map(|row| each(row.found));
+        Arc::new(values.collect::<UInt64Array>()) as ArrayRef
+    };
+    let floats = |each: &dyn Fn(&Disparity) -> Option<f64>| {
+        let values = rows.iter().map(|row| each(row.found));
+        Arc::new(values.collect::<Float64Array>()) as ArrayRef
+    };
+    fn null(found: &Disparity) -> Option<&GapNull> {
+        found.null.as_ref()
+    }
+    fn mean(found: &Disparity) -> Option<&WeightedMean> {
+        found.weighted_mean.as_ref()
+    }
+    let columns: Vec<(&str, bool, ArrayRef)> = vec![
+        (
+            "metric",
+            false,
+            texts(&|row| Some(row.metric.metric.clone())),
+        ),
+        (
+            "level",
+            false,
+            texts(&|row| Some(row.metric.level.as_str().to_owned())),
+        ),
+        ("grouping", false, texts(&|row| Some(row.grouping.clone()))),
+        (
+            "control",
+            true,
+            texts(&|row| row.level.as_ref().map(|_| controls.clone())),
+        ),
+        ("control_level", true, texts(&|row| row.level.clone())),
+        ("groups_shown", false, counts(&|d| Some(d.groups_shown))),
+        (
+            "groups_suppressed",
+            false,
+            counts(&|d| Some(d.groups_suppressed)),
+        ),
+        ("difference", false, floats(&|d| Some(d.difference))),
+        ("ratio", true, floats(&|d| d.ratio)),
+        (
+            "difference_to_overall",
+            true,
+            floats(&|d| d.difference_to_overall),
+        ),
+        ("ratio_to_overall", true, floats(&|d| d.ratio_to_overall)),
+        (
+            "best_group",
+            false,
+            texts(&|row| Some(row.found.best_group.join("+"))),
+        ),
+        ("best_value", false, floats(&|d| Some(d.best_value))),
+        (
+            "worst_group",
+            false,
+            texts(&|row| Some(row.found.worst_group.join("+"))),
+        ),
+        ("worst_value", false, floats(&|d| Some(d.worst_value))),
+        ("worst_bound", true, floats(&|d| d.worst_bound)),
+        ("macro_mean", false, floats(&|d| Some(d.macro_mean))),
+        ("weighted_mean", true, floats(&|d| Some(mean(d)?.value))),
+        (
+            "weighted_low",
+            true,
+            floats(&|d| Some(mean(d)?.interval?.low)),
+        ),
+        (
+            "weighted_high",
+            true,
+            floats(&|d| Some(mean(d)?.interval?.high)),
+        ),
+        (
+            "share_of_weight",
+            true,
+            floats(&|d| Some(mean(d)?.share_of_weight)),
+        ),
+        (
+            "permutations",
+            true,
+            counts(&|d| Some(null(d)?.permutations)),
+        ),
+        ("null_mean", true, floats(&|d| Some(null(d)?.mean))),
+        ("null_p95", true, floats(&|d| Some(null(d)?.p95))),
+        ("p", true, floats(&|d| Some(null(d)?.p))),
+        ("q", true, floats(&|d| Some(null(d)?.q))),
+    ];
+    let fields = columns.iter();
+    let fields: Vec<(&str, DataType, bool)> = fields
+        .map(|(name, null, array)| (*name, array.data_type().clone(), *null))
+        .collect();
+    let schema = schema(&fields);
+    let columns = columns.into_iter().map(|(.., array)| array).collect();
+    let mut writer = writer(schema.clone())?;
+    writer.write(&RecordBatch::try_new(schema, columns)?)?;
+    writer.into_inner()
 }
 
 /// One row per item and level, with what was answered, what is true, and what

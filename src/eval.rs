@@ -103,9 +103,6 @@ pub struct EvalArgs {
     /// Folder of the report
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// Print the report as JSON
-    #[arg(long)]
-    pub json: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -224,8 +221,8 @@ fn read_task(path: &Path) -> Result<TaskToml, EvalError> {
     TaskToml::parse(&text).map_err(|error| wrong(error.to_string()))
 }
 
-/// Evaluates, writes the report and says on `out` what it found.
-pub fn run(args: &EvalArgs, out: &mut impl Write) -> Result<ExitCode, EvalError> {
+/// Evaluates, writes the report and says on `out` what it found, or the report as JSON.
+pub fn run(args: &EvalArgs, as_json: bool, out: &mut impl Write) -> Result<ExitCode, EvalError> {
     // A bad path fails before the work.
     report::prepare(&args.out)?;
     let options = args.options()?;
@@ -243,7 +240,7 @@ pub fn run(args: &EvalArgs, out: &mut impl Write) -> Result<ExitCode, EvalError>
     if let Some(path) = &args.defects {
         report::write_defects(&evaluation.report, path)?;
     }
-    let said = if args.json {
+    let said = if as_json {
         json(&evaluation.report, out)
     } else {
         summary(&evaluation.report, args, out)

@@ -92,9 +92,9 @@ fn main() -> ExitCode {
         Command::Recall(args) => args.run(&common),
         Command::Diff(args) => args.run(&common),
         Command::Episodes(args) => args.run(&common),
-        Command::Eval(args) => return eval_code(&args),
+        Command::Eval(args) => return eval_code(&args, common.json),
         Command::Serve(args) => args.run(&common),
-        Command::Schema(args) => args.run(),
+        Command::Schema(args) => args.run(common.json),
         Command::Worker => Ok(exit::OK),
     };
     match result {
@@ -106,8 +106,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn eval_code(args: &eval::EvalArgs) -> ExitCode {
-    eval::run(args, &mut std::io::stdout()).unwrap_or_else(|error| {
+fn eval_code(args: &eval::EvalArgs, as_json: bool) -> ExitCode {
+    eval::run(args, as_json, &mut std::io::stdout()).unwrap_or_else(|error| {
         eprintln!("failed to evaluate: {error}");
         ExitCode::from(exit::FAILED)
     })

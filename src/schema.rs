@@ -38,29 +38,33 @@ enum Written {
 }
 
 impl SchemaArgs {
-    pub fn run(self) -> Result<u8, Failure> {
+    pub fn run(self, as_json: bool) -> Result<u8, Failure> {
         match self.what {
-            Written::Columns => {
-                let mut lines = String::new();
-                for &column in Column::ALL {
-                    let null = if column.is_nullable() {
-                        "null"
-                    } else {
-                        "not null"
-                    };
-                    let seen = match column.visibility() {
-                        Visibility::Public => "public",
-                        Visibility::Restricted => "restricted",
-                    };
-                    let (name, kind) = (column.name(), column.arrow_type());
-                    lines.push_str(&format!("{name}\t{kind}\t{null}\t{seen}\n"));
-                }
-                exit::print(&lines)?;
-            }
-            Written::Reasons => {
-                let line = |r: &Reason| format!("{r}\t{}\t{}\n", r.status(), r.text());
-                exit::print(&Reason::ALL.iter().map(line).collect::<String>())?;
-            }
+            Written::Columns => table(
+                ["column", "type", "null", "visibility"],
+                Column::ALL.iter().map(|column| {
+                    [
+                        column.name().to_owned(),
+                        column.arrow_type().to_string(),
+                        match column.is_nullable() {
+                            true => "null".to_owned(),
+                            false => "not null".to_owned(),
+                        },
+                        match column.visibility() {
+                            Visibility::Public => "public".to_owned(),
+                            Visibility::Restricted => "restricted".to_owned(),
+                        },
+                    ]
+                }),
+                as_json,
+            )?,
+            Written::Reasons => table(
+                ["reason", "status", "text"],
+                Reason::ALL
+                    .iter()
+                    .map(|r| [r.to_string(), r.status().to_string(), r.text().to_owned()]),
+                as_json,
+            )?,
             Written::Source => exit::print_json(&schema_for!(SourceToml))?,
             Written::Task => exit::print_json(&schema_for!(fairframe_schemas::TaskToml))?,
             Written::Consent => {
@@ -78,4 +82,22 @@ impl SchemaArgs {
         }
         Ok(exit::OK)
     }
+}
+
+/// Lines with tabs, or an object a row.
+fn table<const N: usize>(
+    names: [&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+    as_json: bool,
+) -> Result<(), Failure> {
+    if !as_json {
+        return exit::print(&rows.map(|row| row.join("\t") + "\n").collect::<String>());
+    }
+    let object = |row: [String; N]| -> serde_json::Map<String, serde_json::Value> {
+        let named = names.iter().zip(row);
+        named
+            .map(|(name, cell)| ((*name).to_owned(), cell.into()))
+            .collect()
+    };
+    exit::print_json(&rows.map(object).collect::<Vec<_>>())
 }

@@ -4,8 +4,11 @@ mod support;
 
 use std::{
     collections::BTreeMap,
+    io::{BufRead, BufReader, Read, Write},
+    net::{Ipv4Addr, TcpListener, TcpStream},
     path::Path,
-    sync::{Mutex, PoisonError},
+    process::Stdio,
+    sync::{LazyLock, Mutex, PoisonError},
 };
 
 use fairframe_ingest::manifest::ReleaseReader;
@@ -14,9 +17,19 @@ use support::{datasets, fairframe, ok, python, text, tree, workspace};
 /// One at a time: a release holds the address its media came from, and so the port.
 static ONE: Mutex<()> = Mutex::new(());
 
+/// A port that was free, the same for every demo here.
+fn port() -> String {
+    static PORT: LazyLock<u16> = LazyLock::new(|| {
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        free.local_addr().unwrap().port()
+    });
+    PORT.to_string()
+}
+
 fn demo(root: &Path) -> String {
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-    text(&ok(fairframe(root).arg("demo")).stdout)
+    let mut demo = fairframe(root);
+    text(&ok(demo.args(["demo", "--replay-port", &port()])).stdout)
 }
 
 fn release(root: &Path, dataset: &str, version: &str) -> std::path::PathBuf {
@@ -101,6 +114,49 @@ fn two_demos_write_the_same_bytes() {
         demo(root.path());
     }
     assert_same(&made(one.path()), &made(two.path()));
+}
+
+#[test]
+fn a_demo_may_be_served() {
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let root = tempfile::tempdir().unwrap();
+    let mut child = fairframe(root.path())
+        .args([
+            "demo",
+            "--serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--replay-port",
+            &port(),
+        ])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It says where it serves once all is made; a demo that fails ends its stderr.
+    let mut said = Vec::new();
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut address = None;
+    for line in lines.map_while(Result::ok) {
+        if let Some((_, found)) = line.split_once(" at http://") {
+            address = Some(found.trim_end_matches('/').to_owned());
+            break;
+        }
+        said.push(line);
+    }
+    let answer = address.map(|address| {
+        let mut stream = TcpStream::connect(&address).unwrap();
+        let asked = format!("GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        stream.write_all(asked.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let answer = answer.unwrap_or_else(|| panic!("it never served: {said:?}"));
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(answer.contains("Fairframe demo: actors"), "{answer}");
 }
 
 /// What a demo made: all but journals, which hold times, and the copy's record of inodes.

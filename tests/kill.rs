@@ -145,7 +145,7 @@ fn kills_amid_an_ingest_over_http_change_nothing() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let commons = datasets().join("demo-commons");
     let (address, _server) = runtime
-        .block_on(replay::serve(&commons.join("replay")))
+        .block_on(replay::serve(&commons.join("replay"), 0))
         .unwrap();
     let text = std::fs::read_to_string(commons.join("source.toml")).unwrap();
     let here = text.replace("127.0.0.1:7433", &address.to_string());

@@ -655,7 +655,7 @@ fn upstream_addresses_that_are_private_are_refused_unless_said() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let commons = datasets().join("demo-commons");
     let (address, _server) = runtime
-        .block_on(replay::serve(&commons.join("replay")))
+        .block_on(replay::serve(&commons.join("replay"), 0))
         .unwrap();
     let root = tempfile::tempdir().unwrap();
     let declared = std::fs::read_to_string(commons.join("source.toml")).unwrap();

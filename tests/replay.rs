@@ -28,7 +28,7 @@ async fn listed(toml: &SourceToml, http: &Http) -> Vec<Listed> {
 
 #[tokio::test]
 async fn the_demo_lists_recorded_and_shipped_files() {
-    let (address, server) = replay::serve(&folder().join("replay"))
+    let (address, server) = replay::serve(&folder().join("replay"), 0)
         .await
         .expect("the server");
     let text = std::fs::read_to_string(folder().join("source.toml")).expect("source.toml");

@@ -14,11 +14,12 @@ fn judge_all(files: &Path, out: &Path) -> Vec<&'static str> {
     let mut names = Vec::new();
     for judging in judgings {
         let folder = out.join(judging.name);
-        ok(fairframe(files)
-            .arg("eval")
-            .args(&judging.line)
-            .arg("--out")
-            .arg(&folder));
+        let mut eval = fairframe(files);
+        eval.args(["--json", "eval"]).args(&judging.line);
+        let said = ok(eval.arg("--out").arg(&folder)).stdout;
+        // `--json` prints the report that is written.
+        let written = std::fs::read(folder.join("report.json")).unwrap();
+        assert!(said == written, "{}", text(&said));
         names.push(judging.name);
     }
     names

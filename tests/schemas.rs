@@ -59,3 +59,16 @@ fn all_that_is_written_down_is_committed_and_nothing_else() {
         .collect();
     assert_eq!(kept, WRITTEN.map(|(_, file)| file.to_owned()).into());
 }
+
+#[test]
+fn tables_are_json_where_that_is_asked_for() {
+    let root = tempfile::tempdir().unwrap();
+    for (what, key) in [("columns", "column"), ("reasons", "reason")] {
+        let lines = text(&ok(fairframe(root.path()).args(["schema", what])).stdout);
+        let json = ok(fairframe(root.path()).args(["schema", what, "--json"])).stdout;
+        let rows: Vec<serde_json::Value> = serde_json::from_slice(&json).unwrap();
+        let named: Vec<&str> = rows.iter().map(|row| row[key].as_str().unwrap()).collect();
+        let first = lines.lines().map(|line| line.split('\t').next().unwrap());
+        assert_eq!(named, first.collect::<Vec<_>>());
+    }
+}

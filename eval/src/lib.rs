@@ -15,6 +15,7 @@ pub mod check;
 pub mod join;
 pub mod manifest;
 
+pub mod exchange;
 pub mod statistics;
 
 pub mod metrics;

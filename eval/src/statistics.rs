@@ -49,7 +49,7 @@ impl Tally {
         (all > 0).then(|| hit as f64 / all as f64)
     }
 
-    fn merge(&mut self, other: Tally) {
+    pub(crate) fn merge(&mut self, other: Tally) {
         self.tp += other.tp;
         self.fn_ += other.fn_;
         self.fp += other.fp;
@@ -60,10 +60,10 @@ impl Tally {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MultiLabelState {
     /// How many images have each F2, as `5tp` over `5tp + 4fn + fp`.
-    ratios: HashMap<(u64, u64), u64, RandomState>,
-    total: Tally,
+    pub(crate) ratios: HashMap<(u64, u64), u64, RandomState>,
+    pub(crate) total: Tally,
     /// By label.
-    labels: Vec<Tally>,
+    pub(crate) labels: Vec<Tally>,
 }
 
 /// What is read off a [`MultiLabelState`].
@@ -101,7 +101,7 @@ impl MultiLabelState {
         }
     }
 
-    fn label(&mut self, label: usize) -> &mut Tally {
+    pub(crate) fn label(&mut self, label: usize) -> &mut Tally {
         if label >= self.labels.len() {
             self.labels.resize(label + 1, Tally::default());
         }
@@ -186,7 +186,7 @@ pub fn for_each_label(truth: &[u32], answer: &[u32], mut each: impl FnMut(u32, H
 /// All that the detection metrics need of any number of scores.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct DetectionState {
-    scores: Vec<Scored>,
+    pub(crate) scores: Vec<Scored>,
 }
 
 impl DetectionState {

@@ -33,9 +33,9 @@ impl Case {
 
     fn evaluate(&self) -> Evaluation {
         let evaluation = evaluate(&self.options).unwrap();
-        // Whatever happened, the four files can be written.
+        // Whatever happened, the five files can be written.
         let written = report::write(&evaluation, &self.folder.path().join("out")).unwrap();
-        assert_eq!(written.len(), 4);
+        assert_eq!(written.len(), 5);
         evaluation
     }
 

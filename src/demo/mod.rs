@@ -32,11 +32,17 @@ pub struct DemoArgs {
     serve: bool,
     #[arg(long, default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
+    /// Where the recorded wiki answers: a release holds the address its media came from
+    #[arg(long, hide = true, default_value_t = REPLAY_PORT)]
+    replay_port: u16,
 }
 
 /// Before one of the three actors withdrew, and after: the demo's clock.
 const BEFORE: &str = "2026-09-01T00:00:00Z";
 const AFTER: &str = "2026-11-01T00:00:00Z";
+
+/// The port asked for first: with the same port two runs write the same addresses.
+const REPLAY_PORT: u16 = 7433;
 
 /// The researcher's copy, below the demo's folder.
 const COPY: &str = "researcher-copy";
@@ -114,7 +120,7 @@ impl DemoArgs {
         let runtime = tokio::runtime::Runtime::new().doing("start the runtime")?;
         let commons = self.datasets.join("demo-commons");
         let (address, server) = runtime
-            .block_on(replay::serve(&commons.join("replay")))
+            .block_on(replay::serve(&commons.join("replay"), self.replay_port))
             .doing("start the replay server")?;
         let mut replayed = declared(&commons.join("source.toml"))?;
         if let Some(wiki) = &mut replayed.toml.wikimedia {

@@ -34,10 +34,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 use tokio::{net::TcpListener, task::JoinHandle};
 
-/// The port asked for first: with the same port two runs write the same addresses.
-const PORT: u16 = 7433;
-
-/// How long and how often it is asked for: 10 seconds.
+/// How long and how often a port is asked for: 10 seconds.
 const WAIT: Duration = Duration::from_millis(100);
 const WAITS: u32 = 100;
 
@@ -55,10 +52,10 @@ struct Replay {
     media: BTreeMap<String, Vec<u8>>,
 }
 
-/// Serves a replay folder; the API is at `/w/api.php`. The server runs until
+/// Serves a replay folder on a port, 0 for any; the API is at `/w/api.php`. The server runs until
 /// the handle is aborted.
-pub async fn serve(folder: &Path) -> io::Result<(SocketAddr, JoinHandle<()>)> {
-    let listener = listen().await?;
+pub async fn serve(folder: &Path, port: u16) -> io::Result<(SocketAddr, JoinHandle<()>)> {
+    let listener = listen(port).await?;
     let address = listener.local_addr()?;
     let replay = Replay::load(folder, &format!("http://{address}"))?;
     let router = Router::new()
@@ -73,10 +70,10 @@ pub async fn serve(folder: &Path) -> io::Result<(SocketAddr, JoinHandle<()>)> {
     Ok((address, tokio::spawn(server)))
 }
 
-/// Waits a little for [`PORT`], which another demo soon gives back; then takes any.
-async fn listen() -> io::Result<TcpListener> {
+/// Waits a little for the port, which another demo soon gives back; then takes any.
+async fn listen(port: u16) -> io::Result<TcpListener> {
     for _ in 0..WAITS {
-        match TcpListener::bind((Ipv4Addr::LOCALHOST, PORT)).await {
+        match TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
             Err(error) if error.kind() == ErrorKind::AddrInUse => tokio::time::sleep(WAIT).await,
             other => return other,
         }

@@ -80,6 +80,6 @@ fn judge(
     line.extend(["--out".into(), out.as_os_str().to_owned()]);
     line.extend(more.iter().map(Into::into));
     let Eval { args } = Eval::parse_from(line);
-    eval::run(&args, &mut std::io::stdout()).doing("evaluate")?;
+    eval::run(&args, false, &mut std::io::stdout()).doing("evaluate")?;
     Ok(())
 }

@@ -46,11 +46,11 @@ pub type Rank = u32;
 /// All that the classification metrics need of any number of images.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClassificationState {
-    n: u64,
-    first: u64,
-    five: u64,
+    pub(crate) n: u64,
+    pub(crate) first: u64,
+    pub(crate) five: u64,
     /// Images of each class, and those whose first answer is right.
-    classes: BTreeMap<u32, (u64, u64)>,
+    pub(crate) classes: BTreeMap<u32, (u64, u64)>,
 }
 
 impl ClassificationState {

@@ -56,8 +56,8 @@ impl Called {
 /// Images of each truth, and those called rightly: `[pristine, fake]`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LabelsState {
-    n: [u64; 2],
-    right: [u64; 2],
+    pub(crate) n: [u64; 2],
+    pub(crate) right: [u64; 2],
 }
 
 impl LabelsState {

@@ -104,9 +104,9 @@ fn evaluate(ranked: impl Iterator<Item = (Query, u64)>) -> [Option<f64>; 3] {
 /// All that GAP needs of any number of queries.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RecognitionState {
-    predictions: Vec<Prediction>,
+    pub(crate) predictions: Vec<Prediction>,
     /// Queries with a landmark and without an answer.
-    silent: u64,
+    pub(crate) silent: u64,
 }
 
 /// One prediction: what orders it, and whether it is right.

@@ -65,9 +65,9 @@ impl Scored {
 /// All that the retrieval metrics need of any number of queries.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RetrievalState {
-    ap: Vec<f64>,
-    first: u64,
-    ten: u64,
+    pub(crate) ap: Vec<f64>,
+    pub(crate) first: u64,
+    pub(crate) ten: u64,
 }
 
 impl RetrievalState {

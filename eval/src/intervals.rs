@@ -1,6 +1,8 @@
 //! Intervals: Wilson for shares of independent items, the bootstrap (over
 //! items, or over whole clusters; percentile or BCa) for everything else.
 
+use std::collections::BTreeMap;
+
 use fairframe_schemas::report::{Bootstrap, Interval, IntervalMethod};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -140,6 +142,10 @@ pub fn replicates<F: Form>(
     if units == 0 {
         return Vec::new();
     }
+    let strata = match clusters {
+        None => strata(form, F::order(cell)),
+        Some(_) => Vec::new(),
+    };
     let blocks = resamples.div_ceil(BLOCK);
     (0..blocks)
         .into_par_iter()
@@ -153,9 +159,7 @@ pub fn replicates<F: Form>(
             (0..here)
                 .map(|_| {
                     counts.fill(0);
-                    for _ in 0..units {
-                        counts[below(&mut rng, units as u32) as usize] += 1;
-                    }
+                    draw(&mut rng, &strata, &mut counts);
                     let weights = match clusters {
                         Some(clusters) => {
                             for (weight, cluster) in weights.iter_mut().zip(clusters) {
@@ -170,6 +174,38 @@ pub fn replicates<F: Form>(
                 .collect::<Vec<_>>()
         })
         .collect()
+}
+
+/// Places of a cell's items, stratum by stratum; none where there is one only.
+fn strata<F: Form>(form: &F, order: &[u32]) -> Vec<Vec<u32>> {
+    let mut places: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    let of = form
+        .strata()
+        .into_iter()
+        .flat_map(|of| order.iter().map(|item| of[*item as usize]));
+    for (place, stratum) in (0..).zip(of) {
+        places.entry(stratum).or_default().push(place);
+    }
+    match places.len() {
+        0 | 1 => Vec::new(),
+        _ => places.into_values().collect(),
+    }
+}
+
+/// Draws as many units as there are, of each stratum as many as it has.
+fn draw(rng: &mut ChaCha8Rng, strata: &[Vec<u32>], counts: &mut [u32]) {
+    if strata.is_empty() {
+        let units = counts.len() as u32;
+        for _ in 0..units {
+            counts[below(rng, units) as usize] += 1;
+        }
+    }
+    for places in strata {
+        for _ in places {
+            let drawn = places[below(rng, places.len() as u32) as usize];
+            counts[drawn as usize] += 1;
+        }
+    }
 }
 
 fn units(items: usize, clusters: Option<&[u32]>) -> usize {

@@ -198,7 +198,7 @@ fn episodes_of(
         Column::SampleId.name(),
     ];
     let mut columns = names.map(|_| Texts::default());
-    let mut rows = Vec::new();
+    let mut lines = Lines::default();
     for (line, episode) in (1..).zip(episodes) {
         let episode = episode?;
         let (held_out, number) = (episode.held_out.to_string(), episode.episode.to_string());
@@ -216,7 +216,7 @@ fn episodes_of(
                     for (column, cell) in columns.iter_mut().zip(cells) {
                         column.push(cell);
                     }
-                    rows.push(line);
+                    lines.push(line);
                 }
             }
         }
@@ -224,7 +224,7 @@ fn episodes_of(
     Ok(Table {
         names: names.map(str::to_owned).into(),
         columns: columns.map(Values::Text).into(),
-        rows,
+        lines,
         ..Table::default()
     })
 }
@@ -291,7 +291,8 @@ mod tests {
     fn episodes_are_the_rows_of_their_table() {
         let line = r#"{"dataset":"d","held_out":true,"episode":0,"support":{"b":["1"]},"query":{"b":["2","3"]}}"#;
         let table = read(&format!("{line}\n{line}\n"), JsonPart::Episodes).unwrap();
-        assert_eq!(table.rows, [1, 1, 1, 2, 2, 2]);
+        let lines: Vec<u64> = (0..table.len()).map(|row| table.line(row)).collect();
+        assert_eq!(lines, [1, 1, 1, 2, 2, 2]);
         let cells: Vec<_> = table.columns.iter().map(|c| c.text(2)).collect();
         assert_eq!(cells, ["d", "true", "0", "b", "query", "3"]);
         let cut = read(&line[..40], JsonPart::Episodes)

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use fairframe_schemas::report::{Cell, Interval, IntervalMethod, WeightedMean};
 
-use crate::groups::{JudgedCell, Judging, renumbered};
+use crate::groups::{JudgedCell, Judging, local_clusters};
 use crate::intervals::{cell_key, quantile, replicates};
 use crate::metrics::Form;
 
@@ -235,7 +235,7 @@ fn resampled<F: Form>(
     let cell = form.prepare(&judged.items);
     let clusters = judging
         .clusters
-        .map(|clusters| renumbered(F::order(&cell), clusters));
+        .map(|clusters| local_clusters(F::order(&cell), clusters));
     let key = cell_key(
         judging.resampling.seed,
         judging.level,

@@ -57,18 +57,24 @@ pub(crate) fn worst_items(items: &ItemResults) -> WorstItems {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use fairframe_schemas::report::Level;
 
     use super::*;
-    use crate::join::Identity;
+    use crate::check::Ids;
+    use crate::join::{Identity, Rows};
 
     fn of(metric: &'static str, scores: &[f64]) -> WorstItems {
-        let mut identity = Identity::default();
+        let mut names = Ids::default();
+        let name = |at: usize| format!("i{:03}", scores.len() - at);
+        let ids = (0..scores.len()).map(|at| names.ids.code(&name(at)));
+        let ids = ids.collect();
+        let mut identity = Identity::new(Arc::new(names), Rows::default());
+        identity.ids = ids;
+        identity.answered = (0..scores.len()).map(|at| at != 0).collect();
         // Names run against the order of the items.
         let texts = |text: &str| vec![text.to_owned(); scores.len()];
-        for at in 0..scores.len() {
-            identity.push(&format!("i{:03}", scores.len() - at), at != 0, &[at]);
-        }
         worst_items(&ItemResults {
             level: Level::Image,
             metric,

@@ -98,6 +98,10 @@ pub(super) fn judge(
         },
         right: answers.iter().map(|of| right(of, &episodes)).collect(),
         queries: episodes.iter().map(|e| e.query.len() as u32).collect(),
+        datasets: {
+            let mut names = Names::default();
+            episodes.iter().map(|e| names.code(&e.dataset)).collect()
+        },
     };
     run.few_shot = Some(report(&form, &episodes, &answers));
     let identity = identity(&episodes);

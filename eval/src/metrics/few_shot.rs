@@ -47,6 +47,8 @@ pub struct FewShot {
     /// Queries named rightly, one list per metric.
     pub right: Vec<Vec<u32>>,
     pub queries: Vec<u32>,
+    /// The dataset of each.
+    pub datasets: Vec<u32>,
 }
 
 impl FewShot {
@@ -69,6 +71,10 @@ impl Form for FewShot {
 
     fn positive(&self, _: u32) -> Option<bool> {
         None
+    }
+
+    fn strata(&self) -> Option<&[u32]> {
+        Some(&self.datasets)
     }
 
     fn prepare(&self, items: &[u32]) -> Vec<u32> {
@@ -169,9 +175,25 @@ mod tests {
             metrics: PREDICTED,
             right: vec![vec![5, 30]],
             queries: vec![10, 40],
+            datasets: vec![0, 0],
         };
         let cell = form.prepare(&[0, 1]);
         assert_eq!(form.evaluate(&cell, None, &mut ()), [Some(0.625)]);
         assert_eq!(form.evaluate(&cell, Some(&[2, 0]), &mut ()), [Some(0.5)]);
+    }
+
+    #[test]
+    fn episodes_are_drawn_within_their_dataset() {
+        // Nothing varies within a dataset, all between them.
+        let form = FewShot {
+            metrics: PREDICTED,
+            right: vec![(0..30).map(|at| 10 * (at % 3 / 2)).collect()],
+            queries: vec![10; 30],
+            datasets: (0..30).map(|at| at % 3 / 2).collect(),
+        };
+        let cell = form.prepare(&(0..30).collect::<Vec<_>>());
+        let drawn = crate::intervals::replicates(&form, &cell, None, [7; 32], 100);
+        assert_eq!(drawn.len(), 100);
+        assert!(drawn.iter().all(|values| *values == [Some(1.0 / 3.0)]));
     }
 }

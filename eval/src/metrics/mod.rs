@@ -54,6 +54,12 @@ pub trait Form: Sync {
         None
     }
 
+    /// The stratum of each item: independent items are drawn within theirs.
+    /// None where all are one.
+    fn strata(&self) -> Option<&[u32]> {
+        None
+    }
+
     fn prepare(&self, items: &[u32]) -> Self::Cell;
 
     /// The items of a cell in the order its weights are given.

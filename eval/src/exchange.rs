@@ -106,8 +106,15 @@ pub trait Exchange: Default {
 
     /// Merges the states of an Arrow IPC stream.
     fn merge_ipc(&mut self, bytes: &[u8]) -> Result<(), StateError> {
-        for batch in StreamReader::try_new(bytes, None).map_err(arrow::<Self>)? {
-            self.merge_arrow(&batch.map_err(arrow::<Self>)?)?;
+        // Arrow's decoder trusts lengths in the stream, and panics where they lie.
+        let batches = std::panic::catch_unwind(|| {
+            let reader = StreamReader::try_new(bytes, None)?;
+            reader.collect::<Result<Vec<_>, _>>()
+        });
+        let lying = || Err(ArrowError::IpcError("its lengths do not fit".to_owned()));
+        let batches = batches.unwrap_or_else(|_| lying());
+        for batch in batches.map_err(arrow::<Self>)? {
+            self.merge_arrow(&batch)?;
         }
         Ok(())
     }

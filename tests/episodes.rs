@@ -159,3 +159,66 @@ fn what_cannot_be_drawn_is_said_with_its_remedy() {
     assert!(said(&[&data, &data]).contains("two datasets"));
     assert!(said(&[&data, "--episodes", "0"]).contains("1 to 1000000"));
 }
+
+/// Accepted samples only; the class from one column, the sides from another.
+#[test]
+fn a_manifest_gives_its_accepted_samples() {
+    use arrow_array::{ArrayRef, RecordBatch, StringArray};
+    use parquet::arrow::ArrowWriter;
+
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("manifests/street/1.0.0");
+    fs::create_dir_all(&folder).unwrap();
+    for (part, region) in ["Europe", "Africa"].iter().enumerate() {
+        let rows: Vec<(String, String, &str)> = (0..60)
+            .map(|at| {
+                let status = if at % 6 == 5 { "withdrawn" } else { "accepted" };
+                (format!("{region}-{at:02}"), format!("c{}", at % 5), status)
+            })
+            .collect();
+        let column = |each: &dyn Fn(&(String, String, &str)) -> String| -> ArrayRef {
+            std::sync::Arc::new(StringArray::from_iter_values(rows.iter().map(each)))
+        };
+        let batch = RecordBatch::try_from_iter([
+            ("sample_id", column(&|row| row.0.clone())),
+            ("country", column(&|row| row.1.clone())),
+            ("region", column(&|_| (*region).to_owned())),
+            ("status", column(&|row| row.2.to_owned())),
+        ])
+        .unwrap();
+        let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        let bytes = writer.into_inner().unwrap();
+        fs::write(folder.join(format!("part-{part:05}.parquet")), bytes).unwrap();
+    }
+    let data = format!("street={}", folder.display());
+    let sides = [
+        "--support-from",
+        "region=Europe",
+        "--query-from",
+        "region=Africa",
+    ];
+    let args = [
+        &[data.as_str(), "--class", "country", "--episodes", "40"],
+        &sides[..],
+    ]
+    .concat();
+    let found = episodes(&drawn(root.path(), &args));
+    assert_eq!(found.len(), 40);
+    let mut seen = BTreeSet::new();
+    for episode in &found {
+        assert_eq!(episode.support.len(), 5);
+        for (side, region) in [(&episode.support, "Europe"), (&episode.query, "Africa")] {
+            for (class, ids) in side {
+                for id in ids {
+                    let (from, at) = id.split_once('-').unwrap();
+                    let at: usize = at.parse().unwrap();
+                    assert_eq!((from, class), (region, &format!("c{}", at % 5)));
+                    assert!(at % 6 != 5, "{id} was withdrawn");
+                    seen.insert(id.clone());
+                }
+            }
+        }
+    }
+    assert!(seen.len() > 50, "{}", seen.len());
+}

@@ -11,7 +11,11 @@ use crate::{
     journal::{Entry, FactsRecord, FetchOutcome},
     media::{ExifPlace, Facts},
     place::{Gazetteer, distance_km},
+    source::MediaRef,
 };
+
+#[cfg(test)]
+mod tests;
 
 /// What judging a source's samples needs.
 pub struct Rules<'a> {
@@ -37,15 +41,21 @@ pub fn assemble(entry: Entry, rules: &Rules<'_>) -> Sample {
             FetchOutcome::Stored {
                 sha256,
                 bytes,
+                content_type,
                 opt_out,
-                ..
             } => {
                 sample.media_sha256 = Some(sha256);
                 sample.bytes = i64::try_from(bytes).ok();
                 sample.retrieved_at = Some(record.at);
                 note_opt_outs(&mut sample, opt_out);
                 match entry.facts {
-                    Some(FactsRecord::Facts(facts)) => describe(&mut sample, *facts, rules),
+                    Some(FactsRecord::Facts(facts)) => {
+                        let media = &entry.listed.media;
+                        if is_other_type(&sample, content_type.as_deref(), media, &facts) {
+                            sample.add_reason(Reason::MediaTypeMismatch);
+                        }
+                        describe(&mut sample, *facts, rules);
+                    }
                     Some(FactsRecord::Failed { reason, .. }) => sample.add_reason(reason),
                     None => {}
                 }
@@ -75,17 +85,50 @@ fn note_opt_outs(sample: &mut Sample, words: Vec<String>) {
     sample.opt_out.dedup();
 }
 
+/// Whether the source, the server's header or the file's name says another type
+/// than the content has.
+fn is_other_type(sample: &Sample, header: Option<&str>, media: &MediaRef, found: &Facts) -> bool {
+    // Of headers and names only what they say of pictures: of others too many are vague.
+    let header = header.filter(|mime| mime.starts_with("image/"));
+    let said = [sample.mime.as_deref(), header, promised(media)];
+    let mut said = said.into_iter().flatten();
+    said.any(|mime| usual_name(mime) != found.mime)
+}
+
+/// The picture type that a file name's ending promises.
+fn promised(media: &MediaRef) -> Option<&'static str> {
+    let name = match media {
+        MediaRef::None => return None,
+        MediaRef::Url(url) => url.split(['?', '#']).next()?,
+        MediaRef::File { path, .. } => path.to_str()?,
+        MediaRef::Member { name, .. } => name,
+    };
+    let (_, ending) = name.rsplit_once('.')?;
+    match ending.to_ascii_lowercase().as_str() {
+        "jpg" | "jpeg" => Some("image/jpeg"),
+        "png" => Some("image/png"),
+        "gif" => Some("image/gif"),
+        "webp" => Some("image/webp"),
+        "tif" | "tiff" => Some("image/tiff"),
+        "bmp" => Some("image/bmp"),
+        _ => None,
+    }
+}
+
+/// Some types go by several names; MediaWiki and servers use the others.
+fn usual_name(mime: &str) -> &str {
+    match mime {
+        "application/ogg" => "video/ogg",
+        "image/jpg" | "image/pjpeg" => "image/jpeg",
+        "image/x-bmp" | "image/x-ms-bmp" => "image/bmp",
+        other => other,
+    }
+}
+
 fn describe(sample: &mut Sample, facts: Facts, rules: &Rules<'_>) {
     // A clip or frame stays what its source says; a picture that is a video does not.
     if matches!(sample.media_type, MediaType::Image | MediaType::Video) {
         sample.media_type = facts.media_type;
-    }
-    if sample
-        .mime
-        .as_ref()
-        .is_some_and(|stated| *stated != facts.mime)
-    {
-        sample.add_reason(Reason::MediaTypeMismatch);
     }
     sample.mime = Some(facts.mime);
     sample.width = i32::try_from(facts.width).ok();

@@ -479,6 +479,7 @@ fn rotation_aspect_rates_and_containers() {
 
     let webm = "-i IN -c:v libvpx -deadline realtime -frames:v 20";
     let webm = describe(&ffmpeg(folder.path(), "w.webm", webm)).unwrap();
+    assert_eq!(webm.mime, "video/webm");
     assert_eq!(webm.video_codec.as_deref(), Some("vp8"));
     assert_eq!(webm.frame_count, Some(20));
 

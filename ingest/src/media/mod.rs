@@ -69,7 +69,7 @@ pub struct Facts {
 }
 
 impl Facts {
-    fn new(media_type: MediaType, mime: &str, width: u32, height: u32) -> Facts {
+    pub(crate) fn new(media_type: MediaType, mime: &str, width: u32, height: u32) -> Facts {
         Facts {
             media_type,
             mime: mime.to_owned(),

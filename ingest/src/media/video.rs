@@ -4,7 +4,7 @@
 //! the time between them and notices a file that ends early. Then one frame,
 //! the middle one, is decoded for the hash and the thumbnail.
 
-use std::{fs::File, path::Path};
+use std::{fs::File, io::Read, path::Path};
 
 use fairframe_schemas::{MediaType, Reason, source::MediaLimits};
 use ffmpeg::{
@@ -21,6 +21,7 @@ use ffmpeg_next as ffmpeg;
 use super::{
     DescribeError, Facts, MediaFailure, c2pa, check_size,
     picture::{self, HASH_SIDE, Picture, fit},
+    sniff::HEAD,
 };
 
 /// Containers that are opened. Playlists and scripts (HLS, DASH, concat, SDP)
@@ -114,7 +115,7 @@ pub fn describe(
         5.. => (shown_height, shown_width),
         _ => (shown_width, shown_height),
     };
-    let mime = mime(&input.format());
+    let mime = mime(&input.format(), path);
     let mut facts = Facts::new(MediaType::Video, mime, turned_width, turned_height);
     facts.orientation = orientation;
     facts.video_codec = Some(codec_name);
@@ -368,13 +369,17 @@ fn frame_rate(average: Rational, nominal: Rational, varies: bool) -> Option<(u32
     Some((rate.0.unsigned_abs(), rate.1.unsigned_abs()))
 }
 
-fn mime(format: &format::Input) -> &'static str {
+fn mime(format: &format::Input, path: &Path) -> &'static str {
     let names = format.name();
     let is = |name: &str| names.split(',').any(|n| n == name);
     if is("mp4") {
         "video/mp4"
-    } else if is("webm") || is("matroska") {
-        "video/x-matroska"
+    } else if is("matroska") {
+        if is_webm(path) {
+            "video/webm"
+        } else {
+            "video/x-matroska"
+        }
     } else if is("ogg") {
         "video/ogg"
     } else if is("avi") {
@@ -388,6 +393,13 @@ fn mime(format: &format::Input) -> &'static str {
     } else {
         "video/mpeg"
     }
+}
+
+/// FFmpeg reads WebM as Matroska: the EBML header's `DocType` (RFC 8794, id 0x4282) tells them apart.
+fn is_webm(path: &Path) -> bool {
+    let mut head = Vec::new();
+    File::open(path).is_ok_and(|file| file.take(HEAD as u64).read_to_end(&mut head).is_ok())
+        && head.windows(7).any(|w| w == b"\x42\x82\x84webm")
 }
 
 /// Decodes up to the first frame shown at `target` or later (or the last there

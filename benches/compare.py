@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Times Fairframe beside its peers, in turn, in one run, and prints the table.
 
-    benches/compare.py PEERS [--rounds 5] [--only D F H M] [--out FILE]
+    benches/compare.py PEERS [--rounds 5] [--only A B C D F G H M] [--out FILE]
 
 PEERS is a folder of peers that has been set up (see README.md here). Contenders
 of a workload run one after the other, round by round, so that a slow minute of
@@ -69,6 +69,102 @@ def images(said, _):
     return {"images/s": r["images_per_s"], "CPU ms/image": r["client_cpu_ms_per_image"]}
 
 
+def whole_process(_, whole):
+    return {"s": whole["wall_s"], "CPU s": whole["cpu_s"], "peak MB": whole["peak_mb"]}
+
+
+class Judged:
+    """Reads the reports of an evaluation and holds their values against the golden ones."""
+
+    def __init__(self, scratch, wanted):
+        self.scratch, self.wanted = scratch, wanted
+
+    def __call__(self, _, whole):
+        for folder, metric, level, group, value in self.wanted:
+            report = json.loads((self.scratch / folder / "report.json").read_text())
+            found = next(m for m in report["metrics"] if m["metric"] == metric and m["level"] == level)
+            cells = [c for g in found["by_group"] for c in g["cells"] if c["group"] == group]
+            estimate = cells[0]["estimate"] if group else found["overall"]
+            if abs(estimate["value"] - value) > 1e-12:
+                sys.exit(f"{folder}: {metric} of {group} is {estimate['value']}, not {value}")
+        return whole_process(None, whole)
+
+
+def evaluations(peers, built, scratch):
+    """The evaluator. Values only where the peer has values only; `--metric` where it has that metric only."""
+    python, data = peers / "venv/bin/python", peers / "data"
+    one_thread = ["env", "OPENBLAS_NUM_THREADS=1", python]
+    golden = lambda name: json.loads((peers / "golden" / f"{name}.json").read_text())
+
+    def ours(folder, form, solution, submission, *options):
+        return [built / "fairframe", "eval", "--form", form, "--solution", solution, "--submission", submission,
+                "--out", scratch / folder, *options]
+
+    def peer(key, name, *options):
+        return Contender(name, [*one_thread, f"peers/peer_{key}.py", "--peer", name, *options], peers, whole_process)
+
+    def both(first, second):
+        quoted = lambda command: " ".join(f"'{part}'" for part in command)
+        return ["sh", "-ec", f"{quoted(first)}; {quoted(second)}"]
+
+    files = [data / "a_1000000_solution.csv", data / "a_1000000_submission.csv"]
+    groups = ["--group", "country", "--group", "region", "--group", "subregion"]
+    f2 = golden("a_1000000")
+    wanted = [("a", "f2_mean", "image", [], f2["overall"])]
+    wanted += [("a", "f2_mean", "image", [name], value) for name, value in f2["groups"]["country"]["values"].items()]
+    yield "A", "F2 of 1M images, overall and by country, region and subregion", [
+        Contender("Fairframe", ours("a", "multi-label", *files, *groups, "--values-only"), ROOT, Judged(scratch, wanted)),
+        peer("a", "polars", "--n", "1000000", "--boot", "0"),
+    ]
+    yield "A", "the same with 1,000 resamples", [
+        Contender("Fairframe", ours("a", "multi-label", *files, *groups, "--metric", "f2_mean", "--permutations", "0", "--no-items"),
+                  ROOT, Judged(scratch, wanted)),
+        peer("a", "numpy_multinomial", "--n", "1000000", "--boot", "1000"),
+    ]
+    frames = data / "b_10000000.parquet"
+    scores = golden("b_10000000")
+    metrics = {"auc": "auc", "ap": "average_precision", "eer": "eer", "acc": "accuracy", "logloss": "log_loss",
+               "tpr01": "tpr_at_fpr_1pct", "tpr001": "tpr_at_fpr_0.1pct"}
+    wanted = []
+    for level in ("frame", "video"):
+        for theirs, metric in metrics.items():
+            wanted.append(("b", metric, level, [], scores[f"{level}/overall"]["overall"][theirs]))
+            for name, values in scores[f"{level}/method_compression"].items():
+                wanted.append(("b", metric, level, name.split("|"), values[theirs]))
+    yield "B", "10M detection rows, 22 groups, frame and video level", [
+        Contender("Fairframe", ours("b", "detection", frames, frames, "--group", "method+compression", "--group", "region",
+                                    "--values-only"), ROOT, Judged(scratch, wanted)),
+        peer("b", "numpy", "--n", "10000000"),
+    ]
+    landmarks = golden("c")
+    wanted = [(f"c_{task}", metric, "query", [usage.title()], landmarks[task][usage])
+              for task, metric in (("rec", "gap"), ("ret", "map_at_100")) for usage in ("public", "private")]
+    tasks = [ours(f"c_{task}", form, data / f"c_{task}_solution.csv", data / f"c_{task}_predictions.csv", "--group", "Usage",
+                  "--values-only") for task, form in (("rec", "recognition"), ("ret", "retrieval"))]
+    yield "C", "GAP and mAP@100 of 117,577 queries", [
+        Contender("Fairframe", both(*tasks), ROOT, Judged(scratch, wanted)),
+        peer("c", "polars"),
+        peer("c", "hand"),
+    ]
+    centroid = ["--ids", data / "g_ids.parquet", "--metric", "accuracy_nearest_centroid", "--values-only"]
+    wanted = [("g", "accuracy_nearest_centroid", "episode", [f"d{at}"], of["mean_acc"]) for at, of in golden("g").items()]
+    yield "G", "600 episodes of 10 datasets, 512-d, nearest centroid: drawn before", [
+        Contender("Fairframe", ours("g", "few-shot", data / "g_episodes.parquet", data / "g_emb.npy", *centroid), ROOT,
+                  Judged(scratch, wanted)),
+        peer("g", "numpy_batch", "--mode", "file"),
+    ]
+    drawn = scratch / "episodes.parquet"
+    pools = [f"d{at}={data / f'g_d{at}.parquet'}" for at in range(10)]
+    judge = ours("g", "few-shot", drawn, data / "g_emb.npy", *centroid)
+    for mode, shape, name in (("sample", ["--way", "5", "--shot", "5", "--query", "15"], "numpy_batch"),
+                              ("varied", [], "numpy")):
+        draw = [built / "fairframe", "episodes", *pools, *shape, "--out", drawn]
+        yield "G", f"the same, {mode}: drawn by {'each' if mode == 'sample' else 'each, ways and shots varied'}", [
+            Contender("Fairframe", both(draw, judge), ROOT, whole_process),
+            peer("g", name, "--mode", mode),
+        ]
+
+
 def workloads(peers, built, scratch):
     python = peers / "venv/bin/python"
     example = built / "examples"
@@ -101,6 +197,7 @@ def workloads(peers, built, scratch):
         Contender("Fairframe", ["sh", "-c", 'rm -rf "$0"; exec "$@"', scratch / "root", *ingest], ROOT,
                   lambda _, whole: {"s": whole["wall_s"], "peak MB": whole["peak_mb"]}),
     ]
+    yield from evaluations(peers, built, scratch)
 
 
 def million(folder):
@@ -133,14 +230,17 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("peers", type=Path)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", nargs="+", choices=list("DFHM"), default=list("DFHM"))
+    parser.add_argument("--only", nargs="+", choices=list("ABCDFGHM"), default=list("ABCDFGHM"))
     parser.add_argument("--out", type=Path, help="every measurement, as JSON lines")
+    parser.add_argument("--built", type=Path, help="folder of a finished release build")
     args = parser.parse_args()
     peers = args.peers.resolve()
-    build = ["cargo", "build", "--release", "--workspace", "--bins", "--examples"]
-    subprocess.run(build, cwd=ROOT, check=True)
-    meta = subprocess.run(["cargo", "metadata", "--format-version=1", "--no-deps"], cwd=ROOT, check=True, capture_output=True)
-    built = Path(json.loads(meta.stdout)["target_directory"]) / "release"
+    built = args.built and args.built.resolve()
+    if not built:
+        build = ["cargo", "build", "--release", "--workspace", "--bins", "--examples"]
+        subprocess.run(build, cwd=ROOT, check=True)
+        meta = subprocess.run(["cargo", "metadata", "--format-version=1", "--no-deps"], cwd=ROOT, check=True, capture_output=True)
+        built = Path(json.loads(meta.stdout)["target_directory"]) / "release"
     print(f"{machine()}; {args.rounds} rounds, medians; {time.strftime('%Y-%m-%d', time.gmtime())}\n")
     with tempfile.TemporaryDirectory(dir=built) as scratch:
         for key, title, contenders in workloads(peers, built, Path(scratch)):
@@ -149,6 +249,8 @@ def main():
             if key == "D":
                 # Fails where it runs already.
                 subprocess.run(["peers/nginx.sh", "start"], cwd=peers, check=False, stderr=subprocess.DEVNULL)
+            if key == "G" and not (peers / "data/g_episodes.parquet").exists():
+                subprocess.run([peers / "venv/bin/python", ROOT / "benches/few_shot_inputs.py", "data"], cwd=peers, check=True)
             if key == "M":
                 million(Path(scratch) / "million")
             runs = {c.name: [] for c in contenders}

@@ -75,9 +75,15 @@ pub struct EvalArgs {
     /// Groups that rest on fewer are suppressed [default: 30]
     #[arg(long, value_name = "N")]
     pub min_n: Option<u64>,
+    /// A metric to report; may be repeated [default: all of the form]
+    #[arg(long = "metric", value_name = "METRIC", conflicts_with = "against")]
+    pub metrics: Vec<String>,
     /// Values only: no intervals, constant answers or item results; fast
     #[arg(long, conflicts_with = "against")]
     pub values_only: bool,
+    /// Leave out item_results.parquet
+    #[arg(long)]
+    pub no_items: bool,
     /// Kind of the bootstrap intervals [default: percentile]
     #[arg(long, value_enum)]
     pub interval: Option<Interval>,
@@ -182,7 +188,9 @@ impl EvalArgs {
             seed: self.seed.unwrap_or(declared.seed),
             resamples: self.bootstrap.unwrap_or(declared.resamples),
             min_n: self.min_n.unwrap_or(declared.min_n),
+            metrics: self.metrics.clone(),
             values_only: self.values_only,
+            no_items: self.no_items,
             bootstrap: match self.interval {
                 Some(Interval::Percentile) => Bootstrap::Percentile,
                 Some(Interval::Bca) => Bootstrap::Bca,

@@ -21,9 +21,9 @@ pub const RIVALLED: &[&str] = &[
     "brier",
 ];
 
-/// The k most frequent labels of the truth for k = 1 to 10, each sorted by
-/// code; among equals the first by name.
-pub fn frequent_labels(truth: &Lists, names: &Names) -> Vec<Vec<u32>> {
+/// The most frequent labels of the truth, the first first; among equals the
+/// first by name.
+pub fn most_frequent(truth: &Lists, names: &Names) -> Vec<u32> {
     let mut counts = vec![0u64; names.len()];
     for item in 0..truth.len() {
         for label in truth.get(item) {
@@ -38,7 +38,15 @@ pub fn frequent_labels(truth: &Lists, names: &Names) -> Vec<Vec<u32>> {
         let by_name = || names.get(*a).cmp(names.get(*b));
         count(*b).cmp(&count(*a)).then_with(by_name)
     });
-    (1..=MAX_LABELS.min(order.len()))
+    order.truncate(MAX_LABELS);
+    order
+}
+
+/// The k most frequent labels of the truth for k = 1 to 10, each sorted by
+/// code.
+pub fn frequent_labels(truth: &Lists, names: &Names) -> Vec<Vec<u32>> {
+    let order = most_frequent(truth, names);
+    (1..=order.len())
         .map(|k| {
             let mut labels = order[..k].to_vec();
             labels.sort_unstable();

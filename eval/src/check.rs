@@ -253,12 +253,12 @@ pub(crate) fn codes(column: &Values, rows: usize, names: &mut Names) -> Vec<u32>
             names: known,
         } => {
             let of: Vec<u32> = known.iter().map(|name| names.code(name.trim())).collect();
-            codes.iter().map(|code| of[*code as usize]).collect()
+            codes.par_iter().map(|code| of[*code as usize]).collect()
         }
         _ => {
             names.reserve(rows);
             (0..rows)
-                .map(|row| names.code(column.text(row).trim()))
+                .map(|row| names.code_in_turn(column.text(row).trim()))
                 .collect()
         }
     }
@@ -267,7 +267,7 @@ pub(crate) fn codes(column: &Values, rows: usize, names: &mut Names) -> Vec<u32>
 /// Whether a key stands there twice. Files are mostly in the order in which
 /// their keys are numbered: then a look is enough.
 fn repeats(keys: &[u64]) -> bool {
-    let in_order = |keys: &[u64]| keys.windows(2).all(|pair| pair[0] < pair[1]);
+    let in_order = |keys: &[u64]| keys.par_windows(2).all(|pair| pair[0] < pair[1]);
     if in_order(keys) {
         return false;
     }
@@ -297,7 +297,7 @@ pub(crate) fn each_id(
         let frame = frames.as_ref().map_or(0, |frames| frames[row]);
         u64::from(ids[row]) << 32 | u64::from(frame)
     };
-    let keys: Vec<u64> = (0..table.len()).map(key).collect();
+    let keys: Vec<u64> = (0..table.len()).into_par_iter().map(key).collect();
     let mut seen: Option<HashMap<u64, usize, RandomState>> = repeats(&keys).then(HashMap::default);
     drop(keys);
     let empty = names.ids.find("");

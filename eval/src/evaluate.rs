@@ -49,6 +49,8 @@ pub enum EvalError {
         value: String,
         wanted: &'static str,
     },
+    #[error("there is no metric `{metric}`; there are: `{known}`")]
+    UnknownMetric { metric: String, known: String },
     #[error(transparent)]
     Weights(#[from] WeightsError),
     #[error("`{path}` is not a task: {message}")]
@@ -67,6 +69,8 @@ pub struct Evaluation {
     pub report: Report,
     /// One per level; empty where the submission was refused.
     pub items: Vec<ItemResults>,
+    /// Whether they were asked for.
+    pub item_results: bool,
 }
 
 /// Per-item results of one level.
@@ -145,7 +149,10 @@ fn run(
         few_shot: None,
         curves: Vec::new(),
     };
-    let (levels, headline) = forms::judge(&mut run, &solution, &submission)?;
+    let (levels, mut headline) = forms::judge(&mut run, &solution, &submission)?;
+    if !options.wants(&headline.0) {
+        headline.0.clone_from(&options.metrics[0]);
+    }
     let sides = run.sides.take().map(Mutex::into_inner);
     let sides = sides.map_or_else(Vec::new, |sides| sides.unwrap_or_default());
     let refused = run.defects.any_fatal();
@@ -171,9 +178,12 @@ fn run(
     if !refused {
         for level in levels {
             report.metrics.extend(level.metrics);
-            report.baselines.extend(level.baselines);
+            let baselines = level.baselines.into_iter();
+            report
+                .baselines
+                .extend(baselines.filter(|baseline| options.wants(&baseline.metric)));
             report.equalised_odds.extend(level.equalised_odds);
-            if !options.values_only {
+            if options.item_results() {
                 report.worst_items.push(worst_items(&level.items));
                 items.push(level.items);
             }
@@ -181,7 +191,12 @@ fn run(
         false_discovery::judge(&mut report);
         report.places = places(&report, &options.places);
     }
-    Ok((Evaluation { report, items }, sides))
+    let evaluation = Evaluation {
+        report,
+        items,
+        item_results: options.item_results(),
+    };
+    Ok((evaluation, sides))
 }
 
 /// Codes of the countries that are reported by, where they are not their names.

@@ -1,8 +1,7 @@
 //! Groups: columns of the items, and crossings of up to three of them.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
-use ahash::RandomState;
 use fairframe_schemas::report::{
     Cell, Estimate, Grouping, Interval, IntervalMethod, UNKNOWN_GROUP, Verdict,
 };
@@ -204,6 +203,21 @@ pub(crate) fn local_clusters(order: &[u32], clusters: &[u32]) -> Vec<u32> {
     renumbered(order.iter().map(of)).0
 }
 
+/// Clusters with any item, with a positive, with a negative.
+fn distinct_clusters<F: Form>(form: &F, items: &[u32], clusters: &[u32]) -> [u64; 3] {
+    let of = |item: &u32| u64::from(clusters[*item as usize]);
+    let (local, distinct) = renumbered(items.iter().map(of));
+    // Bit 0: has a negative; bit 1: has a positive.
+    let mut classes = vec![0u8; distinct.len()];
+    for (item, cluster) in items.iter().zip(local) {
+        if let Some(positive) = form.positive(*item) {
+            classes[cluster as usize] |= 1 << u8::from(positive);
+        }
+    }
+    let with = |bit: u8| classes.iter().filter(|class| *class & bit > 0).count() as u64;
+    [distinct.len() as u64, with(2), with(1)]
+}
+
 /// What the metrics of a cell divide by.
 struct Denominators {
     items: u64,
@@ -225,17 +239,7 @@ impl Denominators {
             items: all,
             positives: has_classes.then_some(positives),
             negatives: has_classes.then_some(all - positives),
-            clusters: clusters.map(|clusters| {
-                let count = |wanted: Option<bool>| {
-                    items
-                        .iter()
-                        .filter(|item| wanted.is_none() || form.positive(**item) == wanted)
-                        .map(|item| clusters[*item as usize])
-                        .collect::<HashSet<_, RandomState>>()
-                        .len() as u64
-                };
-                [count(None), count(Some(true)), count(Some(false))]
-            }),
+            clusters: clusters.map(|clusters| distinct_clusters(form, items, clusters)),
         }
     }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use fairframe_schemas::report::{Bootstrap, Interval, IntervalMethod};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
+use rand_distr::{Binomial, Distribution};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
@@ -146,18 +147,28 @@ pub fn replicates<F: Form>(
         None => strata(form, F::order(cell)),
         Some(_) => Vec::new(),
     };
+    // Which of many alike items were drawn has no say, only how many were.
+    let alike = match clusters {
+        None if strata.is_empty() => form.alike(cell),
+        _ => None,
+    };
+    let kinds = alike.map(|(items, counts)| (form.prepare(&items), counts));
     let blocks = resamples.div_ceil(BLOCK);
     (0..blocks)
         .into_par_iter()
         .flat_map_iter(|block| {
             let mut rng = ChaCha8Rng::from_seed(key);
             rng.set_stream(block.into());
-            let mut counts = vec![0u32; units];
+            let mut counts = vec![0u32; kinds.as_ref().map_or(units, |(_, counts)| counts.len())];
             let mut weights = vec![0u32; if clusters.is_some() { items } else { 0 }];
             let mut scratch = F::Scratch::default();
             let here = BLOCK.min(resamples - block * BLOCK);
             (0..here)
                 .map(|_| {
+                    if let Some((kinds, sizes)) = &kinds {
+                        multinomial(&mut rng, sizes, &mut counts);
+                        return form.evaluate(kinds, Some(&counts), &mut scratch);
+                    }
                     counts.fill(0);
                     draw(&mut rng, &strata, &mut counts);
                     let weights = match clusters {
@@ -224,9 +235,13 @@ pub fn bootstrap<F: Form>(
     key: [u8; 32],
     resampling: &Resampling,
 ) -> Vec<Option<Interval>> {
-    let units = units(F::order(cell).len(), clusters);
     let metrics = form.metrics().len();
-    if units == 0 || resampling.resamples == 0 {
+    // The order of a cell need not be there where nothing is drawn.
+    if resampling.resamples == 0 {
+        return vec![None; metrics];
+    }
+    let units = units(F::order(cell).len(), clusters);
+    if units == 0 {
         return vec![None; metrics];
     }
     let replicates = replicates(form, cell, clusters, key, resampling.resamples);
@@ -315,6 +330,21 @@ pub fn below(rng: &mut ChaCha8Rng, bound: u32) -> u32 {
         }
     }
     (product >> 32) as u32
+}
+
+/// How many of each kind are drawn where as many items as there are are drawn
+/// with replacement: kind by kind, binomial among those that are left.
+fn multinomial(rng: &mut ChaCha8Rng, sizes: &[u32], drawn: &mut [u32]) {
+    let mut items: u64 = sizes.iter().map(|size| u64::from(*size)).sum();
+    let mut left = items;
+    for (size, drawn) in sizes.iter().zip(drawn) {
+        let share = f64::from(*size) / items as f64;
+        // A share is within 0 and 1, so that there is a distribution.
+        let here = Binomial::new(left, share).map_or(0, |kind| kind.sample(rng));
+        *drawn = here as u32;
+        left -= here;
+        items -= u64::from(*size);
+    }
 }
 
 /// Quantile of sorted values, interpolated linearly (type 7 of Hyndman and
@@ -466,6 +496,40 @@ mod tests {
         assert_eq!(left_out.len(), bca::BLOCKS);
         let found = bca::acceleration(&left_out);
         assert!((found - 0.010_257_6).abs() < 0.002, "{found}");
+    }
+
+    /// Kinds drawn at once are spread as items drawn one by one are.
+    #[test]
+    fn drawing_kinds_is_drawing_items() {
+        let mut rng = ChaCha8Rng::from_seed([3; 32]);
+        let (sizes, mut drawn) = ([600, 1, 399], [0; 3]);
+        let (mut sums, mut squares) = ([0.0; 3], [0.0; 3]);
+        for _ in 0..4000 {
+            multinomial(&mut rng, &sizes, &mut drawn);
+            assert_eq!(drawn.iter().sum::<u32>(), 1000);
+            for kind in 0..3 {
+                sums[kind] += f64::from(drawn[kind]);
+                squares[kind] += f64::from(drawn[kind]).powi(2);
+            }
+        }
+        for (kind, size) in sizes.iter().enumerate() {
+            let (mean, p) = (sums[kind] / 4000.0, f64::from(*size) / 1000.0);
+            let variance = squares[kind] / 4000.0 - mean * mean;
+            assert!((mean - f64::from(*size)).abs() < 1.0, "{kind}: {mean}");
+            let wanted = 1000.0 * p * (1.0 - p);
+            assert!((variance / wanted - 1.0).abs() < 0.1, "{kind}: {variance}");
+        }
+        let mut form = images(400);
+        let (items, counts) = {
+            form.without_macro = true;
+            let cell = form.prepare(&(0..400).collect::<Vec<_>>());
+            form.alike(&cell).unwrap()
+        };
+        assert_eq!((items, counts), (vec![0, 1], vec![200, 200]));
+        let cell = form.prepare(&(0..400).collect::<Vec<_>>());
+        let key = cell_key(0, "image", &[], &[]);
+        let interval = bootstrap(&form, &cell, None, key, &RESAMPLING)[0].unwrap();
+        assert!((interval.low - (0.5 - 0.049)).abs() < 0.006, "{interval:?}");
     }
 
     #[test]

@@ -13,7 +13,7 @@ pub struct Names {
     ends: Vec<usize>,
     codes: HashTable<u32>,
     hasher: RandomState,
-    /// The code given last: files often repeat it, or go on with the next.
+    /// The code given in turn last.
     last: u32,
 }
 
@@ -36,32 +36,41 @@ impl Names {
 
     /// The number of a text that is known.
     pub fn find(&self, text: &str) -> Option<u32> {
-        let is_it = |code: &u32| self.get(*code) == text;
+        let text = text.as_bytes();
+        let is_it = |code: &u32| raw(&self.bytes, &self.ends, *code) == text;
         self.codes.find(self.hasher.hash_one(text), is_it).copied()
+    }
+
+    /// As [`Names::code`], and faster where texts come in the order in which
+    /// they were numbered, or again and again.
+    pub fn code_in_turn(&mut self, text: &str) -> u32 {
+        let mut guesses = [self.last, self.last.wrapping_add(1)].into_iter();
+        let is_it = |guess: &u32| {
+            (*guess as usize) < self.len()
+                && raw(&self.bytes, &self.ends, *guess) == text.as_bytes()
+        };
+        self.last = match guesses.find(is_it) {
+            Some(guess) => guess,
+            None => self.code(text),
+        };
+        self.last
     }
 
     /// The number of a text, a new one if it is not known.
     pub fn code(&mut self, text: &str) -> u32 {
-        for guess in [self.last, self.last.wrapping_add(1)] {
-            if (guess as usize) < self.len() && self.get(guess) == text {
-                self.last = guess;
-                return guess;
-            }
-        }
         let Self {
             bytes,
             ends,
             codes,
             hasher,
-            last,
+            ..
         } = self;
-        let hash = hasher.hash_one(text);
         let entry = codes.entry(
-            hash,
-            |code| get(bytes, ends, *code) == text,
-            |code| hasher.hash_one(get(bytes, ends, *code)),
+            hasher.hash_one(text.as_bytes()),
+            |code| raw(bytes, ends, *code) == text.as_bytes(),
+            |code| hasher.hash_one(raw(bytes, ends, *code)),
         );
-        *last = match entry {
+        match entry {
             Entry::Occupied(known) => *known.get(),
             Entry::Vacant(free) => {
                 let code = ends.len() as u32;
@@ -70,8 +79,7 @@ impl Names {
                 ends.push(bytes.len());
                 code
             }
-        };
-        *last
+        }
     }
 
     /// Makes room for so many more, so that the table grows once.
@@ -84,14 +92,26 @@ impl Names {
             ..
         } = self;
         ends.reserve(more);
-        codes.reserve(more, |code| hasher.hash_one(get(bytes, ends, *code)));
+        codes.reserve(more, |code| hasher.hash_one(raw(bytes, ends, *code)));
     }
 }
 
+#[inline]
 fn get<'a>(bytes: &'a str, ends: &[usize], code: u32) -> &'a str {
+    &bytes[span(ends, code)]
+}
+
+/// As bytes: comparing and hashing need not know where letters end.
+#[inline]
+fn raw<'a>(bytes: &'a str, ends: &[usize], code: u32) -> &'a [u8] {
+    &bytes.as_bytes()[span(ends, code)]
+}
+
+#[inline]
+fn span(ends: &[usize], code: u32) -> std::ops::Range<usize> {
     let at = code as usize;
     let start = if at == 0 { 0 } else { ends[at - 1] };
-    &bytes[start..ends[at]]
+    start..ends[at]
 }
 
 /// The words of a text, as `split_whitespace` has them; much faster where only
@@ -146,6 +166,9 @@ mod tests {
         assert_eq!(codes, [0, 1, 2, 0, 1, 3, 2, 3]);
         assert_eq!(names.iter().collect::<Vec<_>>(), ["b", "", "a", "c"]);
         assert_eq!((names.find("c"), names.find("d")), (Some(3), None));
+        for (text, code) in [("b", 0), ("", 1), ("c", 3), ("c", 3), ("d", 4)] {
+            assert_eq!(names.code_in_turn(text), code);
+        }
         assert_eq!(renumbered([7, 7, 3, 7].into_iter()).0, [0, 0, 1, 0]);
     }
 

@@ -7,6 +7,7 @@ use fairframe_schemas::report::{Bootstrap, Settings, TaskForm};
 use fairframe_schemas::{Pooling, TaskToml};
 
 use crate::evaluate::EvalError;
+use crate::forms;
 use crate::groups::MAX_CROSSED;
 use crate::read::Limits;
 use crate::weights::Weights;
@@ -38,8 +39,12 @@ pub struct EvalOptions {
     pub min_n: u64,
     pub interval_level: f64,
     pub calibration_bins: u32,
+    /// The metrics that are reported; empty means all of the form.
+    pub metrics: Vec<String>,
     /// Values only: no intervals, constant answers or results by item.
     pub values_only: bool,
+    /// No results by item.
+    pub no_items: bool,
     pub bootstrap: Bootstrap,
     /// Permutations behind the null of each gap; 0 for none.
     pub permutations: u32,
@@ -75,7 +80,9 @@ impl EvalOptions {
             min_n: 30,
             interval_level: 0.95,
             calibration_bins: 15,
+            metrics: Vec::new(),
             values_only: false,
+            no_items: false,
             bootstrap: Bootstrap::Percentile,
             permutations: 1000,
             controls: Vec::new(),
@@ -84,6 +91,16 @@ impl EvalOptions {
             places: BTreeMap::new(),
             limits: Limits::default(),
         }
+    }
+
+    /// Whether results by item are wanted.
+    pub fn item_results(&self) -> bool {
+        !self.values_only && !self.no_items
+    }
+
+    /// Whether a metric is to be reported.
+    pub fn wants(&self, metric: &str) -> bool {
+        self.metrics.is_empty() || self.metrics.iter().any(|wanted| wanted == metric)
     }
 
     /// The options a task declares, for two files.
@@ -175,6 +192,14 @@ pub(crate) fn validate(options: &EvalOptions) -> Result<(), EvalError> {
         (1..=10_000).contains(&bins),
         "1 to 10000",
     )?;
+    let known = forms::metrics(options.form);
+    let unknown = |metric: &&String| !known.contains(&metric.as_str());
+    if let Some(metric) = options.metrics.iter().find(unknown) {
+        return Err(EvalError::UnknownMetric {
+            metric: metric.clone(),
+            known: known.join("`, `"),
+        });
+    }
     for columns in &options.groups {
         let apart = options.controls.iter().filter(|c| !columns.contains(c));
         let crossed: Vec<&String> = columns.iter().chain(apart).collect();
@@ -203,6 +228,7 @@ pub(crate) fn settings(options: &EvalOptions) -> Settings {
         calibration_bins: options.calibration_bins,
         pooling: options.pooling,
         no_score: options.no_score,
+        metrics: options.metrics.clone(),
         values_only: options.values_only,
         bootstrap: options.bootstrap,
         permutations: options.permutations,

@@ -99,7 +99,7 @@ pub enum Texts {
     Joined { bytes: String, ends: Vec<usize> },
     /// From and to in a file that is kept as it was read.
     Spans {
-        file: Arc<Vec<u8>>,
+        file: Arc<String>,
         spans: Vec<(u32, u32)>,
     },
 }
@@ -130,8 +130,7 @@ impl Texts {
             }
             Texts::Spans { file, spans } => {
                 let (from, to) = spans[row];
-                // Its chunk was found to be UTF-8 when it was cut at ASCII.
-                std::str::from_utf8(&file[from as usize..to as usize]).unwrap_or_default()
+                &file[from as usize..to as usize]
             }
         }
     }

@@ -41,10 +41,14 @@ pub(crate) fn read_table(
     bounded
         .read_to_end(&mut bytes)
         .map_err(|error| io_error(path, error))?;
-    match Cut::of(&bytes, limits, is_header) {
-        Some(cut) => cut.into_table(path, bytes, limits),
-        None => quoted(path, &bytes, limits, is_header),
-    }
+    let bytes = match String::from_utf8(bytes) {
+        Ok(text) => match Cut::of(text.as_bytes(), limits, is_header) {
+            Some(cut) => return cut.into_table(path, text, limits),
+            None => text.into_bytes(),
+        },
+        Err(other) => other.into_bytes(),
+    };
+    quoted(path, &bytes, limits, is_header)
 }
 
 /// What one chunk was cut into; cells as from and to in the file.
@@ -103,7 +107,7 @@ impl Cut {
         let ends = starts[1..].iter().copied().chain([bytes.len()]);
         let ranges: Vec<(usize, usize)> = starts.iter().copied().zip(ends).collect();
         let header = &bytes[start..body];
-        if memchr(b'"', header).is_some() || std::str::from_utf8(header).is_err() {
+        if memchr(b'"', header).is_some() {
             return None;
         }
         let chunks: Option<Vec<Chunk>> = ranges
@@ -118,7 +122,7 @@ impl Cut {
         })
     }
 
-    fn into_table(self, path: &Path, bytes: Vec<u8>, limits: &Limits) -> Result<Table, ReadError> {
+    fn into_table(self, path: &Path, text: String, limits: &Limits) -> Result<Table, ReadError> {
         let rows: usize = self.chunks.iter().map(|chunk| chunk.lines.len()).sum();
         if rows as u64 > limits.rows {
             return Err(too_large(path, limits.rows, "rows"));
@@ -140,7 +144,7 @@ impl Cut {
             }
             before += u64::from(chunk.all_lines);
         }
-        let file = Arc::new(bytes);
+        let file = Arc::new(text);
         let texts = |spans| {
             Values::Text(Texts::Spans {
                 file: file.clone(),
@@ -158,11 +162,10 @@ fn trimmed(bytes: &[u8], from: usize, to: usize) -> (usize, usize) {
     (from, to - usize::from(cr))
 }
 
-/// Cuts the lines from `from` to `to`; None where there is a quote or what
-/// is no UTF-8.
+/// Cuts the lines from `from` to `to`; None where there is a quote.
 fn cut(bytes: &[u8], from: usize, to: usize, columns: usize) -> Option<Chunk> {
     let part = &bytes[from..to];
-    if memchr(b'"', part).is_some() || std::str::from_utf8(part).is_err() {
+    if memchr(b'"', part).is_some() {
         return None;
     }
     let mut chunk = Chunk {
@@ -382,8 +385,9 @@ mod tests {
     fn whole(bytes: &[u8], quick: bool) -> Table {
         let (path, limits) = (Path::new("x.csv"), Limits::default());
         let headed = |fields: &[String]| fields[0] == "id";
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
         match Cut::of(bytes, &limits, &headed) {
-            Some(cut) if quick => cut.into_table(path, bytes.to_vec(), &limits).unwrap(),
+            Some(cut) if quick => cut.into_table(path, text, &limits).unwrap(),
             _ => quoted(path, bytes, &limits, &headed).unwrap(),
         }
     }

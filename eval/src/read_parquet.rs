@@ -234,6 +234,9 @@ impl Part {
             Part::Number(numbers) => match array.data_type() {
                 DataType::Float32 => {
                     let array = array.as_primitive::<Float32Type>();
+                    if array.null_count() == 0 {
+                        return numbers.extend(array.values().iter().map(|v| f64::from(*v)));
+                    }
                     numbers.extend(array.iter().map(|v| v.map_or(f64::NAN, f64::from)));
                 }
                 _ => {
@@ -323,7 +326,7 @@ impl Part {
                     },
                 ) => {
                     let known: Vec<u32> = others.iter().map(|name| names.code(name)).collect();
-                    codes.extend(more.iter().map(|code| known[*code as usize]));
+                    codes.par_extend(more.par_iter().map(|code| known[*code as usize]));
                 }
                 _ => {}
             }

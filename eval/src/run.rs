@@ -355,7 +355,7 @@ impl Run<'_> {
         items: &Items<F>,
         columns: &[GroupColumn],
         clusters: Option<&[u32]>,
-        constant: &dyn Fn(&[u32]) -> Vec<Option<f64>>,
+        constant: &(dyn Fn(&[u32]) -> Vec<Option<f64>> + Sync),
     ) -> Vec<MetricReport> {
         if let Some(mut sides) = self.sides.as_ref().and_then(|sides| sides.lock().ok()) {
             sides.push(Side {
@@ -405,7 +405,7 @@ impl Run<'_> {
                     .map_or_else(Vec::new, |weights| {
                         mean_intervals(&items.form, names, &cells, &weights, &judging)
                     }),
-                constants: cells.iter().map(|cell| constant(&cell.items)).collect(),
+                constants: cells.par_iter().map(|cell| constant(&cell.items)).collect(),
                 nulls: nulls(&items.form, names, &cells, &judging, permutations),
                 within: judge_within(&items.form, &controls, &crossed, &judging, permutations),
                 crossed,
@@ -414,6 +414,7 @@ impl Run<'_> {
             .collect();
         let metrics = items.form.metrics().iter().enumerate();
         metrics
+            .filter(|(_, metric)| self.options.wants(metric.name))
             .map(|(at, metric)| {
                 let estimate = overall.estimates[at].clone();
                 let better = |value: Option<f64>, baseline: Option<f64>| {

@@ -33,7 +33,7 @@ impl Sum {
 }
 
 /// True positives, false negatives, false positives.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Tally {
     pub tp: u64,
     pub fn_: u64,
@@ -202,7 +202,7 @@ impl DetectionState {
         let mut sorted = self.scores.clone();
         detection::sort(&mut sorted);
         let loss = |at: usize| Loss::of(sorted[at], options.eps);
-        detection::evaluate(&sorted, loss, None, options)
+        detection::evaluate(sorted.len(), |at| sorted[at], loss, None, options)
     }
 }
 

@@ -493,6 +493,9 @@ pub struct Settings {
     /// The score of what has none.
     #[serde(default = "one_half")]
     pub no_score: f64,
+    /// The metrics asked for; all where empty.
+    #[serde(default)]
+    pub metrics: Vec<String>,
     /// No intervals, constant answers or results by item were asked for.
     pub values_only: bool,
     #[serde(default)]

@@ -1,8 +1,8 @@
 //! Embeddings per sample: a Parquet with `sample_id` and a list of numbers,
 //! or a numpy matrix with its ids in a table beside it.
 
-use std::collections::HashMap;
 use std::io::Read;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use arrow_array::cast::AsArray;
@@ -10,19 +10,24 @@ use arrow_array::types::{Float32Type, Float64Type};
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::DataType;
 use fairframe_schemas::Column;
+use rayon::prelude::*;
 
+use crate::names::Names;
 use crate::read::{JsonPart, Limits, ReadError, read_table};
 use crate::read_parquet::{cell_text, for_each_batch};
 
 /// Numbers of one embedding, at most.
 const MAX_DIMENSION: usize = 65_536;
+/// Bytes of a matrix that are read at once.
+const PIECE: usize = 1 << 22;
 
 /// Rows of equal length.
 #[derive(Debug, Clone, Default)]
 pub struct Embeddings {
     pub dimension: usize,
     pub values: Vec<f32>,
-    pub rows: HashMap<String, u32>,
+    /// The samples, by row.
+    pub rows: Names,
     /// Rows that are no embedding: where, and why.
     pub bad: Vec<(u64, String)>,
 }
@@ -36,18 +41,26 @@ impl Embeddings {
         if self.rows.is_empty() {
             self.dimension = row.len();
         }
+        let finite = row.iter().all(|v| v.is_finite());
+        if self.named(id, line, row.len(), finite) {
+            self.values.extend_from_slice(row);
+        }
+    }
+
+    /// Names the next row, if it is an embedding.
+    fn named(&mut self, id: &str, line: u64, length: usize, finite: bool) -> bool {
         let why = match () {
-            () if row.is_empty() || row.len() > MAX_DIMENSION => "has no usable length",
-            () if row.len() != self.dimension => "has another length than the first",
-            () if !row.iter().all(|v| v.is_finite()) => "holds what is not a number",
-            () if self.rows.contains_key(id) => "is there twice",
+            () if length == 0 || length > MAX_DIMENSION => "has no usable length",
+            () if length != self.dimension => "has another length than the first",
+            () if !finite => "holds what is not a number",
+            () if self.rows.find(id).is_some() => "is there twice",
             () => {
-                self.rows.insert(id.to_owned(), self.rows.len() as u32);
-                self.values.extend_from_slice(row);
-                return;
+                self.rows.code(id);
+                return true;
             }
         };
         self.bad.push((line, format!("{id}: its embedding {why}")));
+        false
     }
 }
 
@@ -74,9 +87,25 @@ pub fn read(path: &Path, ids: Option<&Path>, limits: &Limits) -> Result<Embeddin
         if names.len() * dimension != values.len() {
             return Err(error("it has another number of rows than there are ids"));
         }
-        for (at, row) in values.chunks_exact(dimension).enumerate() {
-            found.push(names.columns[column].text(at).trim(), at as u64 + 1, row);
+        let finite: Vec<bool> = values
+            .par_chunks_exact(dimension)
+            .map(|row| row.iter().all(|v| v.is_finite()))
+            .collect();
+        found.dimension = dimension;
+        found.values = values;
+        for (at, finite) in finite.into_iter().enumerate() {
+            let id = names.columns[column].text(at);
+            let next = found.rows.len();
+            let good = found.named(id.trim(), at as u64 + 1, dimension, finite);
+            if good && next < at {
+                // Rows that are no embedding have gone before it.
+                let from = at * dimension;
+                found
+                    .values
+                    .copy_within(from..from + dimension, next * dimension);
+            }
         }
+        found.values.truncate(found.rows.len() * dimension);
         return Ok(found);
     }
     let mut line = 0;
@@ -189,17 +218,39 @@ pub fn npy(path: &Path, limits: &Limits) -> Result<(usize, Vec<f32>), ReadError>
             "its shape {rows} x {columns} is not that of its bytes"
         )));
     }
-    let mut bytes = Vec::with_capacity(there as usize);
-    file.take(there).read_to_end(&mut bytes).map_err(io_error)?;
+    let start = offset + header;
+    // Pieces in parallel: copying from the page cache is most of the work.
+    let read = |into: &mut [u8], at: usize| {
+        let from = start + (at * PIECE) as u64;
+        file.read_exact_at(into, from).map_err(io_error)
+    };
+    let cells = (rows * columns) as usize;
     let values = match width {
-        4 => bytes
-            .chunks_exact(4)
-            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-            .collect(),
-        _ => bytes
-            .chunks_exact(8)
-            .map(|b| f64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]) as f32)
-            .collect(),
+        4 => {
+            let mut values = vec![0f32; cells];
+            let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut values);
+            let pieces = bytes.par_chunks_mut(PIECE).enumerate();
+            pieces.try_for_each(|(at, piece)| read(piece, at))?;
+            if cfg!(target_endian = "big") {
+                let turned = |v: &mut f32| *v = f32::from_bits(v.to_bits().swap_bytes());
+                values.iter_mut().for_each(turned);
+            }
+            values
+        }
+        _ => {
+            let mut values = vec![0f32; cells];
+            let pieces = values.par_chunks_mut(PIECE / 8).enumerate();
+            pieces.try_for_each(|(at, piece)| -> Result<(), ReadError> {
+                let mut bytes = vec![0; 8 * piece.len()];
+                read(&mut bytes, at)?;
+                let (numbers, _) = bytes.as_chunks::<8>();
+                for (value, number) in piece.iter_mut().zip(numbers) {
+                    *value = f64::from_le_bytes(*number) as f32;
+                }
+                Ok(())
+            })?;
+            values
+        }
     };
     Ok((columns as usize, values))
 }

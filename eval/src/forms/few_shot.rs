@@ -16,15 +16,18 @@ use fairframe_schemas::report::{
 use rayon::prelude::*;
 
 use super::{Judged, Shape};
-use crate::check::{Defects, Ids};
+use crate::check::{Defects, Ids, codes};
 use crate::episodes::classify::{Task, nearest_centroid, nearest_neighbour};
 use crate::episodes::embeddings::{self, Embeddings};
 use crate::episodes::logistic::linear;
 use crate::evaluate::{EvalError, ItemResults};
 use crate::join::{Identity, Items, Rows};
-use crate::metrics::few_shot::{EMBEDDED, FewShot, PREDICTED, mean_and_half, ranks};
+use crate::metrics::Metric;
+use crate::metrics::few_shot::{
+    EMBEDDED, FewShot, NEAREST_CENTROID, NEAREST_NEIGHBOUR, PREDICTED, mean_and_half, ranks,
+};
 use crate::metrics::multi_label::Lists;
-use crate::names::Names;
+use crate::names::{Names, renumbered};
 use crate::read::Table;
 use crate::run::{LevelReport, Run};
 
@@ -36,6 +39,14 @@ pub(super) const SHAPE: Shape = Shape {
     value: None,
 };
 
+/// The frozen episodes in the order of the file.
+#[derive(Default)]
+struct Frozen {
+    episodes: Vec<Episode>,
+    samples: Names,
+    classes: Names,
+}
+
 /// Shots are told apart in these steps: from each to before the next.
 const STEPS: [u32; 7] = [1, 2, 5, 10, 20, 50, 100];
 
@@ -43,7 +54,8 @@ const STEPS: [u32; 7] = [1, 2, 5, 10, 20, 50, 100];
 struct Episode {
     dataset: String,
     number: String,
-    classes: Vec<String>,
+    /// Numbers of [`Frozen::classes`].
+    classes: Vec<u32>,
     support: Vec<(u32, u32)>,
     query: Vec<(u32, u32)>,
     rows: Vec<u32>,
@@ -62,27 +74,32 @@ pub(super) fn judge(
         run.defects
             .add(InputRole::Solution, kind, line, column, &found.text);
     }
-    let mut names = Names::default();
-    let Some(episodes) = episodes(solution, &mut names, &mut run.defects) else {
+    let Some(frozen) = episodes(solution, &mut run.defects) else {
         return Ok((Vec::new(), headline));
     };
+    let episodes = frozen.episodes.as_slice();
     let ids = submission.find(&[Column::SampleId.name()]);
     let predicted = ids
         .zip(submission.find(ANSWERS))
         .zip(submission.find(&[EPISODE]));
-    let answers = match predicted {
+    let (metrics, answers) = match predicted {
         Some(((id, class), episode)) => {
-            vec![predictions(
-                run,
-                submission,
-                [id, class, episode],
-                &episodes,
-                &names,
-            )]
+            let columns = [id, class, episode];
+            let answers = predictions(run, submission, columns, &frozen);
+            (PREDICTED.to_vec(), vec![answers])
         }
         None => {
+            let wanted = |metric: &&Metric| run.options.wants(metric.name);
+            let metrics: Vec<Metric> = EMBEDDED.iter().filter(wanted).copied().collect();
+            if metrics.is_empty() {
+                return Err(EvalError::UnknownMetric {
+                    metric: run.options.metrics.join("`, `"),
+                    known: [EMBEDDED[0].name, EMBEDDED[1].name, EMBEDDED[2].name].join("`, `"),
+                });
+            }
             headline.0 = EMBEDDED[0].name.to_owned();
-            embedded(run, &episodes, &names)?
+            let answers = embedded(run, &frozen, &metrics)?;
+            (metrics, answers)
         }
     };
     if run.defects.any_fatal() {
@@ -91,20 +108,16 @@ pub(super) fn judge(
     run.note("A query without an answer, or without an embedding, is wrong; a support sample without an embedding teaches nothing.");
     run.note("Intervals by dataset are 1.96 population standard deviations over the root of the number of episodes.");
     let form = FewShot {
-        metrics: if answers.len() == 1 {
-            PREDICTED
-        } else {
-            EMBEDDED
-        },
-        right: answers.iter().map(|of| right(of, &episodes)).collect(),
+        metrics,
+        right: answers.iter().map(|of| right(of, episodes)).collect(),
         queries: episodes.iter().map(|e| e.query.len() as u32).collect(),
         datasets: {
             let mut names = Names::default();
             episodes.iter().map(|e| names.code(&e.dataset)).collect()
         },
     };
-    run.few_shot = Some(report(&form, &episodes, &answers));
-    let identity = identity(&episodes);
+    run.few_shot = Some(report(&form, episodes, &answers));
+    let identity = identity(episodes);
     let (columns, clusters) = run.groups(solution, &identity)?;
     let items = Items {
         level: Level::Episode,
@@ -114,7 +127,7 @@ pub(super) fn judge(
     let none = |_: &[u32]| vec![None; items.form.metrics.len()];
     let mut metrics = run.judge(&items, &columns, clusters.as_deref(), &none);
     if clusters.is_none() {
-        normal_intervals(&mut metrics, &items.form, &episodes);
+        normal_intervals(&mut metrics, &items.form, episodes);
     }
     let form = &items.form;
     let each = 0..episodes.len();
@@ -153,9 +166,8 @@ fn identity(episodes: &[Episode]) -> Identity {
     identity
 }
 
-/// The frozen episodes in the order of the file; None, with defects, where it
-/// holds none.
-fn episodes(table: &Table, names: &mut Names, defects: &mut Defects) -> Option<Vec<Episode>> {
+/// The frozen episodes; None, with defects, where the file holds none.
+fn episodes(table: &Table, defects: &mut Defects) -> Option<Frozen> {
     let role = InputRole::Solution;
     let mut bad = |row: Option<usize>, text: &str| {
         let line = row.map(|row| table.line(row));
@@ -176,41 +188,45 @@ fn episodes(table: &Table, names: &mut Names, defects: &mut Defects) -> Option<V
         );
         return None;
     };
-    let dataset = find(DATASET);
-    let mut known: HashMap<(String, String), usize> = HashMap::new();
-    let mut found: Vec<Episode> = Vec::new();
+    let (mut datasets, mut numbers, mut roles) = <(Names, Names, Names)>::default();
+    let mut frozen = Frozen::default();
+    let of = |at: usize, names: &mut Names| codes(&table.columns[at], table.len(), names);
+    let dataset_of = match find(DATASET) {
+        Some(at) => of(at, &mut datasets),
+        None => vec![datasets.code(""); table.len()],
+    };
+    let number_of = of(episode, &mut numbers);
+    let class_of = of(class, &mut frozen.classes);
+    let role_of = of(role_at, &mut roles);
+    let sample_of = of(id, &mut frozen.samples);
+    let key = |row: usize| u64::from(dataset_of[row]) << 32 | u64::from(number_of[row]);
+    let (episode_of, keys) = renumbered((0..table.len()).map(key));
+    let new = |key: &u64| Episode {
+        dataset: datasets.get((key >> 32) as u32).to_owned(),
+        number: numbers.get(*key as u32).to_owned(),
+        ..Episode::default()
+    };
+    frozen.episodes.extend(keys.iter().map(new));
     for row in 0..table.len() {
-        let text = |at: usize| table.columns[at].text(row).trim().to_owned();
-        let key = (dataset.map_or_else(String::new, text), text(episode));
-        let at = *known.entry(key.clone()).or_insert_with(|| {
-            found.push(Episode {
-                dataset: key.0,
-                number: key.1,
-                ..Episode::default()
-            });
-            found.len() - 1
-        });
-        let here = &mut found[at];
-        let name = text(class);
-        let class = match here.classes.iter().position(|c| *c == name) {
+        let here = &mut frozen.episodes[episode_of[row] as usize];
+        let class = match here.classes.iter().position(|c| *c == class_of[row]) {
             Some(class) => class,
             None => {
-                here.classes.push(name);
+                here.classes.push(class_of[row]);
                 here.classes.len() - 1
             }
         };
-        let sample = names.code(&text(id));
         here.rows.push(row as u32);
-        match text(role_at).as_str() {
-            SUPPORT => here.support.push((sample, class as u32)),
-            QUERY => here.query.push((sample, class as u32)),
+        match roles.get(role_of[row]) {
+            SUPPORT => here.support.push((sample_of[row], class as u32)),
+            QUERY => here.query.push((sample_of[row], class as u32)),
             other => bad(
                 Some(row),
                 &format!("role `{other}` is neither support nor query"),
             ),
         }
     }
-    for episode in &found {
+    for episode in &frozen.episodes {
         if episode.query.is_empty() || episode.support.is_empty() {
             let (dataset, number) = (&episode.dataset, &episode.number);
             bad(
@@ -219,10 +235,11 @@ fn episodes(table: &Table, names: &mut Names, defects: &mut Defects) -> Option<V
             );
         }
     }
-    if found.is_empty() {
+    if frozen.episodes.is_empty() {
         defects.add(role, DefectKind::NoRows, None, None, "no episodes");
+        return None;
     }
-    (!found.is_empty()).then_some(found)
+    Some(frozen)
 }
 
 /// Per episode and query: the answered class, `u32::MAX` where none.
@@ -240,9 +257,9 @@ fn predictions(
     run: &mut Run<'_>,
     table: &Table,
     [id, class, episode]: [usize; 3],
-    episodes: &[Episode],
-    names: &Names,
+    frozen: &Frozen,
 ) -> Answers {
+    let (episodes, names) = (frozen.episodes.as_slice(), &frozen.samples);
     let role = InputRole::Submission;
     for found in &table.defects {
         let column = found.column.clone();
@@ -297,8 +314,9 @@ fn predictions(
             continue;
         }
         // A class that the episode does not have is a wrong answer.
-        let classes = &episodes[at].classes;
-        let code = classes.iter().position(|c| *c == answer);
+        let known = frozen.classes.find(&answer);
+        let mut classes = episodes[at].classes.iter();
+        let code = known.and_then(|known| classes.position(|class| *class == known));
         answers[at][place] = code.map_or(u32::MAX, |code| code as u32);
         texts[at][place] = Some(answer);
     }
@@ -322,9 +340,10 @@ fn predictions(
 
 fn embedded(
     run: &mut Run<'_>,
-    episodes: &[Episode],
-    names: &Names,
+    frozen: &Frozen,
+    metrics: &[Metric],
 ) -> Result<Vec<Answers>, EvalError> {
+    let names = &frozen.samples;
     let options = run.options;
     let role = InputRole::Submission;
     let found = embeddings::read(&options.submission, options.ids.as_deref(), &options.limits)?;
@@ -338,10 +357,7 @@ fn embedded(
         run.defects
             .add(role, DefectKind::WrongHeader, None, None, text);
     }
-    let rows: Vec<Option<u32>> = names
-        .iter()
-        .map(|name| found.rows.get(name).copied())
-        .collect();
+    let rows: Vec<Option<u32>> = names.iter().map(|name| found.rows.find(name)).collect();
     for (name, row) in names.iter().zip(&rows) {
         match row {
             Some(_) => run.counts.answered += 1,
@@ -356,11 +372,12 @@ fn embedded(
     if run.defects.any_fatal() {
         return Ok(Vec::new());
     }
-    let judged: Vec<[Vec<u32>; 3]> = episodes
+    let judged: Vec<Vec<Vec<u32>>> = frozen
+        .episodes
         .par_iter()
-        .map(|episode| classified(&found, &rows, episode))
+        .map(|episode| classified(&found, &rows, episode, metrics))
         .collect();
-    let mut answers = vec![Vec::new(), Vec::new(), Vec::new()];
+    let mut answers = vec![Vec::with_capacity(judged.len()); metrics.len()];
     for episode in judged {
         for (of, answer) in answers.iter_mut().zip(episode) {
             of.push(answer);
@@ -369,8 +386,13 @@ fn embedded(
     Ok(answers)
 }
 
-/// The answers of nearest centroid, nearest neighbour and linear classifier.
-fn classified(found: &Embeddings, rows: &[Option<u32>], episode: &Episode) -> [Vec<u32>; 3] {
+/// The answers of each metric's classifier.
+fn classified(
+    found: &Embeddings,
+    rows: &[Option<u32>],
+    episode: &Episode,
+    metrics: &[Metric],
+) -> Vec<Vec<u32>> {
     let row = |sample: u32| Some(found.row(rows[sample as usize]?));
     let support = episode.support.iter();
     let queries = episode.query.iter();
@@ -382,18 +404,21 @@ fn classified(found: &Embeddings, rows: &[Option<u32>], episode: &Episode) -> [V
             .collect(),
         query: asked.iter().flatten().copied().collect(),
     };
-    [nearest_centroid, nearest_neighbour, linear].map(|classifier| {
+    let answers = |metric: &Metric| {
         if task.support.is_empty() {
             return vec![u32::MAX; asked.len()];
         }
-        let mut answers = classifier(&task).into_iter();
+        let mut answers = match metric.name {
+            NEAREST_CENTROID => nearest_centroid(&task),
+            NEAREST_NEIGHBOUR => nearest_neighbour(&task),
+            _ => linear(&task),
+        }
+        .into_iter();
         let of = |asked: &Option<&[f32]>| asked.and_then(|_| answers.next());
-        asked
-            .iter()
-            .map(of)
-            .map(|a| a.unwrap_or(u32::MAX))
-            .collect()
-    })
+        let given = asked.iter().map(of);
+        given.map(|answer| answer.unwrap_or(u32::MAX)).collect()
+    };
+    metrics.iter().map(answers).collect()
 }
 
 /// The paper's interval for every cell of whole datasets or parts of them.

@@ -12,6 +12,7 @@ mod retrieval;
 use fairframe_schemas::report::{InputRole, Level, TaskForm};
 
 use crate::evaluate::EvalError;
+use crate::metrics::{self, Metric};
 use crate::read::{JsonPart, Table};
 use crate::run::{LevelReport, Run};
 
@@ -45,6 +46,24 @@ pub(crate) fn shape(form: TaskForm) -> &'static Shape {
         TaskForm::Classification => &classification::SHAPE,
         TaskForm::FewShot => &few_shot::SHAPE,
     }
+}
+
+/// The names of all metrics of a task form.
+pub(crate) fn metrics(form: TaskForm) -> Vec<&'static str> {
+    let metrics: &[&[Metric]] = match form {
+        TaskForm::MultiLabel => &[metrics::multi_label::METRICS],
+        TaskForm::Detection => &[metrics::detection::METRICS],
+        TaskForm::DetectionLabels => &[metrics::detection_labels::METRICS],
+        TaskForm::Recognition => &[metrics::recognition::METRICS],
+        TaskForm::Retrieval => &[metrics::retrieval::METRICS],
+        TaskForm::Classification => &[metrics::classification::METRICS],
+        TaskForm::FewShot => &[metrics::few_shot::PREDICTED, metrics::few_shot::EMBEDDED],
+    };
+    metrics
+        .iter()
+        .flat_map(|of| of.iter())
+        .map(|m| m.name)
+        .collect()
 }
 
 /// What a JSON file of a task form holds.

@@ -2,7 +2,6 @@
 //!
 //! An image without an answer is scored as an answer without labels.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use fairframe_schemas::report::{Baseline, InputRole, Level};
@@ -15,9 +14,9 @@ use crate::evaluate::{EvalError, ItemResults};
 use crate::groups::GroupColumn;
 use crate::join::{Items, Place};
 use crate::metrics::Form;
-use crate::metrics::multi_label::{F2_MEAN, Lists, MultiLabel};
+use crate::metrics::multi_label::{F2_MACRO, F2_MEAN, F2_MICRO, Lists, MultiLabel};
 use crate::names::{Names, words};
-use crate::read::Table;
+use crate::read::{Table, Values};
 use crate::run::{LevelReport, Run};
 
 pub(super) const SHAPE: Shape = Shape {
@@ -37,22 +36,34 @@ pub(super) fn judge(
         return Ok((Vec::new(), headline));
     };
     let usage = run.usage();
-    let truth = each_list(solution, truth_roles, InputRole::Solution, &usage, run);
-    let usage = Usage::default();
-    let answers = each_list(submission, answer_roles, InputRole::Submission, &usage, run);
+    let true_column = &solution.columns[truth_roles.value];
+    let given_column = &submission.columns[answer_roles.value];
+    // Labels are read while ids are checked.
+    let ((truth, answers), (lists, labels)) = rayon::join(
+        || {
+            let truth = each_list(solution, truth_roles, InputRole::Solution, &usage, run);
+            let all = Usage::default();
+            let answers = each_list(submission, answer_roles, InputRole::Submission, &all, run);
+            (truth, answers)
+        },
+        || {
+            lists([
+                (true_column, solution.len()),
+                (given_column, submission.len()),
+            ])
+        },
+    );
     let place = Place::new(submission, answer_roles);
     let Some((identity, found)) = run.by_id(&truth, &answers, place)? else {
         return Ok((Vec::new(), headline));
     };
-    let true_of = |item: usize| {
-        let row = truth.rows[item] as usize;
-        Some(solution.columns[truth_roles.value].text(row))
+    let given = |at: Option<usize>| at.map(|at| answers.rows[at]);
+    let form = MultiLabel {
+        truth: lists[0].select(truth.rows.iter().map(|row| Some(*row))),
+        answer: lists[1].select(found.into_iter().map(given)),
+        without_micro: !run.options.wants(F2_MICRO),
+        without_macro: !run.options.wants(F2_MACRO),
     };
-    let given_to = |item: usize| {
-        let row = answers.rows[found[item]?] as usize;
-        Some(submission.columns[answer_roles.value].text(row))
-    };
-    let (form, labels) = lists(found.len(), true_of, given_to);
     let both_empty =
         |item: &usize| form.truth.get(*item).is_empty() && form.answer.get(*item).is_empty();
     run.counts.both_empty = (0..form.len()).filter(both_empty).count() as u64;
@@ -85,57 +96,46 @@ fn each_list(
     each_id(table, roles, role, usage, names, defects, |_, _| true, same)
 }
 
-/// Images that are read at once.
+/// Rows that are read at once.
 const CHUNK: usize = 1 << 14;
 
-/// The labels of every image, separated by spaces, order free, repeats
-/// collapse; labels are numbered in the order of their names, so that the
-/// order of the files has no say.
-fn lists<'a>(
-    images: usize,
-    true_of: impl Fn(usize) -> Option<Cow<'a, str>> + Sync,
-    given_to: impl Fn(usize) -> Option<Cow<'a, str>> + Sync,
-) -> (MultiLabel, Names) {
-    let starts: Vec<usize> = (0..images).step_by(CHUNK).collect();
-    let read = |start: usize| {
-        let (mut names, mut list) = (Names::default(), Vec::new());
-        let mut read = |of: &dyn Fn(usize) -> Option<Cow<'a, str>>| {
-            let mut lists = Lists::default();
-            for image in start..(start + CHUNK).min(images) {
-                let text = of(image).unwrap_or_default();
-                list.clear();
-                list.extend(words(&text).map(|word| names.code(word)));
-                lists.push(&mut list);
-            }
-            lists
-        };
-        let (truth, answer) = (read(&true_of), read(&given_to));
-        (names, truth, answer)
+/// The labels of every row of both columns, separated by spaces, order free,
+/// repeats collapse; labels are numbered in the order of their names, so that
+/// the order of the files has no say.
+fn lists(columns: [(&Values, usize); 2]) -> ([Lists; 2], Names) {
+    let starts = |(column, rows)| {
+        (0..rows)
+            .step_by(CHUNK)
+            .map(move |start| (column, start, rows))
     };
-    let chunks: Vec<(Names, Lists, Lists)> = starts.into_par_iter().map(read).collect();
-    let known: BTreeSet<&str> = chunks.iter().flat_map(|(names, ..)| names.iter()).collect();
+    let chunks: Vec<(&Values, usize, usize)> = columns.into_iter().flat_map(starts).collect();
+    let read = |(column, start, rows): (&Values, usize, usize)| {
+        let (mut names, mut list) = (Names::default(), Vec::new());
+        let mut lists = Lists::default();
+        for row in start..(start + CHUNK).min(rows) {
+            list.clear();
+            list.extend(words(&column.text(row)).map(|word| names.code(word)));
+            lists.push(&mut list);
+        }
+        (names, lists)
+    };
+    let read: Vec<(Names, Lists)> = chunks.into_par_iter().map(read).collect();
+    let known: BTreeSet<&str> = read.iter().flat_map(|(names, _)| names.iter()).collect();
     let mut names = Names::default();
     for name in known {
         names.code(name);
     }
-    let codes: Vec<Vec<u32>> = chunks
-        .iter()
-        .map(|(local, ..)| local.iter().map(|name| names.code(name)).collect())
-        .collect();
-    let join = |part: fn(&(Names, Lists, Lists)) -> &Lists| {
+    let join = |chunks: &[(Names, Lists)]| {
         let mut all = Lists::default();
-        for (chunk, codes) in chunks.iter().zip(&codes) {
-            all.append(part(chunk), codes);
+        for (local, lists) in chunks {
+            let codes: Vec<u32> = local.iter().filter_map(|name| names.find(name)).collect();
+            all.append(lists, &codes);
         }
         all
     };
-    let (truth, answer) = rayon::join(|| join(|chunk| &chunk.1), || join(|chunk| &chunk.2));
-    let form = MultiLabel {
-        truth,
-        answer,
-        ..MultiLabel::default()
-    };
-    (form, names)
+    let (first, second) = read.split_at(columns[0].1.div_ceil(CHUNK));
+    let (first, second) = rayon::join(|| join(first), || join(second));
+    ([first, second], names)
 }
 
 fn level_report(
@@ -146,17 +146,21 @@ fn level_report(
     clusters: Option<Vec<u32>>,
 ) -> LevelReport {
     let form = &items.form;
-    let constants = baselines::frequent_labels(&form.truth, names);
+    let constants = match run.options.values_only {
+        true => Vec::new(),
+        false => baselines::most_frequent(&form.truth, names),
+    };
     let best = |cell: &[u32]| {
-        let values = constants.iter().filter_map(|c| form.constant_f2(cell, c));
+        let values = form.constant_f2(cell, &constants).into_iter().flatten();
         vec![values.reduce(f64::max), None, None]
     };
     let metrics = run.judge(&items, &columns, clusters.as_deref(), &best);
     let all: Vec<u32> = (0..form.len() as u32).collect();
-    let baselines = constants
-        .iter()
+    let baselines = form
+        .constant_f2(&all, &constants)
+        .into_iter()
         .enumerate()
-        .map(|(at, constant)| Baseline {
+        .map(|(at, value)| Baseline {
             name: match at {
                 0 => "the most frequent label for every image".to_owned(),
                 _ => format!("the {} most frequent labels for every image", at + 1),
@@ -164,17 +168,17 @@ fn level_report(
             metric: F2_MEAN.to_owned(),
             level: items.level,
             n: form.len() as u64,
-            value: form.constant_f2(&all, constant),
+            value,
         })
         .collect();
     let text = |list: &[u32]| {
-        let mut words: Vec<&str> = list.iter().map(|l| names.get(*l)).collect();
-        words.sort_unstable();
+        // Numbered by name: they are in the order of their names.
+        let words: Vec<&str> = list.iter().map(|l| names.get(*l)).collect();
         words.join(" ")
     };
-    let each = 0..match run.options.values_only {
-        true => 0,
-        false => form.len(),
+    let each = 0..match run.options.item_results() {
+        true => form.len(),
+        false => 0,
     };
     let results = ItemResults {
         level: items.level,
@@ -200,25 +204,23 @@ mod tests {
     use super::*;
     use crate::check::tests::table;
     use crate::check::{Defects, Ids, roles};
+    use crate::read::Texts;
 
     #[test]
     fn labels_collapse_and_are_numbered_by_name() {
-        let truth = ["y x y", "", "z"];
-        let given = [Some("w x"), None, Some("z\tz")];
-        let (form, names) = lists(
-            3,
-            |at| Some(truth[at].into()),
-            |at| given[at].map(Cow::from),
-        );
+        let column = |texts: [&str; 3]| {
+            let mut column = Texts::default();
+            texts.iter().for_each(|text| column.push(text));
+            Values::Text(column)
+        };
+        let (truth, given) = (column(["y x y", "", "z"]), column(["w x", "", "z\tz"]));
+        let ([truth, given], names) = lists([(&truth, 3), (&given, 3)]);
         assert_eq!(names.iter().collect::<Vec<_>>(), ["w", "x", "y", "z"]);
-        assert_eq!(
-            [0, 1, 2].map(|at| form.truth.get(at)),
-            [&[1, 2][..], &[], &[3]]
-        );
-        assert_eq!(
-            [0, 1, 2].map(|at| form.answer.get(at)),
-            [&[0, 1][..], &[], &[3]]
-        );
+        let all = |lists: &Lists| [0, 1, 2].map(|at| lists.get(at).to_vec());
+        assert_eq!(all(&truth), [vec![1, 2], vec![], vec![3]]);
+        assert_eq!(all(&given), [vec![0, 1], vec![], vec![3]]);
+        let chosen = given.select([Some(2), None, Some(0)].into_iter());
+        assert_eq!(all(&chosen), [vec![3], vec![], vec![0, 1]]);
     }
 
     #[test]

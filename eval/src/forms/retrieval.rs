@@ -4,7 +4,10 @@
 
 use std::collections::HashMap;
 
+use ahash::RandomState;
 use fairframe_schemas::report::{DefectKind, InputRole, Level};
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use rayon::prelude::*;
 
 use super::{Judged, Shape};
@@ -13,6 +16,7 @@ use crate::evaluate::{EvalError, ItemResults};
 use crate::groups::GroupColumn;
 use crate::join::{Items, Place};
 use crate::metrics::retrieval::{MAP, MAX_ANSWERS, Retrieval, RetrievalState, Scored};
+use crate::names::words;
 use crate::read::Table;
 use crate::run::{LevelReport, Run};
 
@@ -126,26 +130,51 @@ fn first_hundred(text: &str) -> &str {
 #[derive(Default)]
 struct Matcher {
     ranks: Vec<u8>,
+    /// Right ids, as places in their text, and whether each was found.
+    ids: Vec<(usize, usize, bool)>,
+    places: HashTable<u32>,
+    hasher: RandomState,
 }
 
 impl Matcher {
     /// The score, and whether there were more answers than are counted.
     fn score(&mut self, right: &str, given: &str) -> (Scored, bool) {
-        let mut unfound: HashMap<&str, bool> = HashMap::new();
-        for id in right.split_whitespace() {
-            unfound.insert(id, true);
-        }
-        self.ranks.clear();
-        let mut ids = given.split_whitespace();
-        for (rank, id) in (1..=MAX_ANSWERS as u8).zip(&mut ids) {
-            if unfound.get_mut(id).is_some_and(std::mem::take) {
-                self.ranks.push(rank);
+        let Self {
+            ranks,
+            ids,
+            places,
+            hasher,
+        } = self;
+        let hash = |id: &str| hasher.hash_one(id.as_bytes());
+        let is = |ids: &[(usize, usize, bool)], at: u32, id: &str| {
+            let (from, to, _) = ids[at as usize];
+            right.as_bytes()[from..to] == *id.as_bytes()
+        };
+        ranks.clear();
+        ids.clear();
+        places.clear();
+        for id in words(right) {
+            let known = places.entry(
+                hash(id),
+                |at| is(ids, *at, id),
+                |at| hash(&right[ids[*at as usize].0..ids[*at as usize].1]),
+            );
+            if let Entry::Vacant(free) = known {
+                free.insert(ids.len() as u32);
+                let from = id.as_ptr() as usize - right.as_ptr() as usize;
+                ids.push((from, from + id.len(), false));
             }
         }
-        (
-            Scored::new(&self.ranks, unfound.len()),
-            ids.next().is_some(),
-        )
+        let mut given = words(given);
+        for (rank, id) in (1..=MAX_ANSWERS as u8).zip(&mut given) {
+            let known = places.find(hash(id), |at| is(ids, *at, id));
+            if let Some(at) = known
+                && !std::mem::replace(&mut ids[*at as usize].2, true)
+            {
+                ranks.push(rank);
+            }
+        }
+        (Scored::new(ranks, ids.len()), given.next().is_some())
     }
 }
 
@@ -156,6 +185,7 @@ fn level_report(
     columns: Vec<GroupColumn>,
     clusters: Option<Vec<u32>>,
 ) -> LevelReport {
+    // `truth` is empty where only values are wanted.
     let frequent = frequent_images(&truth);
     let constants: Vec<Scored> = truth
         .par_iter()

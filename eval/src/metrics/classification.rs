@@ -19,7 +19,7 @@ const fn share(name: &'static str, title: &'static str, definition: &'static str
     }
 }
 
-const METRICS: &[Metric] = &[
+pub(crate) const METRICS: &[Metric] = &[
     share(
         TOP_1,
         "Top-1 accuracy",
@@ -145,7 +145,7 @@ impl Form for Classification {
     /// Per class: images drawn, and those whose first answer is right.
     type Scratch = Vec<(u64, u64)>;
 
-    fn metrics(&self) -> &'static [Metric] {
+    fn metrics(&self) -> &[Metric] {
         if self.several { METRICS } else { &METRICS[..2] }
     }
 

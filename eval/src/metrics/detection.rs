@@ -135,15 +135,16 @@ impl Values {
 /// Log loss, AUC (Mann and Whitney 1947), average precision and Brier (1950)
 /// as scikit-learn defines them; see docs/method.md.
 pub fn evaluate(
-    sorted: &[Scored],
+    n: usize,
+    sorted: impl Fn(usize) -> Scored,
     loss: impl Fn(usize) -> Loss,
     weights: Option<&[u32]>,
     options: &Options,
 ) -> Values {
     let weight = |at: usize| weights.map_or(1, |w| u64::from(w[at]));
     let (mut positives, mut negatives) = (0u64, 0u64);
-    for (at, item) in sorted.iter().enumerate() {
-        *(if item.fake {
+    for at in 0..n {
+        *(if sorted(at).fake {
             &mut positives
         } else {
             &mut negatives
@@ -155,11 +156,14 @@ pub fn evaluate(
     let mut curve = Curve::new(positives, negatives);
     let mut bins = Bins::new(options.bins, all);
     let mut start = 0;
-    while start < sorted.len() {
-        let score = sorted[start].score;
+    while start < n {
+        let score = sorted(start).score;
         let (mut tied_fake, mut tied_real, mut end) = (0, 0, start);
-        while end < sorted.len() && sorted[end].score == score {
-            let (item, w) = (sorted[end], weight(end));
+        while end < n {
+            let (item, w) = (sorted(end), weight(end));
+            if item.score != score {
+                break;
+            }
             if w > 0 {
                 let (wide, loss) = (w as f64, loss(end));
                 brier.add(loss.brier * wide);
@@ -342,56 +346,100 @@ pub struct Detection {
 
 /// A cell of scores, sorted.
 pub struct Scores {
-    order: Vec<u32>,
-    sorted: Vec<Scored>,
+    ranked: Ranked,
     /// Found once, for resampling.
+    order: OnceLock<Vec<u32>>,
     losses: OnceLock<Vec<Loss>>,
     whole: OnceLock<Values>,
 }
 
 impl Scores {
     fn losses(&self, eps: f64) -> &[Loss] {
-        let all = || self.sorted.iter().map(|s| Loss::of(*s, eps)).collect();
+        let loss = |at| Loss::of(self.ranked.get(at).0, eps);
+        let all = || (0..self.ranked.len()).map(loss).collect();
         self.losses.get_or_init(all)
     }
 }
 
-/// Items in the order of [`sort`], among equals by number. What orders an item
-/// is packed into whole numbers, which sort several times faster; into one
-/// where all scores are single precision, as detectors write them.
-fn ranked(scored: &[Scored], items: &[u32]) -> Vec<u32> {
-    let class = |item: u32| u32::from(scored[item as usize].fake) << 31 | item;
-    let single = |item: &u32| {
-        let score = scored[*item as usize].score;
-        f64::from(score as f32) == score && score.is_sign_positive()
-    };
-    if scored.len() >= 1 << 31 || !items.par_iter().all(single) {
-        let key = |item: &u32| {
-            // Bits in the order of `total_cmp`, turned round.
-            let bits = scored[*item as usize].score.to_bits();
-            let ordered = bits ^ (((bits as i64 >> 63) as u64) >> 1) ^ (1 << 63);
-            (!ordered, scored[*item as usize].fake, *item)
+/// Items in the order of [`sort`], among equals by number; score, class and
+/// number packed into what is sorted.
+enum Ranked {
+    /// Scores in single precision, as detectors write them: half the memory,
+    /// and sorted much faster.
+    Single(Vec<u64>),
+    Double(Vec<(u64, bool, u32)>),
+}
+
+/// The bit of a class beside the number of an item.
+const FAKE: u32 = 1 << 31;
+
+impl Ranked {
+    fn of(scored: &[Scored], items: &[u32]) -> Self {
+        let is_single = |item: &u32| {
+            let score = scored[*item as usize].score;
+            f64::from(score as f32) == score && score.is_sign_positive()
         };
-        let mut keys: Vec<(u64, bool, u32)> = items.par_iter().map(key).collect();
+        if scored.len() >= FAKE as usize || !items.par_iter().all(is_single) {
+            let key = |item: &u32| {
+                let Scored { score, fake } = scored[*item as usize];
+                (!in_order(score.to_bits()), fake, *item)
+            };
+            let mut keys: Vec<(u64, bool, u32)> = items.par_iter().map(key).collect();
+            keys.par_sort_unstable();
+            return Ranked::Double(keys);
+        }
+        let key = |item: &u32| {
+            let Scored { score, fake } = scored[*item as usize];
+            let class = if fake { FAKE } else { 0 };
+            u64::from(!(score as f32).to_bits()) << 32 | u64::from(class | *item)
+        };
+        let mut keys: Vec<u64> = items.par_iter().map(key).collect();
         keys.par_sort_unstable();
-        return keys.into_iter().map(|key| key.2).collect();
+        Ranked::Single(keys)
     }
-    let key = |item: &u32| {
-        let bits = (scored[*item as usize].score as f32).to_bits();
-        u64::from(!bits) << 32 | u64::from(class(*item))
-    };
-    let mut keys: Vec<u64> = items.par_iter().map(key).collect();
-    keys.par_sort_unstable();
-    keys.into_iter()
-        .map(|key| key as u32 & !(1 << 31))
-        .collect()
+
+    fn len(&self) -> usize {
+        match self {
+            Ranked::Single(keys) => keys.len(),
+            Ranked::Double(keys) => keys.len(),
+        }
+    }
+
+    /// The item at a rank, and its number.
+    #[inline]
+    fn get(&self, at: usize) -> (Scored, u32) {
+        match self {
+            Ranked::Single(keys) => {
+                let key = keys[at];
+                let scored = Scored {
+                    score: f64::from(f32::from_bits(!((key >> 32) as u32))),
+                    fake: key as u32 & FAKE > 0,
+                };
+                (scored, key as u32 & !FAKE)
+            }
+            Ranked::Double(keys) => {
+                let (key, fake, item) = keys[at];
+                let score = f64::from_bits(in_order(!key ^ SIGN) ^ SIGN);
+                (Scored { score, fake }, item)
+            }
+        }
+    }
+}
+
+const SIGN: u64 = 1 << 63;
+
+/// The bits of a number as a whole number that is ordered as `total_cmp` has
+/// it.
+fn in_order(bits: u64) -> u64 {
+    bits ^ (((bits as i64 >> 63) as u64) >> 1) ^ SIGN
 }
 
 impl Detection {
     /// All metrics of a cell, with the threshold of the equal error rate.
     fn values<'a>(&self, cell: &'a Scores) -> &'a Values {
-        let loss = |at: usize| Loss::of(cell.sorted[at], self.options.eps);
-        let all = || evaluate(&cell.sorted, loss, None, &self.options);
+        let sorted = |at| cell.ranked.get(at).0;
+        let loss = |at| Loss::of(sorted(at), self.options.eps);
+        let all = || evaluate(cell.ranked.len(), sorted, loss, None, &self.options);
         cell.whole.get_or_init(all)
     }
 
@@ -409,7 +457,7 @@ impl Form for Detection {
     type Cell = Scores;
     type Scratch = ();
 
-    fn metrics(&self) -> &'static [Metric] {
+    fn metrics(&self) -> &[Metric] {
         METRICS
     }
 
@@ -427,18 +475,18 @@ impl Form for Detection {
     }
 
     fn prepare(&self, items: &[u32]) -> Scores {
-        let order = ranked(&self.items, items);
-        let sorted = order.par_iter().map(|at| self.items[*at as usize]);
         Scores {
-            sorted: sorted.collect(),
-            order,
+            ranked: Ranked::of(&self.items, items),
+            order: OnceLock::new(),
             losses: OnceLock::new(),
             whole: OnceLock::new(),
         }
     }
 
     fn order(cell: &Scores) -> &[u32] {
-        &cell.order
+        let number = |at| cell.ranked.get(at).1;
+        let all = || (0..cell.ranked.len()).map(number).collect();
+        cell.order.get_or_init(all)
     }
 
     fn evaluate(&self, cell: &Scores, weights: Option<&[u32]>, (): &mut ()) -> Vec<Option<f64>> {
@@ -446,7 +494,9 @@ impl Form for Detection {
             return self.values(cell).as_list();
         }
         let losses = cell.losses(self.options.eps);
-        evaluate(&cell.sorted, |at| losses[at], weights, &self.options).as_list()
+        let sorted = |at| cell.ranked.get(at).0;
+        let n = cell.ranked.len();
+        evaluate(n, sorted, |at| losses[at], weights, &self.options).as_list()
     }
 
     fn at_threshold(&self, cell: &Scores, metric: usize) -> Option<f64> {
@@ -463,15 +513,19 @@ impl Form for Detection {
         (): &mut (),
     ) -> Vec<Vec<Option<f64>>> {
         let (places, ends) = super::places_by_group(codes, groups);
-        let sorted: Vec<Scored> = places.iter().map(|at| cell.sorted[*at as usize]).collect();
+        let sorted: Vec<Scored> = places
+            .iter()
+            .map(|at| cell.ranked.get(*at as usize).0)
+            .collect();
         let all = cell.losses(self.options.eps);
         let losses: Vec<Loss> = places.iter().map(|at| all[*at as usize]).collect();
         let mut start = 0;
         ends.into_iter()
             .map(|end| {
-                let here = std::mem::replace(&mut start, end)..end;
-                let (sorted, losses) = (&sorted[here.clone()], &losses[here]);
-                evaluate(sorted, |at| losses[at], None, &self.options).as_list()
+                let from = std::mem::replace(&mut start, end);
+                let (sorted, losses) = (&sorted[from..end], &losses[from..end]);
+                let (sorted, loss) = (|at: usize| sorted[at], |at: usize| losses[at]);
+                evaluate(end - from, sorted, loss, None, &self.options).as_list()
             })
             .collect()
     }
@@ -493,6 +547,30 @@ mod tests {
     fn close(value: Option<f64>, wanted: f64, within: f64) {
         let value = value.unwrap();
         assert!((value - wanted).abs() <= within, "{value} is not {wanted}");
+    }
+
+    /// Single precision and double, and a negative zero among them.
+    #[test]
+    fn packed_scores_are_ranked_and_come_back_as_they_were() {
+        for scores in [[0.5, 0.0, 1.0, 0.5, 0.25], [0.1, -0.0, 1.0, 0.1, -3.5]] {
+            let item = |(at, score): (usize, f64)| Scored {
+                score,
+                fake: at % 3 > 0,
+            };
+            let items: Vec<Scored> = scores.into_iter().enumerate().map(item).collect();
+            let ranked = Ranked::of(&items, &[0, 1, 2, 3, 4]);
+            assert_eq!(matches!(ranked, Ranked::Single(_)), scores[0] == 0.5);
+            let mut sorted = items.clone();
+            sort(&mut sorted);
+            for (at, wanted) in sorted.iter().enumerate() {
+                let (found, number) = ranked.get(at);
+                assert_eq!(
+                    (found, found.score.to_bits()),
+                    (*wanted, wanted.score.to_bits())
+                );
+                assert_eq!(items[number as usize], found);
+            }
+        }
     }
 
     #[test]

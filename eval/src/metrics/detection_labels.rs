@@ -4,7 +4,7 @@ use super::{Form, Metric, Rests};
 
 pub const ACCURACY: &str = "accuracy";
 
-const METRICS: &[Metric] = &[
+pub(crate) const METRICS: &[Metric] = &[
     Metric {
         name: ACCURACY,
         title: "Accuracy",
@@ -118,7 +118,7 @@ impl Form for DetectionLabels {
     type Cell = Images;
     type Scratch = ();
 
-    fn metrics(&self) -> &'static [Metric] {
+    fn metrics(&self) -> &[Metric] {
         METRICS
     }
 

@@ -21,15 +21,18 @@ pub const PREDICTED: &[Metric] = &[accuracy(
     "Share of an episode's queries whose class is named rightly, averaged over episodes.",
 )];
 
+pub const NEAREST_CENTROID: &str = "accuracy_nearest_centroid";
+pub const NEAREST_NEIGHBOUR: &str = "accuracy_nearest_neighbour";
+
 /// Of embeddings, one for each classifier fitted in every episode.
 pub const EMBEDDED: &[Metric] = &[
     accuracy(
-        "accuracy_nearest_centroid",
+        NEAREST_CENTROID,
         "Accuracy, nearest centroid",
         "As accuracy, the class being that whose support has the nearest mean.",
     ),
     accuracy(
-        "accuracy_nearest_neighbour",
+        NEAREST_NEIGHBOUR,
         "Accuracy, nearest neighbour",
         "As accuracy, the class being that of the nearest support sample.",
     ),
@@ -43,7 +46,7 @@ pub const EMBEDDED: &[Metric] = &[
 /// Right and asked, per episode; the metrics are of the columns in turn.
 #[derive(Debug, Clone)]
 pub struct FewShot {
-    pub metrics: &'static [Metric],
+    pub metrics: Vec<Metric>,
     /// Queries named rightly, one list per metric.
     pub right: Vec<Vec<u32>>,
     pub queries: Vec<u32>,
@@ -61,8 +64,8 @@ impl Form for FewShot {
     type Cell = Vec<u32>;
     type Scratch = ();
 
-    fn metrics(&self) -> &'static [Metric] {
-        self.metrics
+    fn metrics(&self) -> &[Metric] {
+        &self.metrics
     }
 
     fn len(&self) -> usize {
@@ -172,7 +175,7 @@ mod tests {
     #[test]
     fn episodes_count_alike_whatever_their_queries() {
         let form = FewShot {
-            metrics: PREDICTED,
+            metrics: PREDICTED.to_vec(),
             right: vec![vec![5, 30]],
             queries: vec![10, 40],
             datasets: vec![0, 0],
@@ -186,7 +189,7 @@ mod tests {
     fn episodes_are_drawn_within_their_dataset() {
         // Nothing varies within a dataset, all between them.
         let form = FewShot {
-            metrics: PREDICTED,
+            metrics: PREDICTED.to_vec(),
             right: vec![(0..30).map(|at| 10 * (at % 3 / 2)).collect()],
             queries: vec![10; 30],
             datasets: (0..30).map(|at| at % 3 / 2).collect(),

@@ -36,7 +36,7 @@ pub trait Form: Sync {
     /// Memory an evaluation may reuse.
     type Scratch: Send + Default;
 
-    fn metrics(&self) -> &'static [Metric];
+    fn metrics(&self) -> &[Metric];
 
     fn len(&self) -> usize;
 
@@ -64,6 +64,12 @@ pub trait Form: Sync {
 
     /// The items of a cell in the order its weights are given.
     fn order(cell: &Self::Cell) -> &[u32];
+
+    /// Items of a cell that are alike to every metric that is wanted: one of
+    /// each kind, and how many there are. None where few are alike.
+    fn alike(&self, _cell: &Self::Cell) -> Option<(Vec<u32>, Vec<u32>)> {
+        None
+    }
 
     /// One value per metric, each item counted `weights[i]` times, or once.
     fn evaluate(

@@ -10,8 +10,10 @@ use super::{Form, Metric, Rests};
 use crate::statistics::{Hit, MultiLabelState, Sum, Tally, for_each_label};
 
 pub const F2_MEAN: &str = "f2_mean";
+pub const F2_MICRO: &str = "f2_micro";
+pub const F2_MACRO: &str = "f2_macro";
 
-const METRICS: &[Metric] = &[
+pub(crate) const METRICS: &[Metric] = &[
     Metric {
         name: F2_MEAN,
         title: "Mean F2",
@@ -21,7 +23,7 @@ const METRICS: &[Metric] = &[
         rests: Rests::OnItems,
     },
     Metric {
-        name: "f2_micro",
+        name: F2_MICRO,
         title: "Micro F2",
         definition: "F2 of the true positives, misses and false positives of all images together.",
         higher_is_better: true,
@@ -29,7 +31,7 @@ const METRICS: &[Metric] = &[
         rests: Rests::OnItems,
     },
     Metric {
-        name: "f2_macro",
+        name: F2_MACRO,
         title: "Macro F2",
         definition: "F2 of each label that is true or answered, averaged over labels.",
         higher_is_better: true,
@@ -77,6 +79,18 @@ impl Lists {
         self.ends.len() - 1
     }
 
+    /// The lists of some places; an empty one where there is none.
+    pub(crate) fn select(&self, places: impl Iterator<Item = Option<u32>>) -> Self {
+        let mut chosen = Self::default();
+        chosen.labels.reserve(self.labels.len());
+        for place in places {
+            let list = place.map_or(&[][..], |at| self.get(at as usize));
+            chosen.labels.extend_from_slice(list);
+            chosen.ends.push(chosen.labels.len());
+        }
+        chosen
+    }
+
     /// Appends lists whose labels are numbered otherwise.
     pub(crate) fn append(&mut self, other: &Self, codes: &[u32]) {
         let start = self.labels.len();
@@ -98,8 +112,9 @@ impl Lists {
 pub struct MultiLabel {
     pub truth: Lists,
     pub answer: Lists,
-    /// Whether only [`METRICS`] that do not tell labels apart are wanted.
-    pub whole_only: bool,
+    /// Whether micro F2 is not wanted, and macro F2.
+    pub without_micro: bool,
+    pub without_macro: bool,
 }
 
 /// A cell of images.
@@ -162,7 +177,7 @@ impl MultiLabel {
                     let label = *local.entry(label).or_insert(next);
                     found.hits.push(3 * label + hit as u32);
                 };
-                if !self.whole_only {
+                if !self.without_macro {
                     for_each_label(self.truth.get(at), self.answer.get(at), hits);
                 }
                 found.ends.push(found.hits.len());
@@ -172,23 +187,36 @@ impl MultiLabel {
         })
     }
 
-    /// Mean F2 over some items if every answer were `constant` (sorted).
-    pub fn constant_f2(&self, items: &[u32], constant: &[u32]) -> Option<f64> {
-        let mut sum = Sum::default();
+    /// Mean F2 over some items if every answer were the first of `labels`, the
+    /// first two, and so on.
+    pub fn constant_f2(&self, items: &[u32], labels: &[u32]) -> Vec<Option<f64>> {
+        let known = labels.iter().max().map_or(0, |label| *label as usize + 1);
+        let mut place = vec![labels.len(); known];
+        for (at, label) in labels.iter().enumerate() {
+            place[*label as usize] = at;
+        }
+        let mut sums = vec![Sum::default(); labels.len()];
+        let mut hit = vec![0u64; labels.len() + 1];
         for item in items {
             let truth = self.truth.get(*item as usize);
-            let tp = constant
-                .iter()
-                .filter(|label| truth.binary_search(label).is_ok())
-                .count();
-            let tally = Tally {
-                tp: tp as u64,
-                fn_: (truth.len() - tp) as u64,
-                fp: (constant.len() - tp) as u64,
-            };
-            sum.add(tally.f2().unwrap_or(1.0));
+            hit.fill(0);
+            for label in truth {
+                // What is not among them has a place after them.
+                hit[place.get(*label as usize).copied().unwrap_or(labels.len())] += 1;
+            }
+            let mut tp = 0;
+            for (at, sum) in sums.iter_mut().enumerate() {
+                tp += hit[at];
+                let tally = Tally {
+                    tp,
+                    fn_: truth.len() as u64 - tp,
+                    fp: at as u64 + 1 - tp,
+                };
+                sum.add(tally.f2().unwrap_or(1.0));
+            }
         }
-        (!items.is_empty()).then(|| sum.value() / items.len() as f64)
+        let mean = |sum: Sum| (!items.is_empty()).then(|| sum.value() / items.len() as f64);
+        sums.into_iter().map(mean).collect()
     }
 }
 
@@ -196,7 +224,7 @@ impl Form for MultiLabel {
     type Cell = Images;
     type Scratch = Vec<u32>;
 
-    fn metrics(&self) -> &'static [Metric] {
+    fn metrics(&self) -> &[Metric] {
         METRICS
     }
 
@@ -217,6 +245,31 @@ impl Form for MultiLabel {
 
     fn order(cell: &Images) -> &[u32] {
         &cell.items
+    }
+
+    /// Without macro F2 labels need not be told apart, and without micro F2
+    /// images of the same F2 are the same.
+    fn alike(&self, cell: &Images) -> Option<(Vec<u32>, Vec<u32>)> {
+        if !self.without_macro {
+            return None;
+        }
+        let mut kinds: HashMap<(u64, Tally), usize, RandomState> = HashMap::default();
+        let (mut items, mut counts) = (Vec::new(), Vec::new());
+        for item in &cell.items {
+            let tally = self.tally(*item as usize);
+            let f2 = tally.f2().unwrap_or(1.0).to_bits();
+            let key = match self.without_micro {
+                true => (f2, Tally::default()),
+                false => (f2, tally),
+            };
+            let kind = *kinds.entry(key).or_insert_with(|| {
+                items.push(*item);
+                counts.push(0);
+                items.len() - 1
+            });
+            counts[kind] += 1;
+        }
+        Some((items, counts))
     }
 
     fn evaluate(
@@ -411,8 +464,8 @@ pub(crate) mod tests {
     fn a_constant_answer_is_scored_on_the_truth() {
         let form = example();
         // {a,b,c} 5/(5+8), {a} 1, {b} 0 against {a}
-        let value = form.constant_f2(&[0, 1, 2], &[0]).unwrap();
+        let value = form.constant_f2(&[0, 1, 2], &[0])[0].unwrap();
         assert!((value - (5.0 / 13.0 + 1.0) / 3.0).abs() < 1e-15);
-        assert_eq!(form.constant_f2(&[], &[0]), None);
+        assert_eq!(form.constant_f2(&[], &[0]), [None]);
     }
 }

@@ -6,7 +6,7 @@ use crate::statistics::Sum;
 
 pub const GAP: &str = "gap";
 
-const METRICS: &[Metric] = &[
+pub(crate) const METRICS: &[Metric] = &[
     Metric {
         name: GAP,
         title: "GAP",
@@ -222,7 +222,7 @@ impl Form for Recognition {
     type Cell = Ranked;
     type Scratch = ();
 
-    fn metrics(&self) -> &'static [Metric] {
+    fn metrics(&self) -> &[Metric] {
         METRICS
     }
 

@@ -7,7 +7,7 @@ pub const MAP: &str = "map_at_100";
 /// Answers that count.
 pub const MAX_ANSWERS: usize = 100;
 
-const METRICS: &[Metric] = &[
+pub(crate) const METRICS: &[Metric] = &[
     Metric {
         name: MAP,
         title: "mAP@100",
@@ -119,7 +119,7 @@ impl Form for Retrieval {
     type Cell = Queries;
     type Scratch = ();
 
-    fn metrics(&self) -> &'static [Metric] {
+    fn metrics(&self) -> &[Metric] {
         METRICS
     }
 

@@ -28,7 +28,7 @@ pub fn prepare(folder: &Path) -> Result<(), EvalError> {
     })
 }
 
-/// Writes the five files, or four where only values were asked for; each is
+/// Writes the five files, or four where no results by item were asked for; each is
 /// whole or not there.
 pub fn write(evaluation: &Evaluation, folder: &Path) -> Result<Vec<PathBuf>, EvalError> {
     prepare(folder)?;
@@ -44,9 +44,9 @@ pub fn write(evaluation: &Evaluation, folder: &Path) -> Result<Vec<PathBuf>, Eva
     let files = [
         (
             items,
-            match evaluation.report.settings.values_only {
-                true => Vec::new(),
-                false => tables::item_results(evaluation)
+            match evaluation.item_results {
+                false => Vec::new(),
+                true => tables::item_results(evaluation)
                     .map_err(|e| form_error(items, e.to_string()))?,
             },
         ),

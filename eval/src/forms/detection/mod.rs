@@ -81,6 +81,7 @@ pub(super) fn judge(
         &mut run.defects,
         &mut run.counts,
     );
+    drop((truth, answers));
     headline.1 = levels[0].level;
     if run.defects.any_fatal() {
         return Ok((Vec::new(), headline));
@@ -253,9 +254,9 @@ fn level_report(
     if !run.options.values_only {
         run.curves.extend(curves(form, &metrics, &columns));
     }
-    let each = match run.options.values_only {
-        true => &[][..],
-        false => &form.items,
+    let each = match run.options.item_results() {
+        true => form.items.as_slice(),
+        false => &[],
     };
     let results = ItemResults {
         level: items.level,

@@ -17,6 +17,9 @@ use crate::{
     split::{Groups, Item, assign},
 };
 
+#[cfg(test)]
+mod tests;
+
 /// Re-encoding and re-wrapping move a video's length by a few frames at most.
 const SAME_LENGTH_S: f32 = 0.1;
 
@@ -333,53 +336,5 @@ impl Decisions {
         if sample.split.is_some() {
             sample.split_group = Some(self.ids[self.group[index] as usize].to_string());
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Which of the samples are flagged as near-duplicates, and the group of each.
-    fn decide(samples: &[(u64, Option<f64>)]) -> (Vec<bool>, Vec<u32>) {
-        let mut gathered = Gathered::new(samples.len(), false);
-        for (at, (hash, seconds)) in samples.iter().enumerate() {
-            let media_type = seconds.map_or(MediaType::Image, |_| MediaType::Video);
-            let mut sample = Sample::new("source", &at.to_string(), media_type);
-            sample.perceptual_hash = Some(*hash);
-            sample.duration_s = *seconds;
-            gathered.add(&sample);
-        }
-        let decisions =
-            gathered.decide(&Dedupe::default(), &SplitRule::default(), &Prior::default());
-        (decisions.near, decisions.group)
-    }
-
-    #[test]
-    fn pictures_alike_stand_in_one_group() {
-        let (near, group) = decide(&[(0, None), (0b11_1111, None), (0b111_1111 << 20, None)]);
-        assert_eq!(near, [true, true, false]);
-        assert_eq!(group[0], group[1]);
-        assert_ne!(group[0], group[2]);
-    }
-
-    #[test]
-    fn videos_alike_are_near_only_when_as_long_as_each_other() {
-        // Whatever the offset, a difference of 0.1 s is found.
-        for step in 0..40 {
-            let seconds = 2.0 + f64::from(step) * 0.01;
-            let (near, group) = decide(&[(7, Some(seconds)), (5, Some(seconds + 0.0999))]);
-            assert_eq!(near, [true, true], "{seconds}");
-            assert_eq!(group[0], group[1]);
-            let (near, group) = decide(&[(7, Some(seconds)), (5, Some(seconds + 0.201))]);
-            assert_eq!(near, [false, false], "{seconds}");
-            assert_ne!(group[0], group[1]);
-        }
-    }
-
-    #[test]
-    fn a_video_is_no_near_duplicate_of_a_picture() {
-        let (near, _) = decide(&[(7, Some(0.0)), (7, None)]);
-        assert_eq!(near, [false, false]);
     }
 }

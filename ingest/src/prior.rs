@@ -60,6 +60,20 @@ fn title_hash(sample: &Sample) -> u64 {
     short(sample.title.as_deref().unwrap_or_default().as_bytes())
 }
 
+impl From<&Sample> for PriorRow {
+    fn from(sample: &Sample) -> Self {
+        Self {
+            status: sample.status,
+            digest: sample.media_sha256,
+            split: sample.split,
+            lasting: LASTING.map(|r| sample.reasons.contains(&r)),
+            set_aside: set_aside(sample),
+            title: title_hash(sample),
+            row: row_hash(sample),
+        }
+    }
+}
+
 impl Prior {
     pub fn load(
         layout: &Layout,
@@ -78,16 +92,7 @@ impl Prior {
         let mut rows = HashMap::new();
         for batch in reader.accepted().chain(reader.excluded()) {
             for sample in batch? {
-                let row = PriorRow {
-                    status: sample.status,
-                    digest: sample.media_sha256,
-                    split: sample.split,
-                    lasting: LASTING.map(|r| sample.reasons.contains(&r)),
-                    set_aside: set_aside(&sample),
-                    title: title_hash(&sample),
-                    row: row_hash(&sample),
-                };
-                rows.insert(sample.sample_id, row);
+                rows.insert(sample.sample_id, PriorRow::from(&sample));
             }
         }
         // Without the list, what was withdrawn would come back unsaid.

@@ -313,3 +313,29 @@ fn right_digests_do_not_hide_a_wrong_file() {
         );
     }
 }
+
+#[test]
+fn split_lists_of_another_corpus_are_judged_alone() {
+    let root = tempfile::tempdir().unwrap();
+    let lists = workspace().join("datasets/faceforensics");
+    let run = |more: &[&OsStr]| {
+        let mut verify = fairframe(root.path());
+        verify
+            .arg("verify")
+            .arg("--splits")
+            .arg(lists.join("splits"));
+        let said = verify.args(more).output().unwrap();
+        (said.status.code(), text(&said.stdout) + &text(&said.stderr))
+    };
+    let sources = lists.join("conversion_dict.json");
+    let (code, said) = run(&["--sources".as_ref(), sources.as_os_str()]);
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("source-video: 7 in all"), "{said}");
+    let (code, said) = run(&[]);
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = run(&["--sources".as_ref(), "/nowhere".as_ref()]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("/nowhere"), "{said}");
+    let (code, _) = run(&["--media".as_ref()]);
+    assert_eq!(code, Some(2), "media are those of a release");
+}

@@ -19,11 +19,15 @@ use crate::{
     sums::{self, SUMS},
 };
 
+mod names;
+pub mod splits;
+
 /// One broken promise.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 pub struct Problem {
     /// Which rule: `digest`, `file`, `row`, `id`, `licence`, `consent`, `split`, `order`,
-    /// `count`, `recall`, `media`.
+    /// `count`, `recall`, `media`; of other corpora's lists `identity`,
+    /// `source-video`, `pair`, `near-duplicate`.
     pub rule: &'static str,
     /// File, sample or group.
     pub at: String,

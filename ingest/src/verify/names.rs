@@ -1,0 +1,111 @@
+//! What the name of a video says in the corpora of face swaps: who is shown, what it was
+//! made from.
+
+/// What a name says. A name of no known form is its own source video.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Named {
+    /// Source videos.
+    pub videos: Vec<String>,
+    /// People, by the corpus's own pseudonyms.
+    pub subjects: Vec<String>,
+    /// Target and source of a swap.
+    pub pair: Option<(String, String)>,
+}
+
+/// The name without folders and ending.
+pub fn stem(name: &str) -> &str {
+    let file = name.rsplit(['/', '\\']).next().unwrap_or(name);
+    match file.rsplit_once('.') {
+        Some((stem, ending)) if !stem.is_empty() && ending.len() <= 4 => stem,
+        _ => file,
+    }
+}
+
+/// Reads a name by the forms of
+/// FaceForensics++ (`000_003`, `000`), DeepFakeDetection (`01_02__exit_phone_room__YVGY8LOK`,
+/// `01__exit_phone_room`), Celeb-DF (`id0_id16_0003`, `id0_0003`), DeeperForensics
+/// (`000_M101`) and DFDC's preview (`1848521_1152039_A_000`, `1848521_A_000`).
+pub fn read(name: &str) -> Named {
+    let stem = stem(name);
+    let own = |videos: &[&str]| videos.iter().map(|v| (*v).to_owned()).collect();
+    let swap = |target: &str, source: &str| Some((target.to_owned(), source.to_owned()));
+    if let Some((people, rest)) = stem.split_once("__") {
+        let scene = rest.split("__").next().unwrap_or(rest);
+        return match people.split('_').collect::<Vec<_>>().as_slice() {
+            [a] if digits(a, 2) => Named {
+                videos: own(&[stem]),
+                subjects: own(&[a]),
+                pair: None,
+            },
+            [a, b] if digits(a, 2) && digits(b, 2) => Named {
+                videos: vec![format!("{a}__{scene}")],
+                subjects: own(&[a, b]),
+                pair: swap(a, b),
+            },
+            _ => Named {
+                videos: own(&[stem]),
+                ..Named::default()
+            },
+        };
+    }
+    match stem.split('_').collect::<Vec<_>>().as_slice() {
+        [a, b] if digits(a, 3) && digits(b, 3) => Named {
+            videos: own(&[a, b]),
+            subjects: Vec::new(),
+            pair: swap(a, b),
+        },
+        [a, b] if digits(a, 3) && actor(b) => Named {
+            videos: own(&[a]),
+            subjects: own(&[b]),
+            pair: swap(a, b),
+        },
+        [a, n] if celebrity(a) && digits(n, 4) => Named {
+            videos: own(&[stem]),
+            subjects: own(&[a]),
+            pair: None,
+        },
+        [a, b, n] if celebrity(a) && celebrity(b) && digits(n, 4) => Named {
+            videos: vec![format!("{a}_{n}")],
+            subjects: own(&[a, b]),
+            pair: swap(a, b),
+        },
+        [a, take, n] if person(a) && letter(take) && digits(n, 3) => Named {
+            videos: own(&[stem]),
+            subjects: own(&[a]),
+            pair: None,
+        },
+        [a, b, take, n] if person(a) && person(b) && letter(take) && digits(n, 3) => Named {
+            videos: own(&[stem]),
+            subjects: own(&[a, b]),
+            pair: swap(a, b),
+        },
+        _ => Named {
+            videos: own(&[stem]),
+            ..Named::default()
+        },
+    }
+}
+
+fn digits(text: &str, count: usize) -> bool {
+    text.len() == count && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// `id16`
+fn celebrity(text: &str) -> bool {
+    text.strip_prefix("id")
+        .is_some_and(|n| (1..=3).any(|count| digits(n, count)))
+}
+
+/// `M101`, `W006`
+fn actor(text: &str) -> bool {
+    text.strip_prefix(['M', 'W']).is_some_and(|n| digits(n, 3))
+}
+
+/// `1152039`
+fn person(text: &str) -> bool {
+    (6..=8).any(|count| digits(text, count))
+}
+
+fn letter(text: &str) -> bool {
+    text.len() == 1 && text.bytes().all(|b| b.is_ascii_uppercase())
+}

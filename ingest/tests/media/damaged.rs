@@ -3,8 +3,8 @@
 use fairframe_schemas::{Reason, source::MediaLimits};
 
 use crate::{
-    describe_within,
-    make::{crc32, cut, ffmpeg},
+    describe, describe_within,
+    make::{PICTURES, bomb, broken, cut, encode, ffmpeg, picture},
     photo, reason,
 };
 
@@ -25,15 +25,15 @@ fn truncated_and_corrupt_are_told_apart() {
             let path = cut(folder.path(), &whole, "cut", share);
             assert_eq!(reason(&path), Reason::MediaTruncated, "{whole:?} {share}");
         }
-        // A header, and then noise.
-        let mut bytes = std::fs::read(&whole).unwrap();
-        let middle = bytes.len() / 2;
-        bytes[middle..middle + 2_000].fill(0x5a);
-        if whole.extension().is_some_and(|e| e == "png") {
-            let path = folder.path().join("noise");
-            std::fs::write(&path, &bytes).unwrap();
-            assert_eq!(reason(&path), Reason::MediaCorrupt, "{whole:?}");
-        }
+    }
+    // As long as they should be, and broken inside.
+    for ending in PICTURES {
+        let whole = encode(&picture(1), ending);
+        let path = folder.path().join("broken");
+        std::fs::write(&path, &whole).unwrap();
+        assert!(describe(&path).is_ok(), "{ending}");
+        std::fs::write(&path, broken(&whole, ending)).unwrap();
+        assert_eq!(reason(&path), Reason::MediaCorrupt, "{ending}");
     }
 }
 
@@ -79,29 +79,14 @@ fn bytes_that_are_no_media() {
 #[test]
 fn bombs_are_refused_from_their_header() {
     let folder = tempfile::tempdir().unwrap();
-    // A PNG of 60000 x 60000 whose data are a few bytes.
-    let mut png = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR".to_vec();
-    png.extend(60_000u32.to_be_bytes());
-    png.extend(60_000u32.to_be_bytes());
-    png.extend([8, 2, 0, 0, 0]);
-    let crc = crc32(&png[12..29]);
-    png.extend(crc.to_be_bytes());
-    png.extend(b"\0\0\0\x04IDAT\x78\x9c\x03\0");
-    png.extend(crc32(b"IDAT\x78\x9c\x03\0").to_be_bytes());
-    let path = folder.path().join("bomb.png");
-    std::fs::write(&path, &png).unwrap();
-    assert_eq!(reason(&path), Reason::MediaTooLarge);
-
-    // A real photo whose frame header says 65500 x 65500.
-    let mut jpeg = std::fs::read(photo("DSCN0010.jpg")).unwrap();
-    // The last one: the first is that of the small picture inside the EXIF block.
-    let sof = jpeg
-        .windows(5)
-        .rposition(|w| w == [0xff, 0xc0, 0, 0x11, 8])
-        .unwrap();
-    jpeg[sof + 5..sof + 9].copy_from_slice(&[0xff, 0xdc, 0xff, 0xdc]);
-    let path = folder.path().join("bomb.jpg");
-    std::fs::write(&path, &jpeg).unwrap();
+    let path = folder.path().join("bomb");
+    for ending in PICTURES {
+        std::fs::write(&path, bomb(&encode(&picture(1), ending), ending)).unwrap();
+        assert_eq!(reason(&path), Reason::MediaTooLarge, "{ending}");
+    }
+    // With another, small picture in its EXIF block.
+    let photo_of_camera = std::fs::read(photo("DSCN0010.jpg")).unwrap();
+    std::fs::write(&path, bomb(&photo_of_camera, "jpg")).unwrap();
     assert_eq!(reason(&path), Reason::MediaTooLarge);
 
     let few = MediaLimits {

@@ -2,6 +2,7 @@
 //! `ffmpeg` makes of them, and hostile bytes.
 
 mod damaged;
+mod ingest;
 mod make;
 mod pictures;
 mod video;

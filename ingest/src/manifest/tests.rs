@@ -1,3 +1,5 @@
+mod written;
+
 use std::{fs::File, path::Path};
 
 use fairframe_schemas::{

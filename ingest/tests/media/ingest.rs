@@ -1,12 +1,7 @@
 //! A drop of bad media through one whole ingest: every file becomes a row, with
 //! the reason it deserves, and no good sample notices.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    io::Cursor,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, fs, io::Cursor, path::Path};
 
 use fairframe_ingest::{
     manifest::ReleaseReader,
@@ -155,7 +150,7 @@ fn ingest(root: &Path, source: Declared) -> Outcome {
 type Rows = BTreeMap<String, Sample>;
 
 /// The accepted rows, and the others.
-fn rows(release: &PathBuf) -> (Rows, Rows) {
+fn rows(release: &Path) -> (Rows, Rows) {
     let reader = ReleaseReader::open(release).unwrap();
     let by_key = |rows: Vec<Sample>| -> Rows {
         let n = rows.len();

@@ -313,6 +313,9 @@ pub struct Wikimedia {
     /// How many levels of subcategories are followed.
     #[serde(default)]
     pub depth: u32,
+    /// Categories that are not entered; what is below them neither, unless another way leads there.
+    #[serde(default)]
+    pub exclude_categories: Vec<String>,
     #[serde(default)]
     pub search: Option<String>,
     #[serde(default)]

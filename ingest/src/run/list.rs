@@ -124,7 +124,12 @@ impl Work<'_> {
                 });
             }
             let checkpoint = serde_json::Value::Null;
-            journal.list(CARRIED, &Batch { listed, checkpoint })?;
+            let batch = Batch {
+                listed,
+                checkpoint,
+                messages: Vec::new(),
+            };
+            journal.list(CARRIED, &batch)?;
         }
         Ok(())
     }
@@ -161,6 +166,9 @@ async fn list_one(
         match source.next(checkpoint.as_ref()).await? {
             Some(batch) => {
                 journal.list(name, &batch)?;
+                for message in &batch.messages {
+                    reporter.message(message);
+                }
                 reporter.advance(batch.listed.len() as u64);
             }
             None => journal.listed_to_the_end(name)?,

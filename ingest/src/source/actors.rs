@@ -380,6 +380,7 @@ impl Source for ActorsSource {
         Ok((!listed.is_empty()).then(|| Batch {
             listed,
             checkpoint: json!({ "row": row }),
+            messages: Vec::new(),
         }))
     }
 }

@@ -388,6 +388,7 @@ impl Source for CrowdsourcedSource {
         Ok((!listed.is_empty()).then(|| Batch {
             listed,
             checkpoint: json!({ "row": row }),
+            messages: Vec::new(),
         }))
     }
 }

@@ -70,6 +70,8 @@ pub struct Expected {
 pub struct Batch {
     pub listed: Vec<Listed>,
     pub checkpoint: serde_json::Value,
+    /// What whoever runs the ingest should know of the listing, with a remedy.
+    pub messages: Vec<String>,
 }
 
 /// Longest `description`, in characters; longer ones are cut and end in `…`.

@@ -103,6 +103,12 @@ pub enum AskError {
     Failed(SourceError),
 }
 
+impl From<SourceError> for AskError {
+    fn from(error: SourceError) -> Self {
+        AskError::Failed(error)
+    }
+}
+
 impl From<AskError> for SourceError {
     fn from(error: AskError) -> Self {
         match error {

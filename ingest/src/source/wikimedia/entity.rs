@@ -38,6 +38,8 @@ const JULIAN_CALENDAR: &str = "Q1985786";
 pub struct Creator {
     pub name: Option<String>,
     pub url: Option<String>,
+    /// The item that stands for them; its label is their name.
+    pub item: Option<String>,
 }
 
 /// What an entity states of a file.
@@ -158,10 +160,27 @@ fn text(snak: Option<&Value>) -> Option<String> {
 fn creator(statement: Statement<'_>) -> Creator {
     let by = |property| text(qualifier(statement, property));
     let item = item(statement.get("mainsnak"));
+    let page = |id| format!("https://www.wikidata.org/wiki/{id}");
     Creator {
         name: by(AUTHOR_NAME).or_else(|| by(WIKIMEDIA_USER)),
-        url: by(URL).or_else(|| item.map(|id| format!("https://www.wikidata.org/wiki/{id}"))),
+        url: by(URL).or_else(|| item.as_ref().map(page)),
+        item,
     }
+}
+
+/// Languages in which an item's label is taken, the first that has one; `mul`
+/// is a name that is the same in all of them.
+pub const LANGUAGES: &[&str] = &[
+    "en", "mul", "de", "fr", "es", "it", "pt", "nl", "sv", "pl", "cs", "hu", "tr", "id", "vi",
+    "ru", "uk", "el", "he", "ar", "fa", "hi", "bn", "th", "zh", "ja", "ko",
+];
+
+/// `labels: { language: { language, value } }`.
+pub fn label(item: &Map<String, Value>) -> Option<String> {
+    let labels = item.get("labels")?.as_object()?;
+    let value = |language: &&str| Some(labels.get(*language)?.get("value")?.as_str()?.trim());
+    let label = LANGUAGES.iter().filter_map(value).find(|l| !l.is_empty())?;
+    Some(label.chars().take(MAX_TEXT).collect())
 }
 
 /// `None` where there is no value.

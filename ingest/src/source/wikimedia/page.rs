@@ -234,6 +234,14 @@ impl Context<'_> {
     }
 }
 
+/// Whether the description page says who made the file.
+pub fn names_artist(page: &Map<String, Value>) -> bool {
+    let info = page.get("imageinfo").and_then(|list| list.get(0));
+    let meta = info.and_then(|i| i.get("extmetadata")?.as_object());
+    // Where a link points is not asked here.
+    meta.is_some_and(|meta| Meta(meta).text("Artist", "").is_some())
+}
+
 /// Why a page is no file to be had, by what the wiki says of it.
 fn page_refusal(page: &Map<String, Value>, info: Option<&Map<String, Value>>) -> Option<Reason> {
     let is = |map: &Map<String, Value>, key: &str| {

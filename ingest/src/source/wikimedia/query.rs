@@ -1,6 +1,7 @@
 //! What is wanted, stage after stage, batch after batch.
 
 mod answers;
+mod entities;
 
 use std::{
     collections::BTreeMap,
@@ -16,7 +17,7 @@ use serde_json::Value;
 
 use super::{
     checkpoint::Checkpoint,
-    client::{Answerer, ApiClient, Params},
+    client::{Answerer, ApiClient, AskError, Params},
     file_urls::{self, Table},
 };
 use crate::{
@@ -36,6 +37,10 @@ const MAX_TITLE_BYTES: usize = 5_000;
 /// `list=geosearch` has no continuation: it answers with at most this many.
 const NEAR_LIMIT: usize = 500;
 
+/// CirrusSearch, the search of Wikimedia's wikis, shows no result beyond this one
+/// (`MAX_OFFSET_LIMIT`): it ends there or refuses to go on.
+const SEARCH_LIMIT: u64 = 10_000;
+
 /// Steps without a row (empty categories) before an empty batch is handed out,
 /// so that its checkpoint is kept.
 const MAX_EMPTY_STEPS: usize = 16;
@@ -43,7 +48,8 @@ const MAX_EMPTY_STEPS: usize = 16;
 /// One way of saying which files are wanted.
 #[derive(Debug, Clone, Serialize)]
 enum Stage {
-    Categories(Vec<String>, u32),
+    /// Roots, levels, and what is not entered.
+    Categories(Vec<String>, u32, Vec<String>),
     Search(String),
     Near(GeoSearch),
     Titles(Vec<String>),
@@ -62,6 +68,10 @@ pub struct WikimediaSource<A = Http> {
     plan: String,
     /// Whether the wiki still counts as having structured data.
     entities: bool,
+    /// What creators are called that are items.
+    names: BTreeMap<String, Option<String>>,
+    /// To be handed out with the next batch.
+    pub(super) messages: Vec<String>,
 }
 
 impl WikimediaSource<Http> {
@@ -107,6 +117,8 @@ impl<A: Answerer> WikimediaSource<A> {
             stages,
             plan: fairframe_schemas::Digest::of(plan.as_bytes()).to_string()[..16].to_owned(),
             entities: wiki.structured_data,
+            names: BTreeMap::new(),
+            messages: Vec::new(),
             wiki,
         })
     }
@@ -145,16 +157,8 @@ impl<A: Answerer> WikimediaSource<A> {
         place: &mut Checkpoint,
     ) -> Result<Vec<Listed>, SourceError> {
         match stage {
-            Stage::Categories(roots, depth) => self.category(roots, *depth, place).await,
-            Stage::Search(text) => {
-                let of = |key: &str, value: &str| (format!("gsr{key}"), value.to_owned());
-                let query = [
-                    of("search", text),
-                    of("namespace", "6"),
-                    of("limit", &self.wiki.batch.to_string()),
-                ];
-                self.generated("search", query, place).await
-            }
+            Stage::Categories(roots, depth, _) => self.category(roots, *depth, place).await,
+            Stage::Search(text) => self.search(text, place).await,
             Stage::Near(near) => {
                 let query = [
                     (
@@ -167,12 +171,11 @@ impl<A: Answerer> WikimediaSource<A> {
                 ];
                 let rows = self.generated("geosearch", query, place).await?;
                 if rows.len() >= NEAR_LIMIT {
-                    tracing::warn!(
-                        latitude = near.latitude,
-                        longitude = near.longitude,
-                        "the wiki lists no more than {NEAR_LIMIT} files near a point; \
-                         there may be more: use several smaller circles"
-                    );
+                    self.messages.push(format!(
+                        "{}: the wiki lists no more than {NEAR_LIMIT} files near a point; near \
+                         {}, {} there may be more: give several smaller circles in `geosearch`",
+                        self.source, near.latitude, near.longitude
+                    ));
                 }
                 Ok(rows)
             }
@@ -202,6 +205,39 @@ impl<A: Answerer> WikimediaSource<A> {
             }
             Stage::FileUrls(path) => self.file_urls(path, place).await,
         }
+    }
+
+    /// A batch of what the wiki's search finds.
+    async fn search(
+        &mut self,
+        text: &str,
+        place: &mut Checkpoint,
+    ) -> Result<Vec<Listed>, SourceError> {
+        let next = place.next.as_ref().and_then(|n| n.get("gsroffset"));
+        let from = next.and_then(Value::as_u64).unwrap_or(0);
+        let of = |key: &str, value: &str| (format!("gsr{key}"), value.to_owned());
+        let query = [
+            of("search", text),
+            of("namespace", "6"),
+            of("limit", &self.wiki.batch.to_string()),
+        ];
+        let (rows, ended) = match self.generated("search", query, place).await {
+            Ok(rows) => (rows, place.next.is_none()),
+            Err(AskError::Refused(_)) if from >= SEARCH_LIMIT => {
+                place.stage_done();
+                (Vec::new(), true)
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if ended && from + u64::from(self.wiki.batch) >= SEARCH_LIMIT {
+            self.messages.push(format!(
+                "{}: the wiki's search ends at result {SEARCH_LIMIT}, and there may be more: \
+                 narrow `search` (`incategory:`, `filemime:`, a year) in several sources, or list \
+                 by `categories`",
+                self.source
+            ));
+        }
+        Ok(rows)
     }
 
     fn per_request(&self) -> usize {
@@ -252,7 +288,11 @@ impl<A: Answerer> WikimediaSource<A> {
     /// Queues a category unless it was found before (categories form cycles).
     fn queue(&self, place: &mut Checkpoint, title: &str, depth: u32) -> Result<(), SourceError> {
         let name = category_name(title);
-        if name.is_empty() || place.categories.iter().any(|(known, _)| *known == name) {
+        let excluded = |not: &String| category_name(not) == name;
+        if name.is_empty()
+            || place.categories.iter().any(|(known, _)| *known == name)
+            || self.wiki.exclude_categories.iter().any(excluded)
+        {
             return Ok(());
         }
         if place.categories.len() >= MAX_CATEGORIES {
@@ -287,6 +327,10 @@ impl<A: Answerer> WikimediaSource<A> {
         }
     }
 
+    pub(super) fn name(&self) -> &str {
+        &self.source
+    }
+
     pub(super) fn batch(&self) -> u32 {
         self.wiki.batch
     }
@@ -297,13 +341,13 @@ impl<A: Answerer> WikimediaSource<A> {
         generator: &str,
         query: [(String, String); N],
         place: &mut Checkpoint,
-    ) -> Result<Vec<Listed>, SourceError> {
+    ) -> Result<Vec<Listed>, AskError> {
         let params = self.generator(generator, query);
         let merged = self.ask_batch(params, place).await?;
         if place.next.is_none() {
             place.stage_done();
         }
-        self.rows(merged.pages, &BTreeMap::new()).await
+        Ok(self.rows(merged.pages, &BTreeMap::new()).await?)
     }
 
     /// Titles of one request; also how many of them it took.
@@ -379,7 +423,7 @@ impl<A: Answerer> Source for WikimediaSource<A> {
             }
             listed = self.step(&stage, &mut place).await?;
             listed.truncate(usize::try_from(left).unwrap_or(usize::MAX));
-            if !listed.is_empty() {
+            if !listed.is_empty() || !self.messages.is_empty() {
                 break;
             }
         }
@@ -389,7 +433,11 @@ impl<A: Answerer> Source for WikimediaSource<A> {
             problem: format!("the checkpoint cannot be written: {e}"),
             remedy: "report this".to_owned(),
         })?;
-        Ok(Some(Batch { listed, checkpoint }))
+        Ok(Some(Batch {
+            listed,
+            checkpoint,
+            messages: std::mem::take(&mut self.messages),
+        }))
     }
 }
 
@@ -403,7 +451,11 @@ struct Wanted {
 fn stages(wiki: &Wikimedia) -> Vec<Stage> {
     let mut stages = Vec::new();
     if !wiki.categories.is_empty() {
-        stages.push(Stage::Categories(wiki.categories.clone(), wiki.depth));
+        stages.push(Stage::Categories(
+            wiki.categories.clone(),
+            wiki.depth,
+            wiki.exclude_categories.clone(),
+        ));
     }
     stages.extend(wiki.search.clone().map(Stage::Search));
     stages.extend(wiki.geosearch.iter().cloned().map(Stage::Near));

@@ -25,7 +25,9 @@ use crate::{
     source::{Listed, MediaRef, Source, SourceError},
 };
 
+mod bounds;
 mod listing;
+mod names;
 mod video;
 mod words;
 

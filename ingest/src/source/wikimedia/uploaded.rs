@@ -54,10 +54,12 @@ impl<A: Answerer> WikimediaSource<A> {
             next.insert(CONTINUE.to_owned(), format!("{stamp}|").into());
         } else if widest {
             // More files of one second than an answer holds: as the wiki says.
-            tracing::warn!(
-                %second,
-                "more than {MAX_LIMIT} files were uploaded in one second; some may not be listed"
-            );
+            self.messages.push(format!(
+                "{}: more than {MAX_LIMIT} files were uploaded at {}; some of them may not be \
+                 listed: name them in `titles`",
+                self.name(),
+                at(&second)
+            ));
             next.insert(LIMIT.to_owned(), MAX_LIMIT.to_string().into());
         } else {
             rows.clear();

@@ -5,13 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use fairframe_schemas::{Label, Reason};
 use serde_json::{Map, Value};
 
-use super::{MAX_VALUES, Wanted, WikimediaSource, params};
+use super::{Wanted, WikimediaSource, params};
 use crate::source::{
     Listed, SourceError,
     wikimedia::{
         checkpoint::{self, Checkpoint},
         client::{Answerer, AskError, Params},
-        entity::Entity,
         merge::{self, Merged},
         meta,
         page::{self, Asked, Context},
@@ -136,7 +135,13 @@ impl<A: Answerer> WikimediaSource<A> {
             .filter(|p| p.contains_key("imageinfo") && !p.contains_key("redirect"))
             .filter_map(page_id)
             .collect();
-        let entities = self.entities_of(&ids).await?;
+        let mut entities = self.entities_of(&ids).await?;
+        let unnamed: Vec<u64> = pages
+            .iter()
+            .filter(|p| !page::names_artist(p))
+            .filter_map(page_id)
+            .collect();
+        self.name_creators(&unnamed, &mut entities).await?;
         let nothing = Asked::default();
         let context = self.context();
         let row = |page: &Map<String, Value>| {
@@ -146,54 +151,6 @@ impl<A: Answerer> WikimediaSource<A> {
             context.listed(page, entity, asked)
         };
         Ok(pages.iter().map(row).collect())
-    }
-
-    /// Structured data by page id. A wiki without it is asked once.
-    async fn entities_of(&mut self, ids: &[u64]) -> Result<BTreeMap<u64, Entity>, SourceError> {
-        let mut found = BTreeMap::new();
-        let mut queue: Vec<&[u64]> = ids.chunks(MAX_VALUES).rev().collect();
-        while let Some(some) = queue.pop() {
-            if !self.entities {
-                break;
-            }
-            let joined: Vec<String> = some.iter().map(|id| format!("M{id}")).collect();
-            let params = params([
-                ("action", "wbgetentities"),
-                ("props", "claims"),
-                ("ids", &joined.join("|")),
-            ]);
-            match self.client.ask(&params).await {
-                Ok(answer) => {
-                    let Some(Value::Object(entities)) = answer.get("entities") else {
-                        continue;
-                    };
-                    for id in some {
-                        let entity = entities.get(&format!("M{id}")).and_then(Value::as_object);
-                        if let Some(entity) = entity.filter(|e| !e.contains_key("missing")) {
-                            found.insert(*id, Entity::read(entity));
-                        }
-                    }
-                }
-                Err(AskError::Refused(no))
-                    if matches!(no.code.as_str(), "badvalue" | "unknown_action") =>
-                {
-                    tracing::warn!(
-                        source = self.source,
-                        "the wiki has no structured data; listing goes on without it"
-                    );
-                    self.entities = false;
-                }
-                // One entity that cannot be had spoils the whole answer: halve.
-                Err(AskError::Refused(no)) if no.code == "no-such-entity" => {
-                    if some.len() > 1 {
-                        let (left, right) = some.split_at(some.len() / 2);
-                        queue.extend([right, left]);
-                    }
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(found)
     }
 
     pub(super) fn context(&self) -> Context<'_> {
@@ -234,7 +191,7 @@ impl<A: Answerer> WikimediaSource<A> {
     }
 
     /// A batch that has no successor: titles and page ids.
-    pub(super) async fn ask_whole(&self, params: Params) -> Result<Merged, SourceError> {
+    pub(super) async fn ask_whole(&self, params: Params) -> Result<Merged, AskError> {
         self.ask_batch(params, &mut Checkpoint::default()).await
     }
 
@@ -243,7 +200,7 @@ impl<A: Answerer> WikimediaSource<A> {
         &self,
         params: Params,
         place: &mut Checkpoint,
-    ) -> Result<Merged, SourceError> {
+    ) -> Result<Merged, AskError> {
         let mut merged = Merged::default();
         let mut seen: Vec<Map<String, Value>> = Vec::new();
         let mut next = place.next.clone();
@@ -259,12 +216,14 @@ impl<A: Answerer> WikimediaSource<A> {
             let url = self.client.url(&now);
             let mut answer = self.client.ask(&now).await?;
             merged.add(url.as_str(), &mut answer)?;
-            let stuck = |problem: &str| SourceError::Api {
-                url: url.to_string(),
-                problem: problem.to_owned(),
-                remedy: "the wiki's continuation is broken; ask for something else or for \
-                         smaller batches"
-                    .to_owned(),
+            let stuck = |problem: &str| {
+                AskError::Failed(SourceError::Api {
+                    url: url.to_string(),
+                    problem: problem.to_owned(),
+                    remedy: "the wiki's continuation is broken; ask for something else or for \
+                             smaller batches"
+                        .to_owned(),
+                })
             };
             let following = merge::continuation(&answer);
             if following.as_ref().is_some_and(checkpoint::is_too_large) {

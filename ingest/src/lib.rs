@@ -57,6 +57,6 @@ mod digest;
 pub mod disk;
 
 #[cfg(test)]
-mod test_server;
+mod test_recorded;
 #[cfg(test)]
-mod test_shared;
+mod test_server;

@@ -431,19 +431,14 @@ async fn landmarks_keep_their_label_through_titles() {
 
 #[tokio::test]
 async fn recorded_landmarks_rows_all_name_a_file() {
-    let Some(shared) = shared("landmarks/gldv2_train_rows.csv") else {
-        return;
-    };
     let fake = Fake::new(|p: &BTreeMap<String, String>, _| {
         let page = |(i, t): (usize, &str)| file(i as u64 + 1, t);
         let pages: Vec<Value> = p["titles"].split('|').enumerate().map(page).collect();
         json!({"batchcomplete": true, "query": {"pages": pages}})
     });
-    let toml = source_toml(&format!(
-        "file_urls = [{:?}]\n{NO_ENTITIES}",
-        shared.display().to_string()
-    ));
-    let rows = list(&toml, Path::new("."), &fake).await.unwrap();
+    let toml = source_toml(&format!("file_urls = [\"train.csv\"]\n{NO_ENTITIES}"));
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/landmarks");
+    let rows = list(&toml, &folder, &fake).await.unwrap();
     assert_eq!(rows.len(), 44);
     for row in &rows {
         assert_eq!(
@@ -453,19 +448,6 @@ async fn recorded_landmarks_rows_all_name_a_file() {
         );
         assert_eq!(row.sample.labels.len(), 1);
     }
-}
-
-/// A file of the shared folder, or a plain word that it is absent.
-fn shared(name: &str) -> Option<PathBuf> {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let folder = std::env::var_os("FAIRFRAME_SHARED")
-        .map_or_else(|| workspace.join("../shared"), PathBuf::from);
-    let path = folder.join("data").join(name);
-    if path.exists() {
-        return Some(path);
-    }
-    println!("skipped: `{}` is absent (FAIRFRAME_SHARED)", path.display());
-    None
 }
 
 #[tokio::test]

@@ -1,28 +1,14 @@
-//! The shared folder of real input, for tests. It is named by the environment
-//! variable `FAIRFRAME_SHARED`, else `../shared` beside the workspace.
+//! Recorded answers of Wikimedia Commons (`tests/data/wikimedia`), for tests.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Map, Value};
 
-/// The folder, or `None` with a plain word that the test is skipped.
-pub fn folder() -> Option<PathBuf> {
-    let folder = std::env::var_os("FAIRFRAME_SHARED").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"),
-        PathBuf::from,
-    );
-    if folder.join("data").is_dir() {
-        return Some(folder);
-    }
-    eprintln!("skipped: {} is not there", folder.display());
-    None
-}
-
-/// Hands over every `extmetadata` of the recorded Wikimedia answers, with its file's name.
+/// Hands over every `extmetadata` in them, with its file's name.
 pub fn extmetadata(mut each: impl FnMut(&Path, &Map<String, Value>)) {
-    let Some(folder) = folder() else { return };
+    let recorded = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/wikimedia");
     let mut files = Vec::new();
-    let mut folders = vec![folder.join("data/wikimedia")];
+    let mut folders = vec![recorded];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();

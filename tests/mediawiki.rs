@@ -76,6 +76,7 @@ fn sha1_of(path: &Path) -> String {
 const NIKON: &str = "; License : cc-by-sa-4.0\n; LicenseShortName : CC BY-SA 4.0\n\
     ; Artist : <a href=\"//example.org/nikon\">exif-samples</a>\n\
     ; GPSLatitude : 43.46715\n; GPSLongitude : 11.88539\n\
+    ; ImageDescription : <p>A <i>farmhouse</i>&nbsp;below <a href=\"//example.org/p\">pines</a></p>\n\
     ; DateTimeOriginal : 2008-10-22 16:28:39\n; Restrictions : personality|trademarked\n\
     [[Category:Photos]] [[Category:Arezzo]]";
 
@@ -147,6 +148,16 @@ async fn what_a_page_says(wiki: &TestWiki) {
         sample.creator_url.as_deref(),
         Some("http://example.org/nikon") // of an http wiki
     );
+    assert_eq!(
+        sample.description.as_deref(),
+        Some("A farmhouse below pines")
+    );
+    let evidence = sample.licence_evidence.as_deref().expect("evidence");
+    let evidence: Value = serde_json::from_str(evidence).expect("JSON");
+    assert_eq!(
+        evidence["Artist"], "<a href=\"//example.org/nikon\">exif-samples</a>",
+        "verbatim"
+    );
     assert_eq!(sample.licence.as_deref(), Some("CC-BY-SA-4.0"));
     assert_eq!(sample.status, Status::Accepted, "{:?}", sample.reasons);
     assert_eq!(sample.latitude, Some(43.46715));
@@ -207,6 +218,9 @@ async fn depth_and_cycle(wiki: &TestWiki) {
         let rows = all(&source_toml(wiki, &asked)).await;
         assert_eq!(rows.len(), count, "depth {depth}: {:?}", titles(&rows));
     }
+    // Without the one between, nothing leads to the clips.
+    let asked = "categories = [\"Photos\"]\ndepth = 50\nexclude_categories = [\"landscapes\"]";
+    assert_eq!(all(&source_toml(wiki, asked)).await.len(), 3);
     let rows = all(&source_toml(wiki, "categories = [\"Clips\"]")).await;
     assert_eq!(rows[0].sample.media_type, MediaType::Video);
     let asked = "categories = [\"Clips\"]\nmedia_types = [\"image\"]";

@@ -7,6 +7,7 @@ use fairframe_ingest::{
     source::{Listed, MediaRef, Source, wikimedia::WikimediaSource},
 };
 use fairframe_schemas::{PlaceOrigin, Reason, SourceToml, Status};
+use serde_json::{Value, json};
 
 #[path = "../src/demo/replay.rs"]
 mod replay;
@@ -60,6 +61,9 @@ async fn the_demo_lists_recorded_and_shipped_files() {
     let china = &find("China (scikit-learn sample image).jpg").sample;
     assert_eq!(china.licence.as_deref(), Some("CC-BY-2.0"));
     assert_eq!(china.creator.as_deref(), Some("danielbuechele"));
+    // Those of the recorded pages; the eight that were not recorded have none.
+    let described = |row: &&Listed| row.sample.description.is_some();
+    assert_eq!(rows.iter().filter(described).count(), 29);
     let obama = &find("Barack Obama, Oval Office, 6 December 2012.jpg").sample;
     assert_eq!(obama.restrictions, ["personality"]);
     assert_eq!(obama.place_origin, Some(PlaceOrigin::Extmetadata));
@@ -83,5 +87,49 @@ async fn the_demo_lists_recorded_and_shipped_files() {
         shipped += 1;
     }
     assert_eq!(shipped, 8);
+    server.abort();
+}
+
+/// A creator that is an item is named by the item's label, over real HTTP.
+#[tokio::test]
+async fn a_creator_that_is_an_item_has_its_name() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &Value| {
+        std::fs::write(folder.path().join(name), text.to_string()).expect("a file");
+    };
+    std::fs::create_dir(folder.path().join("media")).expect("a folder");
+    let page = |id: u64| {
+        json!({"pageid": id, "ns": 6, "title": format!("File:{id}.jpg"), "imageinfo": [
+            {"url": format!("{{server}}/media/{id}.jpg"), "mediatype": "BITMAP"}]})
+    };
+    let by = |item: &str| {
+        json!({"statements": {"P170": [{"rank": "normal", "mainsnak": {"property": "P170",
+            "snaktype": "value", "datavalue": {"value": {"id": item}}}}]}})
+    };
+    write("index.json", &json!([]));
+    write(
+        "pages.json",
+        &json!({"File:1.jpg": page(1), "File:2.jpg": page(2)}),
+    );
+    write(
+        "entities.json",
+        &json!({"M1": by("Q41406"), "M2": by("Q999999999999"),
+            "Q41406": {"labels": {"en": {"language": "en", "value": "Edvard Munch"}}}}),
+    );
+    let (address, server) = replay::serve(folder.path()).await.expect("the server");
+    let toml = SourceToml::parse(&format!(
+        "dataset = \"d\"\nsource = \"s\"\n[fetch]\nallow_private = [\"127.0.0.1\"]\n[wikimedia]\n\
+         api = \"http://{address}/w/api.php\"\ntitles = [\"1.jpg\", \"2.jpg\"]\n"
+    ))
+    .expect("source.toml");
+    let http = Http::new(HttpConfig::from(&toml.fetch)).expect("a client");
+    let rows = listed(&toml, &http).await;
+    let said = |i: usize| {
+        let sample = &rows[i].sample;
+        (sample.creator.as_deref(), sample.creator_url.as_deref())
+    };
+    let item = "https://www.wikidata.org/wiki/Q41406";
+    assert_eq!(said(0), (Some("Edvard Munch"), Some(item)));
+    assert_eq!(said(1).0, None, "nobody knows this item");
     server.abort();
 }

@@ -116,7 +116,7 @@ async fn a_creator_that_is_an_item_has_its_name() {
         &json!({"M1": by("Q41406"), "M2": by("Q999999999999"),
             "Q41406": {"labels": {"en": {"language": "en", "value": "Edvard Munch"}}}}),
     );
-    let (address, server) = replay::serve(folder.path()).await.expect("the server");
+    let (address, server) = replay::serve(folder.path(), 0).await.expect("the server");
     let toml = SourceToml::parse(&format!(
         "dataset = \"d\"\nsource = \"s\"\n[fetch]\nallow_private = [\"127.0.0.1\"]\n[wikimedia]\n\
          api = \"http://{address}/w/api.php\"\ntitles = [\"1.jpg\", \"2.jpg\"]\n"

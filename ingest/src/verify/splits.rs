@@ -9,6 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use fairframe_schemas::Column;
 use serde_json::{Map, Value};
 
 use super::{Verified, names};
@@ -31,8 +32,8 @@ const SPLITS: [&str; 4] = ["train", "val", "validation", "test"];
 const VIDEO: [&str; 5] = ["video", "file", "filename", "name", "path"];
 const SPLIT: [&str; 3] = ["split", "fold", "subset"];
 const ORIGINAL: [&str; 2] = ["original", "source_video"];
-const SUBJECT: [&str; 4] = ["subject_ids", "subjects", "subject", "identity"];
-const HASH: &str = "perceptual_hash";
+const SUBJECT: [&str; 4] = [Column::SubjectIds.name(), "subjects", "subject", "identity"];
+const HASH: &str = Column::PerceptualHash.name();
 
 /// Checks lists against each other. A list is a file, or a folder whose `.json` and
 /// `.csv` files are lists; an entry that names no split is of the split that its file is

@@ -16,7 +16,7 @@ pub struct VerifyArgs {
     #[arg(value_name = "MANIFEST", required_unless_present = "splits")]
     folder: Option<PathBuf>,
     /// Check the bytes of the media in the data folder too
-    #[arg(long, requires = "folder")]
+    #[arg(long, conflicts_with = "splits")]
     media: bool,
     /// Split lists of another corpus instead: files, or folders of them
     #[arg(long, value_name = "LIST", num_args = 1.., conflicts_with = "folder")]
@@ -44,10 +44,13 @@ impl VerifyArgs {
             for (rule, count) in &found.counts {
                 println!("{rule}: {count} in all");
             }
-            println!(
-                "{} files, {} rows, {} media checked",
-                found.files, found.rows, found.media
-            );
+            match self.folder {
+                Some(_) => println!(
+                    "{} files, {} rows, {} media checked",
+                    found.files, found.rows, found.media
+                ),
+                None => println!("{} lists, {} entries checked", found.files, found.rows),
+            }
         }
         Ok(if found.is_sound() {
             exit::OK

@@ -49,7 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for batch in table {
         writer.write(batch)?;
     }
-    writer.finish()?.into_inner().map_err(|e| e.to_string())?;
+    writer.finish(|_| Ok(()))?;
     let write_s = start.elapsed().as_secs_f64();
 
     let start = Instant::now();

@@ -2,7 +2,14 @@
 //! in parallel, row groups are decoded in parallel. Bytes do not depend on the
 //! number of threads.
 
-use std::{collections::BTreeMap, fs::File, io::Write, path::Path, sync::Arc, thread::JoinHandle};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, Write},
+    path::Path,
+    sync::Arc,
+    thread::JoinHandle,
+};
 
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, FieldRef, Fields, Schema, SchemaRef};
@@ -171,11 +178,13 @@ impl<W: Write + Send> ParallelWriter<W> {
         Ok(())
     }
 
-    /// Writes what is left and the footer; gives the sink back.
-    pub fn finish(mut self) -> Result<W> {
+    /// Writes what is left and the footer, flushes, and hands the sink to `end`.
+    /// (`into_inner` would flush last, and tell of a full disk in words alone.)
+    pub fn finish<T>(mut self, end: impl FnOnce(&mut W) -> io::Result<T>) -> Result<T> {
         self.flush()?;
         self.append_encoded()?;
-        self.file.into_inner()
+        self.file.finish()?;
+        Ok(end(self.file.inner_mut())?)
     }
 }
 
@@ -269,7 +278,7 @@ mod tests {
         for batch in batches {
             writer.write(batch.clone()).unwrap();
         }
-        writer.finish().unwrap()
+        writer.finish(|sink| Ok(std::mem::take(sink))).unwrap()
     }
 
     /// Rows with a plain and a nested column; `id` counts up from `first`.

@@ -183,9 +183,7 @@ fn open(path: &Path, schema: SchemaRef, stamp: &Stamp) -> Result<Sink, ParquetEr
 }
 
 fn close(writer: Sink) -> Result<(), ParquetError> {
-    let file = writer.finish()?.into_inner().map_err(|e| e.into_error())?;
-    file.sync_all()?;
-    Ok(())
+    writer.finish(|file| file.get_ref().sync_all())
 }
 
 fn at(path: &Path, error: io::Error) -> ParquetError {

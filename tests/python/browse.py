@@ -15,14 +15,12 @@ import urllib.error
 import urllib.request
 from urllib.parse import urljoin, urlsplit, urldefrag
 
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
+
+from looks import DESK, PHONE, WIDER, axe
 
 # Most pages walked; more mean that the walk does not end.
 MAX_PAGES = 200
-PHONE = {"width": 390, "height": 844}
-DESK = {"width": 1280, "height": 900}
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 base = sys.argv[1].rstrip("/")
 shots = sys.argv[2] if len(sys.argv) > 2 else None
@@ -64,22 +62,14 @@ def watch(page):
 
 
 def width(page, name):
-    over = page.evaluate(
-        """() => {
-            const page = document.documentElement;
-            if (page.scrollWidth <= page.clientWidth) return [];
-            return [...document.querySelectorAll('body *')]
-                .filter(e => e.getBoundingClientRect().right > page.clientWidth + 1)
-                .map(e => e.outerHTML.slice(0, 120)).slice(0, 5);
-        }"""
-    )
+    over = page.evaluate(WIDER)
     check(not over, f"{page.url}: wider than the {name}: {over}")
 
 
 def judge(page, path, scheme):
     # Everything that can be opened is: what is folded away must be right as well.
     page.evaluate("() => document.querySelectorAll('details').forEach(d => d.open = true)")
-    found = Axe().run(page, options={"runOnly": {"type": "tag", "values": RULES}}).response
+    found = axe(page)
     for violation in found["violations"]:
         nodes = [node["html"][:160] for node in violation["nodes"][:4]]
         problems.append(f"{path} ({scheme}): {violation['id']}: {violation['help']}: {nodes}")

@@ -12,19 +12,9 @@ import re
 import shutil
 import sys
 
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
-PHONE = {"width": 390, "height": 844}
-DESK = {"width": 1280, "height": 900}
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-WIDER = """() => {
-    const page = document.documentElement;
-    if (page.scrollWidth <= page.clientWidth) return [];
-    return [...document.querySelectorAll('body *')]
-        .filter(e => e.getBoundingClientRect().right > page.clientWidth + 1)
-        .map(e => e.outerHTML.slice(0, 120)).slice(0, 5);
-}"""
+from looks import DESK, PHONE, WIDER, axe
 
 folder = pathlib.Path(sys.argv[1])
 shots = pathlib.Path(sys.argv[2]) if len(sys.argv) > 2 else None
@@ -34,7 +24,7 @@ seen = {}
 
 def judge(page, name, way):
     page.evaluate("() => document.querySelectorAll('details').forEach(d => d.open = true)")
-    found = Axe().run(page, options={"runOnly": {"type": "tag", "values": RULES}}).response
+    found = axe(page)
     for violation in found["violations"]:
         nodes = [node["html"][:160] for node in violation["nodes"][:4]]
         problems.append(f"{name} ({way}): {violation['id']}: {violation['help']}: {nodes}")

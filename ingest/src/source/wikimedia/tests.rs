@@ -28,6 +28,7 @@ use crate::{
 mod bounds;
 mod listing;
 mod names;
+mod titles;
 mod video;
 mod words;
 
@@ -574,4 +575,13 @@ async fn list<F: Fn(&BTreeMap<String, String>, usize) -> Value>(
         checkpoint = Some(serde_json::from_str(&batch.checkpoint.to_string()).unwrap());
     }
     panic!("the listing does not end");
+}
+
+const NO_ENTITIES: &str = "structured_data = false\n";
+
+fn file(id: u64, title: &str) -> Value {
+    json!({"pageid": id, "ns": 6, "title": title, "imagerepository": "local", "imageinfo": [{
+        "url": format!("https://upload.wikimedia.org/{id}.jpg"), "mediatype": "BITMAP",
+        "sha1": "5d66eec547469a1817bda4abe35c801359b2bb55",
+    }]})
 }

@@ -230,6 +230,8 @@ pub struct Checked<V> {
     /// Their ids, and others that are known but not scored: an answer to one
     /// of them is no defect.
     pub left_out: HashSet<u32>,
+    /// The same of frames: id, then frame.
+    pub left_out_frames: HashSet<u64>,
 }
 
 /// Which rows of a solution count.
@@ -266,7 +268,7 @@ pub(crate) fn codes(column: &Values, rows: usize, names: &mut Names) -> Vec<u32>
 
 /// Whether a key stands there twice. Files are mostly in the order in which
 /// their keys are numbered: then a look is enough.
-fn repeats(keys: &[u64]) -> bool {
+pub(crate) fn repeats(keys: &[u64]) -> bool {
     let in_order = |keys: &[u64]| keys.par_windows(2).all(|pair| pair[0] < pair[1]);
     if in_order(keys) {
         return false;
@@ -311,6 +313,9 @@ pub(crate) fn each_id(
         {
             checked.ignored += 1;
             checked.left_out.insert(id);
+            if frames.is_some() {
+                checked.left_out_frames.insert(key(row));
+            }
             continue;
         }
         if Some(id) == empty {
@@ -395,6 +400,7 @@ pub(crate) fn with_values<V>(checked: Checked<()>, values: V) -> Checked<V> {
         rows: checked.rows,
         ignored: checked.ignored,
         left_out: checked.left_out,
+        left_out_frames: checked.left_out_frames,
     }
 }
 

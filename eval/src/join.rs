@@ -29,13 +29,37 @@ pub struct Identity {
 pub(crate) enum Rows {
     One(Vec<u32>),
     Several(Lists),
+    /// Many items rest on few lists: the list of each.
+    Shared(Vec<u32>, Box<Rows>),
 }
 
 impl Rows {
-    pub fn get(&self, item: usize) -> &[u32] {
+    /// The rows of each list.
+    pub fn lists(&self) -> impl Iterator<Item = &[u32]> {
+        let (lists, count) = match self {
+            Rows::Shared(_, lists) => (lists.as_ref(), lists.len()),
+            lists => (lists, lists.len()),
+        };
+        (0..count).map(|at| match lists {
+            Rows::One(rows) => &rows[at..=at],
+            Rows::Several(rows) => rows.get(at),
+            Rows::Shared(..) => &[],
+        })
+    }
+
+    /// What was found of each list, for each item.
+    pub fn of_items<V: Copy>(&self, of_lists: Vec<V>) -> Vec<V> {
         match self {
-            Rows::One(rows) => &rows[item..=item],
-            Rows::Several(rows) => rows.get(item),
+            Rows::Shared(of, _) => of.iter().map(|list| of_lists[*list as usize]).collect(),
+            _ => of_lists,
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Rows::One(rows) => rows.len(),
+            Rows::Several(rows) => rows.len(),
+            Rows::Shared(of, _) => of.len(),
         }
     }
 }

@@ -251,13 +251,12 @@ impl Run<'_> {
         identity: &Identity,
         joined: Option<&Joined>,
     ) -> GroupColumn {
-        let items = 0..identity.len();
         let Some(at) = solution.find(&[name]) else {
             let value = |item| joined?.value(identity.id(item), name);
-            return GroupColumn::new(name, items.map(value));
+            return GroupColumn::new(name, (0..identity.len()).map(value));
         };
         let mut names = Names::default();
-        // A text of the column to its number, rows of one item to theirs.
+        // A text of the column to its number, the rows of a list to theirs.
         let codes: Vec<u32> = match &solution.columns[at] {
             Values::Coded {
                 codes,
@@ -266,19 +265,19 @@ impl Run<'_> {
                 let group = |text: &str| names.code(group_name(text));
                 let of: Vec<u32> = known.iter().map(group).collect();
                 let several = names.code(SEVERAL_GROUP);
-                let item = |item: usize| {
-                    let rows = identity.rows.get(item);
+                let list = |rows: &[u32]| {
                     let first = codes[rows[0] as usize];
                     match rows.iter().all(|row| codes[*row as usize] == first) {
                         true => of[first as usize],
                         false => several,
                     }
                 };
-                items.map(item).collect()
+                identity.rows.lists().map(list).collect()
             }
-            column => items
-                .map(|item| {
-                    let rows = identity.rows.get(item);
+            column => identity
+                .rows
+                .lists()
+                .map(|rows| {
                     let first = column.text(rows[0] as usize);
                     let same = |row: &u32| column.text(*row as usize) == first;
                     names.code(match rows[1..].iter().all(same) {
@@ -288,7 +287,7 @@ impl Run<'_> {
                 })
                 .collect(),
         };
-        GroupColumn::of(name, codes, &names)
+        GroupColumn::of(name, identity.rows.of_items(codes), &names)
     }
 
     pub(crate) fn columns(

@@ -239,3 +239,49 @@ fn what_is_no_matrix_is_refused_and_never_a_crash() {
     let said = evaluate(&none).unwrap_err().to_string();
     assert!(said.contains("--ids"), "{said}");
 }
+
+#[test]
+fn a_sample_stands_once_in_an_episode_and_a_metric_is_one_of_the_form() {
+    let folder = tempfile::tempdir().unwrap();
+    let header = "episode,class,role,sample_id\n";
+    let rows = "0,a,support,s1\n0,b,support,s2\n0,a,query,q1\n0,b,query,q2\n";
+    let answers = write(
+        folder.path(),
+        "answers.csv",
+        "episode,sample_id,class\n0,q1,a\n0,q2,b\n",
+    );
+    let judged = |more: &str, metrics: &[&str]| {
+        let episodes = write(folder.path(), "e.csv", &format!("{header}{rows}{more}"));
+        let options = EvalOptions {
+            min_n: 1,
+            metrics: metrics.iter().map(|m| (*m).to_owned()).collect(),
+            ..EvalOptions::new(TaskForm::FewShot, episodes.into(), answers.clone().into())
+        };
+        evaluate(&options).map(|judged| judged.report)
+    };
+    for (more, kind) in [
+        ("0,b,query,q2\n", DefectKind::RepeatedId),
+        ("0,a,query,q2\n", DefectKind::ConflictingId),
+        ("0,a,query,s1\n", DefectKind::ConflictingId),
+    ] {
+        let found = judged(more, &[]).unwrap();
+        let kinds: Vec<DefectKind> = found.defects.iter().map(|d| d.kind).collect();
+        assert_eq!(kinds, [kind], "{more}");
+        assert_eq!(found.refused(), kind == DefectKind::ConflictingId);
+    }
+    // The copy is not a second query.
+    let found = judged("0,b,query,q2\n", &[]).unwrap();
+    assert_eq!(found.metrics[0].overall.value, Some(1.0));
+    // A table with other columns is no file of embeddings.
+    let other = EvalOptions::new(
+        TaskForm::FewShot,
+        write(folder.path(), "e.csv", &format!("{header}{rows}")).into(),
+        write(folder.path(), "other.csv", "episode,id,answer\n0,q1,a\n").into(),
+    );
+    let found = evaluate(&other).unwrap().report;
+    assert!(found.refused());
+    assert_eq!(found.defects[0].kind, DefectKind::WrongHeader);
+    assert!(judged("", &["accuracy"]).is_ok());
+    let error = judged("", &["accuracy_linear"]).unwrap_err().to_string();
+    assert!(error.contains("`accuracy`"), "{error}");
+}

@@ -45,8 +45,12 @@ fn nearest(points: &[Vec<f64>], queries: &[&[f32]]) -> Vec<u32> {
             let scores: Vec<f32> = (0..points.len()).map(score).collect();
             let least = scores.iter().copied().fold(f32::INFINITY, f32::min);
             let largest = norms.iter().copied().fold(0.0, f32::max);
-            let doubt = 1e-5 * (dot(query, query) + largest);
-            let near = (0..points.len()).filter(|at| scores[*at] <= least + doubt);
+            // Rounding grows with the numbers that are summed in one lane.
+            let summed = (query.len() / LANES + 2 * LANES) as f32;
+            let doubt = f32::max(1e-5, summed * f32::EPSILON) * (dot(query, query) + largest);
+            // Squares beyond single precision tell nothing.
+            let told = doubt.is_finite() && scores.iter().all(|score| score.is_finite());
+            let near = (0..points.len()).filter(|at| !told || scores[*at] <= least + doubt);
             let near: Vec<usize> = near.collect();
             let exact = |at: &usize| distance(query, &points[*at]);
             let best = match near.as_slice() {
@@ -141,6 +145,20 @@ mod tests {
             way: 2,
             support: vec![(&base, 0), (&near, 1)],
             query: vec![&query],
+        };
+        assert_eq!(nearest_neighbour(&task), [1]);
+        assert_eq!(nearest_centroid(&task), [1]);
+    }
+
+    #[test]
+    fn squares_beyond_single_precision_are_compared_in_double() {
+        let far = 2f32.powi(70);
+        let support = rows(&[[far, 0.0], [0.0, far]]);
+        let query = rows(&[[0.0, far]]);
+        let task = Task {
+            way: 2,
+            support: vec![(&support[0], 0), (&support[1], 1)],
+            query: vec![&query[0]],
         };
         assert_eq!(nearest_neighbour(&task), [1]);
         assert_eq!(nearest_centroid(&task), [1]);

@@ -66,9 +66,18 @@ impl Embeddings {
 
 /// Whether a file is a numpy array.
 pub fn is_npy(path: &Path) -> bool {
-    let mut start = [0; 6];
+    starts_with(path, b"\x93NUMPY")
+}
+
+/// Whether a file is of a kind that can hold embeddings.
+pub fn can_be(path: &Path) -> bool {
+    is_npy(path) || starts_with(path, b"PAR1")
+}
+
+fn starts_with<const N: usize>(path: &Path, magic: &[u8; N]) -> bool {
+    let mut start = [0; N];
     crate::read::open(path)
-        .is_ok_and(|mut file| file.read_exact(&mut start).is_ok() && &start == b"\x93NUMPY")
+        .is_ok_and(|mut file| file.read_exact(&mut start).is_ok() && &start == magic)
 }
 
 /// Reads embeddings; `ids` names the rows of a numpy matrix.
@@ -116,7 +125,7 @@ pub fn read(path: &Path, ids: Option<&Path>, limits: &Limits) -> Result<Embeddin
             for row in 0..batch.num_rows() {
                 let id = cell_text(ids.as_ref(), row).unwrap_or_default();
                 let values = list_row(lists, row).unwrap_or_default();
-                found.push(&id, line + row as u64 + 1, &values);
+                found.push(id.trim(), line + row as u64 + 1, &values);
             }
         }
         line += batch.num_rows() as u64;

@@ -16,7 +16,7 @@ use fairframe_schemas::report::{
 use rayon::prelude::*;
 
 use super::{Judged, Shape};
-use crate::check::{Defects, Ids, codes};
+use crate::check::{Defects, Ids, codes, repeats};
 use crate::episodes::classify::{Task, nearest_centroid, nearest_neighbour};
 use crate::episodes::embeddings::{self, Embeddings};
 use crate::episodes::logistic::linear;
@@ -84,19 +84,13 @@ pub(super) fn judge(
         .zip(submission.find(&[EPISODE]));
     let (metrics, answers) = match predicted {
         Some(((id, class), episode)) => {
+            let metrics = wanted(run, PREDICTED)?;
             let columns = [id, class, episode];
             let answers = predictions(run, submission, columns, &frozen);
-            (PREDICTED.to_vec(), vec![answers])
+            (metrics, vec![answers])
         }
         None => {
-            let wanted = |metric: &&Metric| run.options.wants(metric.name);
-            let metrics: Vec<Metric> = EMBEDDED.iter().filter(wanted).copied().collect();
-            if metrics.is_empty() {
-                return Err(EvalError::UnknownMetric {
-                    metric: run.options.metrics.join("`, `"),
-                    known: [EMBEDDED[0].name, EMBEDDED[1].name, EMBEDDED[2].name].join("`, `"),
-                });
-            }
+            let metrics = wanted(run, EMBEDDED)?;
             headline.0 = EMBEDDED[0].name.to_owned();
             let answers = embedded(run, &frozen, &metrics)?;
             (metrics, answers)
@@ -154,6 +148,19 @@ pub(super) fn judge(
     Ok((vec![level], headline))
 }
 
+/// The metrics that are asked for.
+fn wanted(run: &Run<'_>, all: &[Metric]) -> Result<Vec<Metric>, EvalError> {
+    let wanted = |metric: &&Metric| run.options.wants(metric.name);
+    let metrics: Vec<Metric> = all.iter().filter(wanted).copied().collect();
+    match metrics.is_empty() {
+        false => Ok(metrics),
+        true => Err(EvalError::UnknownMetric {
+            metric: run.options.metrics.join("`, `"),
+            known: all.iter().map(|m| m.name).collect::<Vec<_>>().join("`, `"),
+        }),
+    }
+}
+
 fn identity(episodes: &[Episode]) -> Identity {
     let mut names = Ids::default();
     let id = |episode: &Episode| format!("{}/{}", episode.dataset, episode.number);
@@ -207,19 +214,37 @@ fn episodes(table: &Table, defects: &mut Defects) -> Option<Frozen> {
         ..Episode::default()
     };
     frozen.episodes.extend(keys.iter().map(new));
+    let within = |of: &[u32]| -> Vec<u64> {
+        let both = episode_of.iter().zip(of);
+        both.map(|(episode, of)| u64::from(*episode) << 32 | u64::from(*of))
+            .collect()
+    };
+    // Classes by episode, and the place of each in its own.
+    let (place_of, classes) = renumbered(within(&class_of).into_iter());
+    let mut places = Vec::with_capacity(classes.len());
+    for key in classes {
+        let here = &mut frozen.episodes[(key >> 32) as usize].classes;
+        places.push(here.len() as u32);
+        here.push(key as u32);
+    }
+    let samples = within(&sample_of);
+    let mut repeated = Vec::new();
+    let mut seen: Option<HashMap<u64, usize>> = repeats(&samples).then(HashMap::new);
     for row in 0..table.len() {
-        let here = &mut frozen.episodes[episode_of[row] as usize];
-        let class = match here.classes.iter().position(|c| *c == class_of[row]) {
-            Some(class) => class,
-            None => {
-                here.classes.push(class_of[row]);
-                here.classes.len() - 1
+        if let Some(seen) = &mut seen {
+            let earlier = *seen.entry(samples[row]).or_insert(row);
+            if earlier != row {
+                let same = (class_of[earlier], role_of[earlier]) == (class_of[row], role_of[row]);
+                repeated.push((row, earlier, same));
+                continue;
             }
-        };
+        }
+        let here = &mut frozen.episodes[episode_of[row] as usize];
+        let class = places[place_of[row] as usize];
         here.rows.push(row as u32);
         match roles.get(role_of[row]) {
-            SUPPORT => here.support.push((sample_of[row], class as u32)),
-            QUERY => here.query.push((sample_of[row], class as u32)),
+            SUPPORT => here.support.push((sample_of[row], class)),
+            QUERY => here.query.push((sample_of[row], class)),
             other => bad(
                 Some(row),
                 &format!("role `{other}` is neither support nor query"),
@@ -234,6 +259,21 @@ fn episodes(table: &Table, defects: &mut Defects) -> Option<Frozen> {
                 &format!("episode {number} of `{dataset}` lacks support or query"),
             );
         }
+    }
+    for (row, earlier, same) in repeated {
+        let kind = match same {
+            true => DefectKind::RepeatedId,
+            false => DefectKind::ConflictingId,
+        };
+        let (sample, number) = (sample_of[row], number_of[row]);
+        let text = format!(
+            "{} in episode {} (first in row {})",
+            frozen.samples.get(sample),
+            numbers.get(number),
+            table.line(earlier)
+        );
+        let (line, column) = (Some(table.line(row)), Some(table.name(id)));
+        defects.add(role, kind, line, column, &text);
     }
     if frozen.episodes.is_empty() {
         defects.add(role, DefectKind::NoRows, None, None, "no episodes");
@@ -273,11 +313,16 @@ fn predictions(
         run.defects
             .add(role, DefectKind::WrongHeader, Some(1), None, text);
     }
+    // (episode, class) of every class, and its place.
+    let mut class_places: HashMap<(usize, u32), u32> = HashMap::new();
     // (episode, sample) of every query, and its place.
     let mut places: HashMap<(usize, u32), usize> = HashMap::new();
     let mut numbers: HashMap<(&str, &str), usize> = HashMap::new();
     for (at, episode) in episodes.iter().enumerate() {
         numbers.insert((&episode.dataset, &episode.number), at);
+        for (place, class) in episode.classes.iter().enumerate() {
+            class_places.insert((at, *class), place as u32);
+        }
         for (place, (sample, _)) in episode.query.iter().enumerate() {
             places.insert((at, *sample), place);
         }
@@ -315,9 +360,8 @@ fn predictions(
         }
         // A class that the episode does not have is a wrong answer.
         let known = frozen.classes.find(&answer);
-        let mut classes = episodes[at].classes.iter();
-        let code = known.and_then(|known| classes.position(|class| *class == known));
-        answers[at][place] = code.map_or(u32::MAX, |code| code as u32);
+        let code = known.and_then(|known| class_places.get(&(at, known)).copied());
+        answers[at][place] = code.unwrap_or(u32::MAX);
         texts[at][place] = Some(answer);
     }
     for (episode, given) in episodes.iter().zip(&texts) {
@@ -346,16 +390,21 @@ fn embedded(
     let names = &frozen.samples;
     let options = run.options;
     let role = InputRole::Submission;
+    let neither =
+        "neither `episode`, `sample_id` and `class`, nor `sample_id` and a list of numbers";
+    if !embeddings::can_be(&options.submission) {
+        run.defects
+            .add(role, DefectKind::WrongHeader, Some(1), None, neither);
+        return Ok(Vec::new());
+    }
     let found = embeddings::read(&options.submission, options.ids.as_deref(), &options.limits)?;
     for (line, text) in &found.bad {
         run.defects
             .add(role, DefectKind::NotANumber, Some(*line), None, text);
     }
     if found.rows.is_empty() {
-        let text =
-            "neither `episode`, `sample_id` and `class`, nor `sample_id` and a list of numbers";
         run.defects
-            .add(role, DefectKind::WrongHeader, None, None, text);
+            .add(role, DefectKind::WrongHeader, None, None, neither);
     }
     let rows: Vec<Option<u32>> = names.iter().map(|name| found.rows.find(name)).collect();
     for (name, row) in names.iter().zip(&rows) {

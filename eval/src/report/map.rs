@@ -1,6 +1,6 @@
 //! A metric by country on a map of the world.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use fairframe_schemas::report::{Cell, Grouping, MetricReport, UNKNOWN_GROUP, Verdict};
 use fairframe_schemas::{Column, world};
@@ -51,7 +51,17 @@ pub fn map(
         let name = &cell.group[0];
         places.get(name).unwrap_or(name).to_ascii_uppercase()
     };
-    let cells: BTreeMap<String, &Cell> = grouping.cells.iter().map(|c| (code(c), c)).collect();
+    let mut cells: BTreeMap<String, &Cell> = BTreeMap::new();
+    let mut twice = Vec::new();
+    for cell in &grouping.cells {
+        match cells.entry(code(cell)) {
+            Entry::Vacant(free) => {
+                free.insert(cell);
+            }
+            // `ZA` beside `ZAF`: one of them is drawn, the other named.
+            Entry::Occupied(_) => twice.push(cell),
+        }
+    }
     let shown = |cell: &&Cell| {
         cell.estimate
             .value
@@ -95,7 +105,9 @@ pub fn map(
     let elsewhere: Vec<&str> = cells
         .iter()
         .filter(|(code, cell)| !found.contains(&code.as_str()) && cell.group[0] != UNKNOWN_GROUP)
-        .map(|(_, cell)| cell.group[0].as_str())
+        .map(|(_, cell)| *cell)
+        .chain(twice)
+        .map(|cell| cell.group[0].as_str())
         .collect();
     let more = elsewhere.len().saturating_sub(NAMED);
     let mut named = elsewhere[..elsewhere.len() - more].join(", ");

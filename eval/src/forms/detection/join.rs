@@ -1,6 +1,6 @@
 //! Scores put to their samples, frames and videos.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use ahash::RandomState;
@@ -185,14 +185,20 @@ pub(super) fn join(
         items.form.items = scored.collect();
         frames = Some(items);
         unknown_frames(
-            submission, &videos, &counted, &names, &place, defects, counts,
+            (submission, &solution.left_out_frames),
+            &videos,
+            &counted,
+            &names,
+            &place,
+            defects,
+            counts,
         );
     } else if has_frames {
-        let (mut rows, mut ids, mut names, mut scored) =
-            (Lists::default(), Vec::new(), Vec::new(), Vec::new());
+        let (mut of, mut ids, mut names, mut scored) =
+            <(Vec<u32>, Vec<_>, Vec<_>, Vec<_>)>::default();
         for (at, id) in submission.ids.iter().enumerate() {
             if let Some(video) = videos.place(*id) {
-                rows.push(&mut videos.rows.get(video).to_vec());
+                of.push(video as u32);
                 ids.push(*id);
                 names.push(submission.frames[at]);
                 scored.push(Scored {
@@ -201,7 +207,8 @@ pub(super) fn join(
                 });
             }
         }
-        let mut items = new_items(Level::Frame, Rows::Several(rows));
+        let rows = Rows::Shared(of, Box::new(videos.rows.clone()));
+        let mut items = new_items(Level::Frame, rows);
         items.identity.answered = vec![true; ids.len()];
         items.identity.ids = ids;
         items.identity.frames = Some(names);
@@ -282,7 +289,7 @@ fn named_frames(solution: &Checked<Vec<bool>>, submission: &Checked<Vec<f64>>) -
 
 /// Names the frames of known videos that the solution does not have.
 fn unknown_frames(
-    submission: &Checked<Vec<f64>>,
+    (submission, left_out): (&Checked<Vec<f64>>, &HashSet<u64>),
     videos: &Videos,
     counted: &[u32],
     names: &Ids,
@@ -295,10 +302,11 @@ fn unknown_frames(
     found.for_each(|at| used[*at as usize] = true);
     for at in (0..used.len()).filter(|at| !used[*at]) {
         // Frames of unknown videos have been named already.
-        let id = submission.ids[at];
-        if videos.place(id).is_some() {
+        let (id, frame) = (submission.ids[at], submission.frames[at]);
+        let known = left_out.contains(&(u64::from(id) << 32 | u64::from(frame)));
+        if videos.place(id).is_some() && !known {
             counts.unknown += 1;
-            let (id, frame) = (names.ids.get(id), names.frames.get(submission.frames[at]));
+            let (id, frame) = (names.ids.get(id), names.frames.get(frame));
             let text = format!("{id}, frame `{frame}`");
             place.unknown(defects, submission.rows[at] as usize, &text);
         }
@@ -334,6 +342,7 @@ mod tests {
             rows: (0..keys.len() as u32).collect(),
             ignored: 0,
             left_out: Default::default(),
+            left_out_frames: Default::default(),
         }
     }
 
@@ -426,6 +435,17 @@ mod tests {
         let (items, counts, _) = joined(&solution, &submission, true);
         assert_eq!(items[0].form.items[0].score, 0.45);
         assert_eq!((items[1].form.items.len(), counts.unknown), (3, 0));
+        // All frames of a video rest on its rows, which are not copied for each.
+        let rows = &items[1].identity.rows;
+        assert_eq!(rows.lists().map(<[u32]>::len).sum::<usize>(), 3);
+        assert_eq!(rows.of_items(vec!['v', 'w']), ['v', 'v', 'w']);
+        // An answer to a frame that is known and not scored is no defect.
+        let mut solution = solution;
+        let (v, thirty) = (solution.ids[0], submission.frames[1]);
+        solution
+            .left_out_frames
+            .insert(u64::from(v) << 32 | u64::from(thirty));
+        assert_eq!(joined(&solution, &submission, false).1.unknown, 0);
     }
 
     #[test]

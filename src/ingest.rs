@@ -83,17 +83,19 @@ struct Checked {
 
 fn check(files: &[PathBuf], sources: &[Declared], common: &Common) -> Result<u8, Failure> {
     let runtime = tokio::runtime::Runtime::new().doing("start the runtime")?;
+    let layout = Layout::new(&common.root);
     let mut found = Vec::new();
     for (file, declared) in files.iter().zip(sources) {
         let doing = || format!("check {}", file.display());
         let toml = &declared.toml;
         let http = Http::new(HttpConfig::from(&toml.fetch)).doing(doing())?;
-        let mut source = AnySource::open(toml, &declared.folder, &http).doing(doing())?;
+        let mut source = AnySource::open(toml, &declared.folder, &layout, &http).doing(doing())?;
         let consents = source.consents().doing(doing())?.len();
         let kind = match source {
             AnySource::Wikimedia(_) => "wikimedia",
             AnySource::Crowdsourced(_) => "crowdsourced",
             AnySource::Actors(_) => "actors",
+            AnySource::Corpus(_) => "corpus",
         };
         let counts = match source {
             AnySource::Wikimedia(_) => None,

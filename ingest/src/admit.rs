@@ -85,7 +85,13 @@ fn admit_consent(sample: &mut Sample, policy: &Policy, ledger: &ConsentLedger, a
     let mut covers = Vec::new();
     let mut ids: BTreeSet<String> = named.iter().cloned().collect();
     for subject in &subjects {
-        covers.push(cover_subject(sample, subject, &named, ledger, as_of));
+        covers.push(cover_subject(
+            &sample.source,
+            subject,
+            &named,
+            ledger,
+            as_of,
+        ));
     }
     for id in &named {
         let stands = cover_named(sample, id, ledger, as_of);
@@ -104,7 +110,7 @@ fn admit_consent(sample: &mut Sample, policy: &Policy, ledger: &ConsentLedger, a
         reasons.insert(Reason::ConsentMissing);
     }
     for cover in &covers {
-        reasons.extend(against(cover, policy, asked));
+        reasons.extend(against(cover, &policy.purposes, asked));
     }
     let gravest = covers
         .iter()
@@ -124,8 +130,34 @@ fn admit_consent(sample: &mut Sample, policy: &Policy, ledger: &ConsentLedger, a
     }
 }
 
+/// Where one person's consent stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// What stands against it; `None`: all purposes are agreed to and in force.
+    pub against: Option<Reason>,
+    /// The records it was read from.
+    pub records: BTreeSet<String>,
+}
+
+impl ConsentLedger {
+    /// Where a person's consent to these purposes stands. By all their records.
+    pub fn covers(
+        &self,
+        source: &str,
+        subject: &str,
+        purposes: &[Purpose],
+        as_of: Timestamp,
+    ) -> Standing {
+        let cover = cover_subject(source, subject, &[], self, as_of);
+        Standing {
+            against: against(&cover, purposes, true),
+            records: cover.ids,
+        }
+    }
+}
+
 /// What stands against a sample on account of one cover.
-fn against(cover: &Cover, policy: &Policy, asked: bool) -> Option<Reason> {
+fn against(cover: &Cover, purposes: &[Purpose], asked: bool) -> Option<Reason> {
     match cover.state {
         None | Some(ConsentState::Unknown | ConsentState::Requested) if cover.not_yet => {
             Some(Reason::ConsentNotYetValid)
@@ -137,7 +169,7 @@ fn against(cover: &Cover, policy: &Policy, asked: bool) -> Option<Reason> {
         Some(ConsentState::Expired) => Some(Reason::ConsentExpired),
         Some(ConsentState::Given) => {
             let lacking = |p: &&Purpose| !cover.purposes.contains(p);
-            let lacks: Vec<_> = policy.purposes.iter().filter(lacking).collect();
+            let lacks: Vec<_> = purposes.iter().filter(lacking).collect();
             // What was released for a purpose that is withdrawn must be called back.
             if lacks.iter().any(|p| cover.withdrawn.contains(p)) {
                 Some(Reason::ConsentWithdrawn)
@@ -164,13 +196,13 @@ fn gravity(state: ConsentState) -> u8 {
 }
 
 fn cover_subject(
-    sample: &Sample,
+    source: &str,
     subject: &str,
     named: &[String],
     ledger: &ConsentLedger,
     as_of: Timestamp,
 ) -> Cover {
-    let all = ledger.of_subject(&sample.source, subject);
+    let all = ledger.of_subject(source, subject);
     let is_named = |r: &&ConsentRecord| named.contains(&r.record_id);
     let chosen: Vec<_> = if all.iter().any(is_named) {
         all.iter().copied().filter(is_named).collect()
@@ -205,7 +237,7 @@ fn cover_subject(
         .ids
         .extend(withdrawn.iter().map(|r| r.record_id.clone()));
     cover.purposes = &cover.purposes - &cover.withdrawn;
-    let invalid = ledger.invalid_of(&sample.source, subject)
+    let invalid = ledger.invalid_of(source, subject)
         || chosen
             .iter()
             .any(|r| r.state_at(as_of) == ConsentState::Invalidated);
@@ -231,7 +263,7 @@ fn cover_named(sample: &Sample, id: &str, ledger: &ConsentLedger, as_of: Timesta
     match ledger.record(&sample.source, id) {
         Some(record) => {
             let subject = record.pii_principal_id.as_str();
-            cover_subject(sample, subject, &[id.to_owned()], ledger, as_of)
+            cover_subject(&sample.source, subject, &[id.to_owned()], ledger, as_of)
         }
         None => Cover {
             state: ledger

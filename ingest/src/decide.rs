@@ -88,6 +88,8 @@ struct Light {
     duration: Option<f32>,
     region: Option<u16>,
     country: Option<[u8; 2]>,
+    /// The split that a corpus drew before anything was made: it is kept.
+    drawn: Option<Split>,
 }
 
 /// Takes assembled samples in the order of their ids.
@@ -158,11 +160,15 @@ impl Gathered {
             accepted,
             withdrawn: sample.status == Status::Withdrawn,
             digest: sample.media_sha256,
-            hash: sample.perceptual_hash,
+            // A clip looks like the video it was made from by design: that is no finding.
+            hash: sample
+                .perceptual_hash
+                .filter(|_| sample.derived_from.is_empty()),
             duration: (sample.media_type == MediaType::Video)
                 .then(|| sample.duration_s.unwrap_or_default() as f32),
             region,
             country,
+            drawn: sample.split,
         });
     }
 
@@ -267,7 +273,9 @@ impl Gathered {
                 Item {
                     id: light.id,
                     stratum: light.region.map_or(u32::MAX, |r| rank[r as usize]),
-                    previous: prior.rows.get(&light.id).and_then(|r| r.split),
+                    previous: light
+                        .drawn
+                        .or_else(|| prior.rows.get(&light.id).and_then(|r| r.split)),
                 }
             })
             .collect();

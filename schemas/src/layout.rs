@@ -21,6 +21,12 @@ use crate::{DatasetVersion, Digest, Name};
 ///   journal/<dataset>.sqlite          what a running ingest has done so far
 ///   pulled/<dataset>/<version>/       in a copy, of what it holds: ATTRIBUTION.csv, ATTRIBUTION.html,
 ///                                     samples.csv (id -> file), failures.csv
+///   corpora/<dataset>/                what a corpus is made of; never served
+///     pairs.parquet  pairing.json     who is swapped with whom, and who is not, and why
+///     frames/<sample>/                one folder a clip: faces found, crops, contact sheet
+///     fakes/<fake>/                   one a swap: master, mask, quality of each frame
+///     clips/<clip>--<rung>/           one a clip and quality: what is released
+///     clips.jsonl                     the samples of the release to come
 ///   reports/<name>/                   report.html, report.json, groups.parquet, disparities.parquet, item_results.parquet
 /// ```
 #[derive(Debug, Clone)]
@@ -85,6 +91,15 @@ impl Layout {
 
     pub fn journal(&self, dataset: &Name) -> PathBuf {
         self.root.join("journal").join(format!("{dataset}.sqlite"))
+    }
+
+    /// Where a corpus is made.
+    pub fn corpus(&self, dataset: &Name) -> PathBuf {
+        self.corpora().join(dataset.as_str())
+    }
+
+    pub fn corpora(&self) -> PathBuf {
+        self.root.join("corpora")
     }
 
     pub fn reports(&self) -> PathBuf {

@@ -4,6 +4,7 @@
 pub mod column;
 pub mod comparison;
 pub mod consent;
+pub mod corpus;
 pub mod episode;
 pub mod id;
 pub mod layout;

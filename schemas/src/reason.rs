@@ -53,6 +53,7 @@ reasons! {
     ConsentWithdrawn "consent-withdrawn" Withdrawn "a person shown has withdrawn consent";
     ConsentPurposeMissing "consent-purpose-missing" Rejected "the consent does not cover a purpose the dataset needs";
     SubjectUnknown "subject-unknown" Rejected "the sample names a subject that the source does not declare";
+    SubjectsNotOne "subjects-not-one" Rejected "not exactly one person is named to be shown";
     // opt-outs
     OptOut "opt-out" Rejected "the rights holder has reserved or refused machine use";
     // place and time

@@ -3,6 +3,7 @@
 
 mod about;
 mod actors;
+mod corpus;
 mod crowdsourced;
 mod name;
 mod rules;
@@ -15,13 +16,14 @@ use serde::{Deserialize, Serialize};
 
 pub use about::About;
 pub use actors::Actors;
+pub use corpus::{CompressRule, Corpus, FrameRule, PairRule, Rung, Scenes, SwapRule};
 pub use crowdsourced::{CrowdForm, Crowdsourced};
 pub use name::{Name, NameError};
 pub use rules::{ConsentRule, Dedupe, FetchLimits, MediaLimits, OptOutRule, Policy, SplitRule};
 pub use wikimedia::{GeoSearch, TimeRange, Wikimedia};
 
 /// A declared source of one dataset. Exactly one of `wikimedia`,
-/// `crowdsourced` and `actors` says of which kind it is.
+/// `crowdsourced`, `actors` and `corpus` says of which kind it is.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SourceToml {
@@ -44,6 +46,7 @@ pub struct SourceToml {
     pub wikimedia: Option<Wikimedia>,
     pub crowdsourced: Option<Crowdsourced>,
     pub actors: Option<Actors>,
+    pub corpus: Option<Corpus>,
 }
 
 fn consents_folder() -> PathBuf {
@@ -61,7 +64,7 @@ pub enum SourceTomlError {
         nearest: Option<String>,
     },
     #[error(
-        "{0} of `[wikimedia]`, `[crowdsourced]`, `[actors]` stand in it; a source has exactly one"
+        "{0} of `[wikimedia]`, `[crowdsourced]`, `[actors]`, `[corpus]` stand in it; a source has exactly one"
     )]
     Kinds(usize),
     #[error("`[split]` fractions {train} + {validation} + {test} must each be 0 to 1 and sum to 1")]
@@ -106,6 +109,7 @@ impl SourceToml {
             self.wikimedia.is_some(),
             self.crowdsourced.is_some(),
             self.actors.is_some(),
+            self.corpus.is_some(),
         ];
         let count = kinds.into_iter().filter(|k| *k).count();
         if count != 1 {

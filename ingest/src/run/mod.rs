@@ -368,7 +368,7 @@ fn open(settings: &Settings) -> Result<Opened, IngestError> {
     for declared in &settings.sources {
         let toml = &declared.toml;
         let http = Http::in_step(HttpConfig::from(&toml.fetch), &paces)?;
-        let source = AnySource::open(toml, &declared.folder, &http)?;
+        let source = AnySource::open(toml, &declared.folder, &settings.layout, &http)?;
         let consents = source
             .consents()?
             .into_iter()

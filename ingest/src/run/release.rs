@@ -293,11 +293,14 @@ pub(super) fn each(
 }
 
 fn source_summary(toml: &SourceToml) -> SourceSummary {
-    let (kind, origin) = match (&toml.wikimedia, &toml.crowdsourced, &toml.actors) {
-        (Some(w), _, _) => ("wikimedia", Some(w.api.clone())),
-        (_, Some(c), _) => ("crowdsourced", name_of(&c.path)),
-        (_, _, Some(a)) => ("actors", name_of(&a.path)),
-        _ => ("unknown", None),
+    let (kind, origin) = if let Some(w) = &toml.wikimedia {
+        ("wikimedia", Some(w.api.clone()))
+    } else if let Some(c) = &toml.crowdsourced {
+        ("crowdsourced", name_of(&c.path))
+    } else if let Some(a) = &toml.actors {
+        ("actors", name_of(&a.path))
+    } else {
+        ("corpus", None)
     };
     SourceSummary {
         source: toml.source.clone(),

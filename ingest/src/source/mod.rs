@@ -15,12 +15,13 @@ mod drop;
 mod pattern;
 
 pub mod actors;
+pub mod corpus;
 pub mod crowdsourced;
 pub mod wikimedia;
 
 use std::path::{Path, PathBuf};
 
-use fairframe_schemas::{Digest, Sample, SourceToml};
+use fairframe_schemas::{Digest, Layout, Sample, SourceToml};
 use serde::{Deserialize, Serialize};
 
 use crate::http::Http;
@@ -134,16 +135,25 @@ pub enum AnySource {
     Wikimedia(Box<wikimedia::WikimediaSource>),
     Crowdsourced(Box<crowdsourced::CrowdsourcedSource>),
     Actors(Box<actors::ActorsSource>),
+    Corpus(Box<corpus::CorpusSource>),
 }
 
 impl AnySource {
-    /// Opens what a `source.toml` in `folder` declares.
-    pub fn open(toml: &SourceToml, folder: &Path, http: &Http) -> Result<Self, SourceError> {
+    /// Opens what a `source.toml` in `folder` declares; a corpus stands in the data folder.
+    pub fn open(
+        toml: &SourceToml,
+        folder: &Path,
+        layout: &Layout,
+        http: &Http,
+    ) -> Result<Self, SourceError> {
         Ok(if toml.wikimedia.is_some() {
             let source = wikimedia::WikimediaSource::new(toml, folder, http.clone())?;
             Self::Wikimedia(Box::new(source))
         } else if toml.actors.is_some() {
             Self::Actors(Box::new(actors::ActorsSource::open(toml, folder)?))
+        } else if toml.corpus.is_some() {
+            let source = corpus::CorpusSource::open(toml, folder, layout)?;
+            Self::Corpus(Box::new(source))
         } else {
             Self::Crowdsourced(Box::new(crowdsourced::CrowdsourcedSource::open(
                 toml, folder,
@@ -157,6 +167,7 @@ impl AnySource {
             Self::Wikimedia(_) => Ok(Vec::new()),
             Self::Crowdsourced(source) => source.consents(),
             Self::Actors(source) => source.consents(),
+            Self::Corpus(source) => source.consents(),
         }
     }
 }
@@ -170,6 +181,7 @@ impl Source for AnySource {
             Self::Wikimedia(source) => source.next(checkpoint).await,
             Self::Crowdsourced(source) => source.next(checkpoint).await,
             Self::Actors(source) => source.next(checkpoint).await,
+            Self::Corpus(source) => source.next(checkpoint).await,
         }
     }
 }

@@ -1,0 +1,1 @@
+//! Compress: every clip, real or fake, through the same ladder of qualities.

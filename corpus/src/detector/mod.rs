@@ -1,0 +1,1 @@
+//! The baseline detector: weak, simple, honest.

@@ -1,0 +1,1 @@
+//! Frame: finding, following and cropping the face of a clip.

@@ -1,0 +1,1 @@
+//! Labels in the media: what a clip is, in its own metadata.

@@ -1,0 +1,1 @@
+//! Pair: who is swapped with whom, as ids; no pixel is looked at.

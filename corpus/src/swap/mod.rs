@@ -1,0 +1,1 @@
+//! Swap: one person's face onto another's, frame by frame.

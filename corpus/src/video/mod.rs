@@ -1,0 +1,1 @@
+//! Videos in and out: decoded frames as shown, encoded clips.

@@ -1,0 +1,1 @@
+//! Withdraw: what is made from a withdrawn person goes.

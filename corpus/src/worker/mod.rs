@@ -1,0 +1,1 @@
+//! Work done in a process of its own, which may touch little.

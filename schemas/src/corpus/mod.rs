@@ -1,0 +1,22 @@
+//! What is written down of a corpus while it is made.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Digest, Sample};
+
+/// The file of a corpus's folder that holds a [`ClipLine`] a line.
+pub const CLIPS: &str = "clips.jsonl";
+
+/// A sample of the release to come.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClipLine {
+    /// Its media, below the corpus's folder; none where nothing was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<Digest>,
+    pub sample: Sample,
+}

@@ -1,1 +1,5 @@
 //! Faces in a picture: where they are, and their landmarks.
+
+mod picture;
+
+pub use picture::Rgb;

@@ -32,6 +32,34 @@ impl SampleId {
     }
 }
 
+/// The stable identity of a directed pairing: the first 32 hex digits of
+/// sha256(`pair` LF target LF source), by sample ids; what is not there is empty.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PairId([u8; 16]);
+
+impl PairId {
+    pub fn new(target: SampleId, source: SampleId) -> Self {
+        Self::of(&format!("{target}\n{source}"))
+    }
+
+    /// Of a row that is no pairing: a video that may not be paired.
+    pub fn of_video(video: SampleId) -> Self {
+        Self::of(&format!("{video}\n"))
+    }
+
+    /// Of a row that is no pairing: a person whom nobody could be paired with.
+    pub fn of_subject(subject: &str) -> Self {
+        Self::of(&format!("\n\n{subject}"))
+    }
+
+    fn of(text: &str) -> Self {
+        let full = Sha256::digest(format!("pair\n{text}"));
+        let mut id = [0u8; 16];
+        id.copy_from_slice(&full[..16]);
+        Self(id)
+    }
+}
+
 /// A sha256 digest of media bytes; written as 64 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
@@ -119,6 +147,7 @@ macro_rules! hex_text {
 }
 
 hex_text!(SampleId, 16);
+hex_text!(PairId, 16);
 hex_text!(Digest, 32);
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ pub mod world;
 
 pub use column::{Column, Visibility};
 pub use consent::{ConsentError, ConsentRecord, Pseudonym};
-pub use id::{Digest, SampleId};
+pub use id::{Digest, PairId, SampleId};
 pub use layout::Layout;
 pub use reason::Reason;
 pub use recall::{RecallEntry, RecallList};

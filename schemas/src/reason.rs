@@ -101,6 +101,8 @@ reasons! {
     // duplicates
     DuplicateExact "duplicate-exact" Rejected "another accepted sample has the same bytes";
     DuplicateNear "duplicate-near" Accepted "another sample looks nearly the same; both stand in one split group";
+    // pairing
+    NoPartner "no-partner" Rejected "nobody in the same split may be paired with this person";
     // people's decisions
     Withdrawn "withdrawn" Withdrawn "taken out on request";
     DerivedFromWithdrawn "derived-from-withdrawn" Withdrawn "made from a sample that was withdrawn";

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use about::About;
 pub use actors::Actors;
-pub use corpus::{CompressRule, Corpus, FrameRule, PairRule, Rung, Scenes, SwapRule};
+pub use corpus::{CompressRule, Corpus, FrameRule, MAX_PAIRS, PairRule, Rung, Scenes, SwapRule};
 pub use crowdsourced::{CrowdForm, Crowdsourced};
 pub use name::{Name, NameError};
 pub use rules::{ConsentRule, Dedupe, FetchLimits, MediaLimits, OptOutRule, Policy, SplitRule};
@@ -246,6 +246,15 @@ impl SourceToml {
                     "-180 to 180",
                 )?;
             }
+        }
+        if let Some(c) = &self.corpus {
+            let (rule, few) = (&c.pair, |n: u64| n as f64);
+            let pairs = few(rule.pairs.unwrap_or(1));
+            let most = few(MAX_PAIRS);
+            range("corpus.pair.pairs", pairs, 0.0, most, "0 to 10000000")?;
+            range("corpus.pair.reuse", rule.reuse, 1.0, 1e6, "1 to 1000000")?;
+            let within = few(rule.within_subject);
+            range("corpus.pair.within_subject", within, 0.0, 1e3, "0 to 1000")?;
         }
         for licence in &self.policy.licences {
             crate::licence::parse_entry(licence)

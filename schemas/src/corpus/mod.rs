@@ -1,8 +1,13 @@
 //! What is written down of a corpus while it is made.
 
+pub mod pair;
+mod table;
+
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+
+pub use pair::{PairRow, Pairing};
 
 use crate::{Digest, Sample};
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use compress::{CompressRule, Rung};
 pub use frame::FrameRule;
-pub use pair::{PairRule, Scenes};
+pub use pair::{MAX_PAIRS, PairRule, Scenes};
 pub use swap::SwapRule;
 
 /// A deepfake corpus: its samples are made, not found. What is made stands below

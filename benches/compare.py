@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Times Fairframe beside its peers, in turn, in one run, and prints the table.
 
-    benches/compare.py PEERS [--rounds 5] [--only A B C D F G H M] [--out FILE]
+    benches/compare.py PEERS [--rounds 5] [--only A B C D E F G H M] [--out FILE]
 
 PEERS is a folder of peers that has been set up (see README.md here). Contenders
 of a workload run one after the other, round by round, so that a slow minute of
@@ -182,6 +182,14 @@ def workloads(peers, built, scratch):
         Contender("hand script", [peers / "venv-i2d/bin/python", "peers/peer_d.py", "--peer", "hand", "--n", "4000"], peers, images),
         Contender("img2dataset", [peers / "venv-i2d/bin/python", "peers/peer_d.py", "--peer", "img2dataset", "--n", "4000"], peers, images),
     ]
+    for key, title, files in (("1080p", "60 s of 1080p", [data / "e_1080p.mp4"]),
+                              ("clips", "40 clips of 10 s", sorted((data / "e_clips").glob("*.mp4")))):
+        peer = lambda name: Contender(name, [peers / "venv-vid/bin/python", "peers/peer_e.py", "--peer", name, "--set", key],
+                                      peers, whole_process)
+        yield "E", f"{title}, one frame a second, 256 px", [
+            Contender("Fairframe", [example / "frames_each_second", scratch / f"e_{key}", *files], ROOT, whole_process),
+            *[peer(name) for name in ("ffmpeg", "opencv", "pyav", "decord", "noref")],
+        ]
     hashes = data / "h_1000000.npy"
     yield "H", "all pairs within Hamming 6 of 1M hashes", [
         Contender("Fairframe", [example / "near_duplicates", hashes, "--mode", "count"], ROOT,
@@ -230,7 +238,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("peers", type=Path)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", nargs="+", choices=list("ABCDFGHM"), default=list("ABCDFGHM"))
+    parser.add_argument("--only", nargs="+", choices=list("ABCDEFGHM"), default=list("ABCDEFGHM"))
     parser.add_argument("--out", type=Path, help="every measurement, as JSON lines")
     parser.add_argument("--built", type=Path, help="folder of a finished release build")
     args = parser.parse_args()

@@ -73,12 +73,21 @@ enum Command {
     /// Decodes media for an ingest; started by it
     #[command(hide = true)]
     Worker,
+    /// Decodes and encodes media for a corpus; started by it
+    #[command(hide = true)]
+    CorpusWorker {
+        /// The task's name
+        task: String,
+    },
 }
 
 fn main() -> ExitCode {
     let Cli { common, command } = Cli::parse();
     if matches!(command, Command::Worker) {
         return fairframe_ingest::media::worker_main();
+    }
+    if let Command::CorpusWorker { task } = &command {
+        return fairframe_corpus::worker::worker_main(task);
     }
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::from_env("FAIRFRAME_LOG"))
@@ -95,7 +104,7 @@ fn main() -> ExitCode {
         Command::Eval(args) => return eval_code(&args, common.json),
         Command::Serve(args) => args.run(&common),
         Command::Schema(args) => args.run(common.json),
-        Command::Worker => Ok(exit::OK),
+        Command::Worker | Command::CorpusWorker { .. } => Ok(exit::OK),
     };
     match result {
         Ok(code) => ExitCode::from(code),

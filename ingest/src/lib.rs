@@ -53,7 +53,7 @@ pub mod run;
 pub mod verify;
 
 mod atomic;
-mod digest;
+pub mod digest;
 pub mod disk;
 
 #[cfg(test)]

@@ -16,7 +16,10 @@ use serde::{Deserialize, Serialize};
 
 pub use about::About;
 pub use actors::Actors;
-pub use corpus::{CompressRule, Corpus, FrameRule, MAX_PAIRS, PairRule, Rung, Scenes, SwapRule};
+pub use corpus::{
+    CompressRule, Corpus, FrameRule, MAX_PAIRS, PairRule, Rung, RungPixels, RungPreset, Scenes,
+    SwapRule,
+};
 pub use crowdsourced::{CrowdForm, Crowdsourced};
 pub use name::{Name, NameError};
 pub use rules::{ConsentRule, Dedupe, FetchLimits, MediaLimits, OptOutRule, Policy, SplitRule};
@@ -221,6 +224,15 @@ impl SourceToml {
             20_040.0,
             "0 to 20040",
         )?;
+        if let Some(corpus) = &self.corpus
+            && let Some((key, value, allowed)) = corpus.compress.out_of_range()
+        {
+            return Err(SourceTomlError::Range {
+                key,
+                value,
+                allowed,
+            });
+        }
         if let Some(w) = &self.wikimedia {
             range("wikimedia.batch", w.batch.into(), 1.0, 500.0, "1 to 500")?;
             for g in &w.geosearch {

@@ -8,6 +8,7 @@
 //! GIF, WebP, TIFF, BMP. Video: MP4/MOV, Matroska/WebM, Ogg, AVI, MPEG, FLV, ASF.
 
 mod c2pa;
+pub mod demux;
 mod exif;
 mod hash;
 mod image;
@@ -26,6 +27,7 @@ use serde::{Deserialize, Serialize};
 use crate::disk;
 
 pub use hash::perceptual_hash;
+pub use picture::Picture;
 pub use pool::{Describer, WorkerCommand};
 pub use worker::{describe_here, worker_main};
 

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use compress::{CompressRule, Rung};
+pub use compress::{CompressRule, Rung, RungPixels, RungPreset};
 pub use frame::FrameRule;
 pub use pair::{MAX_PAIRS, PairRule, Scenes};
 pub use swap::SwapRule;

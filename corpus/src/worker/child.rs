@@ -1,0 +1,77 @@
+//! The working process: one task in, one answer out.
+
+use std::{
+    io::{self, Read, Write},
+    process::ExitCode,
+};
+
+use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
+use serde::{Deserialize, de::IgnoredAny};
+
+use super::{Job, Limits, MAX_MESSAGE, NO_LIMITS, NO_TASK, Task, confine};
+
+/// Serves the task of this name, of all that there are.
+macro_rules! tasks {
+    ($name:ident $(, $task:ty)*) => {{
+        $(if $name == <$task>::NAME {
+            return serve::<$task>();
+        })*
+        let _ = $name;
+        ExitCode::from(NO_TASK)
+    }};
+}
+
+/// Runs the hidden subcommand `corpus-worker` for the task of this name.
+pub fn worker_main(name: &str) -> ExitCode {
+    tasks!(name)
+}
+
+/// Reads a task from standard input, does it within its limits, and writes the answer to
+/// standard output.
+pub fn serve<T: Task>() -> ExitCode {
+    let mut text = Vec::new();
+    let read = io::stdin().take(MAX_MESSAGE).read_to_end(&mut text);
+    if read.is_err() {
+        return ExitCode::from(NO_TASK);
+    }
+    // The limits first: what the task's own fields make of the text is not to be trusted more
+    // than a file, as some were read from files.
+    #[derive(Deserialize)]
+    struct Terms {
+        limits: Limits,
+        parent: i32,
+        #[serde(rename = "task")]
+        _task: IgnoredAny,
+    }
+    let Ok(terms) = serde_json::from_slice::<Terms>(&text) else {
+        return ExitCode::from(NO_TASK);
+    };
+    if end_with(terms.parent).is_err() || confine::resources(&terms.limits).is_err() {
+        return ExitCode::from(NO_LIMITS);
+    }
+    let Ok(job) = serde_json::from_slice::<Job<T>>(&text) else {
+        return ExitCode::from(NO_TASK);
+    };
+    if confine::files(&job.task.reads(), &job.out).is_err() || confine::calls().is_err() {
+        return ExitCode::from(NO_LIMITS);
+    }
+    let answer = job.task.work(&job.out);
+    let Ok(text) = serde_json::to_vec(&answer) else {
+        return ExitCode::from(NO_TASK);
+    };
+    let mut output = io::stdout().lock();
+    match output.write_all(&text).and_then(|()| output.flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// Has the kernel kill this process when the thread that started it ends, which waits for it;
+/// an error where it is gone already.
+fn end_with(parent: i32) -> io::Result<()> {
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    match getppid().map(Pid::as_raw_pid) == Some(parent) {
+        true => Ok(()),
+        false => Err(io::ErrorKind::NotFound.into()),
+    }
+}

@@ -1,0 +1,229 @@
+//! The parent's side: starting, watching, killing.
+
+use std::{
+    fs, io,
+    io::{Read, Write},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Condvar, Mutex, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use fairframe_schemas::Reason;
+
+use super::{Job, Limits, MAX_MESSAGE, NO_LIMITS, NO_TASK, Task, WorkerCommand};
+use crate::item::Refusal;
+
+/// Why there is no answer: the item's affair, or this machine's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WorkerError {
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The worker cannot be started or limited, the disk is full: whatever item came would
+    /// have met it, so it ends the run.
+    #[error("{}: {problem}", path.display())]
+    Machine { path: PathBuf, problem: String },
+}
+
+/// This very binary, as `corpus-worker`.
+pub fn this_binary() -> io::Result<WorkerCommand> {
+    Ok(WorkerCommand {
+        program: std::env::current_exe()?,
+        arguments: vec!["corpus-worker".to_owned()],
+    })
+}
+
+/// Does tasks in processes of their own, `parallel` at a time however many threads ask.
+#[derive(Debug)]
+pub struct Workers {
+    command: WorkerCommand,
+    limits: Limits,
+    parallel: usize,
+    free: Mutex<usize>,
+    freed: Condvar,
+}
+
+/// Killed when dropped.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Workers {
+    pub fn new(command: WorkerCommand, parallel: usize, limits: Limits) -> Self {
+        let parallel = parallel.max(1);
+        Self {
+            command,
+            limits,
+            parallel,
+            free: Mutex::new(parallel),
+            freed: Condvar::new(),
+        }
+    }
+
+    /// How many work at a time.
+    pub fn parallel(&self) -> usize {
+        self.parallel
+    }
+
+    /// Does a task in a process that may write below `out`, which must be there. What a task
+    /// that failed has written is left there.
+    pub fn run<T: Task>(&self, task: T, out: &Path) -> Result<T::Done, WorkerError> {
+        let out = std::path::absolute(out).map_err(|e| self.machine(&e))?;
+        let parent = rustix::process::getpid().as_raw_pid();
+        let job = Job {
+            task,
+            out,
+            limits: self.limits.clone(),
+            parent,
+        };
+        let text = serde_json::to_vec(&job).map_err(|e| self.machine(&e))?;
+        self.take();
+        let answer = self.answer(T::NAME, text, &job.out);
+        self.give_back();
+        let answer: Result<T::Done, Refusal> = serde_json::from_slice(&answer?)
+            .map_err(|_| crashed("the worker's answer cannot be read"))?;
+        answer.map_err(|refusal| match refusal.reason {
+            Reason::StoreFailed => WorkerError::Machine {
+                path: job.out,
+                problem: refusal.message,
+            },
+            _ => refusal.into(),
+        })
+    }
+
+    fn take(&self) {
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        while *free == 0 {
+            free = self
+                .freed
+                .wait(free)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        *free -= 1;
+    }
+
+    fn give_back(&self) {
+        *self.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.freed.notify_one();
+    }
+
+    fn machine(&self, problem: &dyn std::fmt::Display) -> WorkerError {
+        WorkerError::Machine {
+            path: self.command.program.clone(),
+            problem: problem.to_string(),
+        }
+    }
+
+    /// What the child writes, if it ends well.
+    fn answer(&self, name: &str, text: Vec<u8>, out: &Path) -> Result<Vec<u8>, WorkerError> {
+        let start =
+            |e: &dyn std::fmt::Display| self.machine(&format!("the worker cannot be started: {e}"));
+        let child = Command::new(&self.command.program)
+            .args(&self.command.arguments)
+            .arg(name)
+            // Nothing of our environment is a decoder's business.
+            .env_clear()
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn();
+        let mut running = Running(child.map_err(|e| start(&e))?);
+        let (Some(mut input), Some(output)) = (running.0.stdin.take(), running.0.stdout.take())
+        else {
+            return Err(start(&"its pipes are missing"));
+        };
+        // Threads of their own, as neither side may wait for the other.
+        let writing = thread::spawn(move || {
+            let _ = input.write_all(&text);
+        });
+        let reading = thread::spawn(move || {
+            let mut answer = Vec::new();
+            let whole = output.take(MAX_MESSAGE).read_to_end(&mut answer);
+            whole.map(|_| answer)
+        });
+        let ended = self.watch(&mut running.0, out);
+        // Closes the pipes, so that both threads end.
+        drop(running);
+        let _ = writing.join();
+        let answer = reading.join();
+        let status = ended?;
+        match (status.success(), status.code(), answer) {
+            (true, _, Ok(Ok(answer))) => Ok(answer),
+            (_, Some(code), _) if code == i32::from(NO_LIMITS) => Err(self.machine(
+                &"the worker cannot limit itself; see that `ulimit` allows what its limits ask for",
+            )),
+            (_, Some(code), _) if code == i32::from(NO_TASK) => {
+                Err(self.machine(&format!("it does not know the task `{name}`")))
+            }
+            _ => Err(crashed(&format!(
+                "the worker died or ran over its limits ({status})"
+            ))),
+        }
+    }
+
+    /// Waits for its end, or for it to take too long or write too much.
+    fn watch(&self, child: &mut Child, out: &Path) -> Result<ExitStatus, WorkerError> {
+        /// Between two looks at what was written.
+        const LOOK: Duration = Duration::from_millis(300);
+        let wall_clock = Duration::from_secs(self.limits.wall_s);
+        let started = Instant::now();
+        let mut looked = started;
+        let mut pause = Duration::from_micros(500);
+        loop {
+            let ended = child.try_wait().map_err(|e| self.machine(&e))?;
+            let now = Instant::now();
+            if ended.is_some() || now - looked > LOOK {
+                looked = now;
+                self.check_output(out)?;
+            }
+            if let Some(status) = ended {
+                return Ok(status);
+            }
+            if now - started > wall_clock {
+                let message = format!("the worker gave no answer in {wall_clock:?}");
+                return Err(crashed(&message));
+            }
+            thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(10));
+        }
+    }
+
+    fn check_output(&self, out: &Path) -> Result<(), WorkerError> {
+        let (mut bytes, mut files) = (0u64, 0u64);
+        let mut folders = vec![out.to_owned()];
+        while let Some(folder) = folders.pop() {
+            let entries = match fs::read_dir(&folder) {
+                // Gone since it was seen.
+                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+                other => other.map_err(|e| self.machine(&e))?,
+            };
+            for entry in entries {
+                let entry = entry.map_err(|e| self.machine(&e))?;
+                files += 1;
+                match entry.metadata() {
+                    Ok(m) if m.is_dir() => folders.push(entry.path()),
+                    Ok(m) => bytes = bytes.saturating_add(m.len()),
+                    Err(_) => {}
+                }
+                if bytes > self.limits.output_mb << 20 || files > self.limits.output_files {
+                    let message = format!(
+                        "the worker wrote more than {} MB or {} files",
+                        self.limits.output_mb, self.limits.output_files
+                    );
+                    return Err(crashed(&message));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn crashed(message: &str) -> WorkerError {
+    Refusal::new(Reason::WorkerCrashed, message).into()
+}

@@ -1,0 +1,8 @@
+//! Real clips, what `ffmpeg` makes of them, and hostile bytes: decoded, encoded, and worked on
+//! in real worker processes.
+
+mod encode;
+mod make;
+mod misbehave;
+mod video;
+mod worker;

@@ -75,9 +75,22 @@ pub fn assemble(entry: Entry, rules: &Rules<'_>) -> Sample {
     admit(&mut sample, &rules.source.policy, rules.ledger, rules.as_of);
     if sample.status == Status::Withdrawn {
         scrub(&mut sample);
+    } else if sample.reasons.iter().any(|r| NO_CONSENT.contains(r)) {
+        // Rows that were not accepted stand in the release too.
+        sample.subject_attributes.clear();
     }
     sample
 }
+
+/// Nobody may say of the people shown what they said of themselves.
+const NO_CONSENT: [Reason; 6] = [
+    Reason::ConsentMissing,
+    Reason::ConsentInvalid,
+    Reason::ConsentNotYetValid,
+    Reason::ConsentExpired,
+    Reason::ConsentRefused,
+    Reason::ConsentPurposeMissing,
+];
 
 fn note_opt_outs(sample: &mut Sample, words: Vec<String>) {
     sample.opt_out.extend(words);

@@ -383,3 +383,27 @@ fn what_could_not_be_fetched_or_read_keeps_what_the_source_says() {
         assert!(row.opt_out.len() <= 1, "said once: {:?}", row.opt_out);
     }
 }
+
+/// A release says nothing of people but their pseudonym while no consent is in force.
+#[test]
+fn attributes_of_people_without_consent_are_withheld() {
+    let case = Case::new(DROP, "").sample(|s| {
+        s.subject_ids = vec!["p1".into()];
+        s.subject_attributes = vec![fairframe_schemas::SubjectAttribute {
+            subject_id: "p1".into(),
+            name: "ethnicity".into(),
+            value: "x".into(),
+            origin: "self-reported".into(),
+        }];
+    });
+    let ledger = ConsentLedger::default();
+    let rules = Rules {
+        source: &case.source,
+        ledger: &ledger,
+        as_of: time("2026-01-02T00:00:00Z"),
+    };
+    let row = assemble(case.entry, &rules);
+    assert_eq!(row.reasons, [Reason::ConsentMissing]);
+    assert_eq!(row.subject_ids, ["p1"]);
+    assert_eq!(row.subject_attributes, []);
+}

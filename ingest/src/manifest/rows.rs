@@ -13,7 +13,7 @@ use arrow_buffer::{NullBuffer, OffsetBuffer};
 use arrow_schema::{ArrowError, Schema};
 use chrono::{DateTime, Utc};
 use fairframe_schemas::{
-    Column, Label, Manipulation, Sample, SubjectAttribute, Timestamp,
+    Column, Label, Manipulation, Reason, Sample, SubjectAttribute, Timestamp,
     column::{label_fields, list_item, manipulation_fields, subject_attribute_fields},
 };
 
@@ -83,10 +83,16 @@ fn structs(lengths: impl Iterator<Item = usize>, items: StructArray) -> ArrayRef
     ))
 }
 
+/// Whether people are shown, also such as could not be named or whose record alone is.
+pub(super) fn shows_people(sample: &Sample) -> bool {
+    let unnamed = sample.reasons.contains(&Reason::SubjectUnknown);
+    !sample.subject_ids.is_empty() || unnamed || sample.consent_id.is_some()
+}
+
 /// The place as a release may show it.
 fn shown_degrees(sample: &Sample, degrees: Option<f64>) -> Option<f64> {
     let degrees = degrees?;
-    if sample.subject_ids.is_empty() {
+    if !shows_people(sample) {
         return Some(degrees);
     }
     // Divide by the inverse: 10 is exact, 0.1 is not.
@@ -96,15 +102,15 @@ fn shown_degrees(sample: &Sample, degrees: Option<f64>) -> Option<f64> {
 /// The sample as a release shows it: no consent id, people's places on a grid.
 pub fn as_released(sample: &Sample) -> Sample {
     let mut shown = sample.clone();
-    shown.consent_id = None;
     shown.latitude = shown_degrees(sample, sample.latitude);
     shown.longitude = shown_degrees(sample, sample.longitude);
     shown.place_precision_m = shown_precision(sample);
+    shown.consent_id = None;
     shown
 }
 
 fn shown_precision(sample: &Sample) -> Option<f64> {
-    if sample.subject_ids.is_empty() || sample.latitude.is_none() {
+    if !shows_people(sample) || sample.latitude.is_none() {
         return sample.place_precision_m;
     }
     Some(sample.place_precision_m.unwrap_or(0.0).max(PEOPLE_GRID_M))

@@ -174,3 +174,30 @@ fn a_manifest_from_before_a_column_reads_as_null_there_and_lacks_no_other() {
         ManifestError::ColumnMissing { column: "title" }
     ));
 }
+
+/// Whoever cannot be named is still a person: `subject-unknown` keeps no pseudonym.
+#[test]
+fn people_without_a_pseudonym_are_placed_on_the_grid_too() {
+    let mut unnamed = full("unnamed");
+    unnamed.add_reason(Reason::SubjectUnknown);
+    let mut consenting = full("consenting");
+    consenting.consent_id = Some("consent-1".into());
+    let folder = tempfile::tempdir().unwrap();
+    let kept = tempfile::tempdir().unwrap();
+    write(
+        folder.path(),
+        &kept.path().join("r.parquet"),
+        &[unnamed, consenting],
+    );
+    let reader = ReleaseReader::open(folder.path()).unwrap();
+    for batch in reader.accepted().chain(reader.excluded()) {
+        for row in batch.unwrap() {
+            assert_eq!(
+                (row.latitude, row.longitude),
+                (Some(43.5), Some(11.9)),
+                "{}",
+                row.source_key
+            );
+        }
+    }
+}

@@ -100,7 +100,7 @@ impl ManifestWriter {
     }
 
     pub fn add(&mut self, sample: Sample) -> Result<(), ParquetError> {
-        let precise = !sample.subject_ids.is_empty() && sample.latitude.is_some();
+        let precise = rows::shows_people(&sample) && sample.latitude.is_some();
         if sample.consent_id.is_some() || precise {
             self.restricted_rows.push(sample.clone());
             if self.restricted_rows.len() == BATCH_ROWS {

@@ -11,7 +11,8 @@ use std::{
 };
 
 use fairframe_schemas::{
-    Label, MediaType, PlaceOrigin, Reason, Sample, SourceToml, SubjectAttribute, source::Actors,
+    Label, MediaType, PlaceOrigin, Pseudonym, Reason, Sample, SourceToml, SubjectAttribute,
+    source::Actors,
 };
 use serde_json::json;
 
@@ -278,8 +279,8 @@ impl ActorsSource {
             return self.refused(name);
         };
         let mut sample = self.sample(&name);
-        let shown = declared::items(row.get(1).unwrap_or_default());
-        if shown.is_empty() {
+        let (shown, all) = declared::items(row.get(1).unwrap_or_default());
+        if shown.is_empty() || !all {
             sample.add_reason(Reason::SubjectUnknown);
         }
         for subject in shown {
@@ -332,6 +333,11 @@ impl ActorsSource {
     }
 
     fn shows(&self, sample: &mut Sample, subject: &str) {
+        // What may be a name or an address is not repeated anywhere.
+        if Pseudonym::new(subject).is_err() {
+            sample.add_reason(Reason::SubjectUnknown);
+            return;
+        }
         if sample.subject_ids.iter().any(|s| s == subject) {
             return;
         }
@@ -425,13 +431,13 @@ fn subjects(drop: &DropFiles, config: &Actors) -> Result<BTreeMap<String, Subjec
             Some(Ok(row)) => row,
         };
         let Some(id) = row.get(0) else { continue };
-        if id.contains('@') || id.len() > 100 {
+        if let Err(error) = Pseudonym::new(id) {
             return Err(drop.row_error(
                 &name,
                 row.row,
                 &config.subject_column,
-                "holds an address or a text of more than 100 bytes, not a pseudonym",
-                "use pseudonyms such as `01` or `person-a`",
+                &format!("holds no pseudonym: {error}"),
+                "the consent records and the names of clips must say the same",
             ));
         }
         let mut subject = Subject::default();

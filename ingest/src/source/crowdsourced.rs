@@ -287,18 +287,27 @@ impl CrowdsourcedSource {
         sample.credit = text("credit");
         sample.landing_url = web("landing_url");
         sample.consent_id = text("consent");
-        let list = |name| declared::items(cells.get(name).unwrap_or_default());
-        let owned = |items: Vec<&str>| items.into_iter().map(str::to_owned).collect::<Vec<_>>();
-        for subject in list("subjects") {
+        let mut list = |name, reason| {
+            let (items, all) = declared::items(cells.get(name).unwrap_or_default());
+            if !all {
+                sample.add_reason(reason);
+            }
+            items
+        };
+        let subjects = list("subjects", Reason::SubjectUnknown);
+        let restrictions = list("restrictions", Reason::RowInvalid);
+        let labels = list("labels", Reason::RowInvalid);
+        let attributes = list("attributes", Reason::RowInvalid);
+        for subject in subjects {
             // What may be a name or an address is not repeated anywhere.
             match Pseudonym::new(subject) {
                 Ok(pseudonym) => sample.subject_ids.push(pseudonym.as_str().to_owned()),
                 Err(_) => sample.add_reason(Reason::SubjectUnknown),
             }
         }
-        sample.restrictions = owned(list("restrictions"));
-        sample.labels = list("labels").into_iter().map(human).collect();
-        for item in list("attributes") {
+        sample.restrictions = restrictions.into_iter().map(str::to_owned).collect();
+        sample.labels = labels.into_iter().map(human).collect();
+        for item in attributes {
             match declared::attribute(item, &sample.subject_ids) {
                 Ok(attribute) => sample.subject_attributes.push(attribute),
                 Err(reason) => sample.add_reason(reason),

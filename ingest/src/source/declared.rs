@@ -14,19 +14,21 @@ const MAX_ITEMS: usize = 1_000;
 const MAX_ITEM: usize = 500;
 
 /// Items separated by `|`, without white space around them, empty ones left out,
-/// each once, in their order.
-pub(super) fn items(cell: &str) -> Vec<&str> {
+/// each once, in their order; and whether these are all: too long ones, and those
+/// beyond the most, are left out.
+pub(super) fn items(cell: &str) -> (Vec<&str>, bool) {
     let mut found: Vec<&str> = Vec::new();
+    let mut all = true;
     for item in cell.split('|').map(str::trim) {
-        if !item.is_empty()
-            && item.len() <= MAX_ITEM
-            && found.len() < MAX_ITEMS
-            && !found.contains(&item)
-        {
-            found.push(item);
+        if item.is_empty() || found.contains(&item) {
+            continue;
+        }
+        match item.len() <= MAX_ITEM && found.len() < MAX_ITEMS {
+            true => found.push(item),
+            false => all = false,
         }
     }
-    found
+    (found, all)
 }
 
 /// Sets licence, URL and evidence. `licence` must be an SPDX expression; any
@@ -360,7 +362,12 @@ mod tests {
 
     #[test]
     fn lists_are_split_at_bars() {
-        assert_eq!(items("tree| autumn leaf ||tree"), ["tree", "autumn leaf"]);
+        assert_eq!(
+            items("tree| autumn leaf ||tree"),
+            (vec!["tree", "autumn leaf"], true)
+        );
+        let long = "x".repeat(MAX_ITEM + 1);
+        assert_eq!(items(&format!("{long}|a")), (vec!["a"], false));
     }
 
     proptest! {

@@ -585,3 +585,55 @@ async fn a_table_of_files_with_bad_rows() {
         );
     }
 }
+
+/// Whom a row shows decides whose consent is asked: nobody falls out of it unsaid.
+#[tokio::test]
+async fn people_that_cannot_be_kept_are_a_reason() {
+    let many: Vec<String> = (0..1_001).map(|i| format!("p{i}")).collect();
+    let table = format!(
+        "file,subjects,labels\na.jpg,{},x\nb.jpg,{},x\nc.jpg,p1,{}\n",
+        "a".repeat(501),
+        many.join("|"),
+        "l".repeat(501),
+    );
+    let drop = folder(&[
+        ("contributions.csv", &table),
+        ("a.jpg", "a"),
+        ("b.jpg", "b"),
+        ("c.jpg", "c"),
+    ]);
+    let listed = all(&mut crowd(drop.path(), "licence = \"CC0-1.0\"\n").unwrap()).await;
+    let reasons = |key| by_key(&listed, key).sample.reasons.clone();
+    assert_eq!(reasons("a.jpg"), [Reason::SubjectUnknown]);
+    assert_eq!(reasons("b.jpg"), [Reason::SubjectUnknown]);
+    assert_eq!(reasons("c.jpg"), [Reason::RowInvalid]);
+}
+
+#[tokio::test]
+async fn no_name_of_a_person_comes_into_a_manifest_as_a_pseudonym() {
+    let actors = |folder: &tempfile::TempDir| {
+        let table = "[actors]\npath = \".\"\nfiles = \"files.csv\"\nlicence = \"CC-BY-4.0\"\n";
+        ActorsSource::open(&toml(table), folder.path())
+    };
+    let drop = folder(&[
+        ("subjects.csv", "subject\np1\n"),
+        (
+            "files.csv",
+            "file,subject\na.mp4,jane@example.org|Jane Doe|p1\n",
+        ),
+        ("a.mp4", "a"),
+    ]);
+    let listed = all(&mut actors(&drop).unwrap()).await;
+    assert_eq!(listed[0].sample.subject_ids, ["p1"]);
+    assert_eq!(listed[0].sample.reasons, [Reason::SubjectUnknown]);
+    let drop = folder(&[
+        ("subjects.csv", "subject\nJane Doe\n"),
+        ("files.csv", "file,subject\n"),
+    ]);
+    let said = actors(&drop).unwrap_err().to_string();
+    assert!(
+        said.contains("subjects.csv, row 2, column `subject`"),
+        "{said}"
+    );
+    assert!(!said.contains("Jane"), "{said}");
+}

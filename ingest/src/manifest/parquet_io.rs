@@ -11,7 +11,7 @@ use std::{
     thread::JoinHandle,
 };
 
-use arrow_array::RecordBatch;
+use arrow_array::{Array, RecordBatch};
 use arrow_schema::{DataType, FieldRef, Fields, Schema, SchemaRef};
 use parquet::{
     arrow::{
@@ -49,6 +49,9 @@ pub enum ColumnKind {
 /// Rows in a row group; within the contract's 64k to 1M.
 pub const ROW_GROUP_ROWS: usize = 512 * 1024;
 
+/// And bytes of their columns in memory.
+pub const ROW_GROUP_BYTES: usize = 1 << 30;
+
 /// Column chunks of a row group, by top-level column.
 type Encoded = Result<Vec<Vec<ArrowColumnChunk>>>;
 
@@ -63,6 +66,7 @@ pub struct ParallelWriter<W: Write + Send> {
     leaves: Vec<usize>,
     pending: Vec<RecordBatch>,
     pending_rows: usize,
+    pending_bytes: usize,
     encoding: Option<JoinHandle<Encoded>>,
     row_groups: usize,
 }
@@ -121,6 +125,7 @@ impl<W: Write + Send> ParallelWriter<W> {
             leaves,
             pending: Vec::new(),
             pending_rows: 0,
+            pending_bytes: 0,
             encoding: None,
             row_groups: 0,
         })
@@ -135,8 +140,14 @@ impl<W: Write + Send> ParallelWriter<W> {
             self.flush()?;
         }
         if batch.num_rows() > 0 {
+            for column in batch.columns() {
+                self.pending_bytes += column.to_data().get_slice_memory_size()?;
+            }
             self.pending_rows += batch.num_rows();
             self.pending.push(batch);
+            if self.pending_bytes >= ROW_GROUP_BYTES {
+                self.flush()?;
+            }
         }
         Ok(())
     }
@@ -155,7 +166,7 @@ impl<W: Write + Send> ParallelWriter<W> {
             jobs.push((index, Arc::clone(field), own));
         }
         let pending = std::mem::take(&mut self.pending);
-        self.pending_rows = 0;
+        (self.pending_rows, self.pending_bytes) = (0, 0);
         self.row_groups += 1;
         self.append_encoded()?;
         self.encoding = Some(std::thread::spawn(move || encode(jobs, &pending)));

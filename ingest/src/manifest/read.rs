@@ -12,7 +12,10 @@ use fairframe_schemas::{
     Column, Sample, SampleId, SchemaVersion,
     column::{release_schema, restricted_schema},
 };
-use parquet::arrow::{ProjectionMask, arrow_reader::ParquetRecordBatchReaderBuilder};
+use parquet::arrow::{
+    ProjectionMask,
+    arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder},
+};
 
 use super::{EXCLUDED, rows};
 use crate::disk;
@@ -122,14 +125,15 @@ impl ReleaseReader {
                 path: path.clone(),
                 error,
             })?;
-            let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(in_parquet)?;
-            check_format(path, &builder, &release_schema())?;
-            let rows = builder.metadata().file_metadata().num_rows().max(0) as u64;
+            let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::default());
+            let metadata = metadata.map_err(in_parquet)?;
+            check_format(path, &metadata, &release_schema())?;
+            let rows = metadata.metadata().file_metadata().num_rows().max(0) as u64;
             if skip >= rows {
                 skip -= rows;
                 continue;
             }
-            let reader = builder
+            let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
                 .with_offset(skip as usize)
                 .with_limit(want as usize)
                 .build()
@@ -223,41 +227,55 @@ fn read_batches(path: PathBuf, columns: Option<&[Column]>, schema: &Schema) -> B
         Ok(file) => file,
         Err(error) => return failed(ManifestError::Io { path, error }),
     };
-    let builder = match ParquetRecordBatchReaderBuilder::try_new(file) {
-        Ok(builder) => builder,
-        Err(error) => return failed(ManifestError::Parquet { path, error }),
+    let in_parquet = |error| ManifestError::Parquet {
+        path: path.clone(),
+        error,
     };
-    if let Err(error) = check_format(&path, &builder, schema) {
+    let metadata = match ArrowReaderMetadata::load(&file, ArrowReaderOptions::default()) {
+        Ok(metadata) => metadata,
+        Err(error) => return failed(in_parquet(error)),
+    };
+    if let Err(error) = check_format(&path, &metadata, schema) {
         return failed(error);
     }
     let mask = match columns {
         None => ProjectionMask::all(),
         Some(columns) => {
             let names = columns.iter().map(|c| c.name());
-            ProjectionMask::columns(builder.parquet_schema(), names)
+            ProjectionMask::columns(metadata.parquet_schema(), names)
         }
     };
-    match builder
-        .with_projection(mask)
-        .with_batch_size(8 * 1024)
-        .build()
-    {
-        Err(error) => failed(ManifestError::Parquet { path, error }),
-        Ok(reader) => Box::new(reader.map(move |batch| {
-            batch.map_err(|e| ManifestError::Parquet {
-                path: path.clone(),
-                error: e.into(),
-            })
-        })),
-    }
+    let groups = 0..metadata.metadata().num_row_groups();
+    Box::new(groups.flat_map(move |group| {
+        // One at a time: the writer bounds the bytes of each, and so of a batch.
+        let batches = || {
+            let file = file.try_clone()?;
+            ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone())
+                .with_row_groups(vec![group])
+                .with_projection(mask.clone())
+                .with_batch_size(8 * 1024)
+                .build()
+        };
+        let path = path.clone();
+        let in_parquet = move |error| ManifestError::Parquet {
+            path: path.clone(),
+            error,
+        };
+        match batches() {
+            Err(error) => failed(in_parquet(error)),
+            Ok(reader) => {
+                Box::new(reader.map(move |b| b.map_err(|e| in_parquet(e.into())))) as Batches
+            }
+        }
+    }))
 }
 
 fn check_format(
     path: &Path,
-    builder: &ParquetRecordBatchReaderBuilder<File>,
+    metadata: &ArrowReaderMetadata,
     schema: &Schema,
 ) -> Result<(), ManifestError> {
-    let pairs = builder.metadata().file_metadata().key_value_metadata();
+    let pairs = metadata.metadata().file_metadata().key_value_metadata();
     let version = pairs
         .into_iter()
         .flatten()
@@ -270,7 +288,7 @@ fn check_format(
     })?;
     for field in schema.fields() {
         let name = Column::by_name(field.name()).map_or("", Column::name);
-        let error = match builder.schema().field_with_name(name) {
+        let error = match metadata.schema().field_with_name(name) {
             Err(_) if Column::by_name(name).is_some_and(Column::may_be_absent) => continue,
             Err(_) => ManifestError::ColumnMissing { column: name },
             Ok(found) if found.data_type() != field.data_type() => ManifestError::ColumnType {

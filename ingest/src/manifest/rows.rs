@@ -109,6 +109,34 @@ pub fn as_released(sample: &Sample) -> Sample {
     shown
 }
 
+/// Bytes of all texts that may be long.
+pub(super) fn text_bytes(s: &Sample) -> usize {
+    let texts = [
+        &s.title,
+        &s.description,
+        &s.creator,
+        &s.creator_url,
+        &s.credit,
+        &s.source_url,
+        &s.landing_url,
+        &s.licence,
+        &s.licence_url,
+        &s.licence_evidence,
+        &s.consent_id,
+    ];
+    let lists = [&s.restrictions, &s.opt_out, &s.subject_ids];
+    let attributes = s.subject_attributes.iter();
+    let manipulation = s.manipulation.as_ref().and_then(|m| m.parameters.as_ref());
+    s.source_key.len()
+        + texts.into_iter().flatten().map(String::len).sum::<usize>()
+        + lists.into_iter().flatten().map(String::len).sum::<usize>()
+        + s.labels.iter().map(|l| l.label.len()).sum::<usize>()
+        + attributes
+            .map(|a| a.name.len() + a.value.len())
+            .sum::<usize>()
+        + manipulation.map_or(0, String::len)
+}
+
 fn shown_precision(sample: &Sample) -> Option<f64> {
     if !shows_people(sample) || sample.latitude.is_none() {
         return sample.place_precision_m;

@@ -201,3 +201,24 @@ fn people_without_a_pseudonym_are_placed_on_the_grid_too() {
         }
     }
 }
+
+/// Arrow counts the bytes of a column of texts in 31 bits.
+#[test]
+fn rows_with_long_texts_are_written_in_smaller_batches() {
+    let mut long = full("long");
+    long.title = Some("x".repeat(1 << 20));
+    let folder = tempfile::tempdir().unwrap();
+    let kept = tempfile::tempdir().unwrap();
+    let restricted = kept.path().join("r.parquet");
+    let mut writer = ManifestWriter::create(folder.path(), &restricted, stamp()).unwrap();
+    for _ in 0..2_100 {
+        writer.add(long.clone()).unwrap();
+    }
+    writer.finish().unwrap();
+    let reader = ReleaseReader::open(folder.path()).unwrap();
+    let rows: usize = reader
+        .columns(&[Column::SampleId])
+        .map(|b| b.unwrap().num_rows())
+        .sum();
+    assert_eq!(rows, 2_100);
+}

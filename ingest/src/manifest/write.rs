@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use fairframe_schemas::{
     Column, DatasetVersion, Name, Sample, SchemaVersion, Status,
@@ -29,6 +30,9 @@ const PART_ROWS: u64 = 4 * 1024 * 1024;
 
 /// Rows turned into columns at a time.
 const BATCH_ROWS: usize = 16 * 1024;
+
+/// And bytes of their texts: a column of texts holds less than 2 GiB.
+const BATCH_BYTES: usize = 128 << 20;
 
 /// What is written on every row and file of a release.
 #[derive(Debug, Clone)]
@@ -54,6 +58,33 @@ impl Stamp {
     }
 }
 
+/// Rows to be written together.
+#[derive(Default)]
+struct Waiting {
+    rows: Vec<Sample>,
+    bytes: usize,
+}
+
+impl Waiting {
+    /// Takes a row; whether it is time to write.
+    fn push(&mut self, sample: Sample) -> bool {
+        self.bytes += rows::text_bytes(&sample);
+        self.rows.push(sample);
+        self.rows.len() >= BATCH_ROWS || self.bytes >= BATCH_BYTES
+    }
+
+    fn take(
+        &mut self,
+        columns: impl Iterator<Item = Column>,
+        stamp: &Stamp,
+    ) -> Result<RecordBatch, ParquetError> {
+        let batch = rows::batch(columns, &self.rows, stamp)?;
+        self.rows.clear();
+        self.bytes = 0;
+        Ok(batch)
+    }
+}
+
 type Sink = ParallelWriter<BufWriter<File>>;
 
 /// Writes rows, given in manifest order, to the files of a release.
@@ -64,9 +95,9 @@ pub struct ManifestWriter {
     parts: u32,
     excluded: Sink,
     restricted: Sink,
-    accepted_rows: Vec<Sample>,
-    excluded_rows: Vec<Sample>,
-    restricted_rows: Vec<Sample>,
+    accepted_rows: Waiting,
+    excluded_rows: Waiting,
+    restricted_rows: Waiting,
 }
 
 impl ManifestWriter {
@@ -81,9 +112,9 @@ impl ManifestWriter {
             parts: 0,
             excluded,
             restricted,
-            accepted_rows: Vec::with_capacity(BATCH_ROWS),
-            excluded_rows: Vec::new(),
-            restricted_rows: Vec::new(),
+            accepted_rows: Waiting::default(),
+            excluded_rows: Waiting::default(),
+            restricted_rows: Waiting::default(),
         };
         writer.next_part()?; // an empty release still has a part to open
         Ok(writer)
@@ -101,22 +132,15 @@ impl ManifestWriter {
 
     pub fn add(&mut self, sample: Sample) -> Result<(), ParquetError> {
         let precise = rows::shows_people(&sample) && sample.latitude.is_some();
-        if sample.consent_id.is_some() || precise {
-            self.restricted_rows.push(sample.clone());
-            if self.restricted_rows.len() == BATCH_ROWS {
-                self.flush_restricted()?;
-            }
+        if (sample.consent_id.is_some() || precise) && self.restricted_rows.push(sample.clone()) {
+            self.flush_restricted()?;
         }
         if sample.status == Status::Accepted {
-            self.accepted_rows.push(sample);
-            if self.accepted_rows.len() == BATCH_ROWS {
+            if self.accepted_rows.push(sample) {
                 self.flush_accepted()?;
             }
-        } else {
-            self.excluded_rows.push(sample);
-            if self.excluded_rows.len() == BATCH_ROWS {
-                self.flush_excluded()?;
-            }
+        } else if self.excluded_rows.push(sample) {
+            self.flush_excluded()?;
         }
         Ok(())
     }
@@ -129,27 +153,24 @@ impl ManifestWriter {
         {
             self.next_part()?;
         }
-        let batch = rows::batch(Column::public(), &self.accepted_rows, &self.stamp)?;
+        let batch = self.accepted_rows.take(Column::public(), &self.stamp)?;
         if let Some((part, rows)) = &mut self.part {
             *rows += batch.num_rows() as u64;
             part.write(batch)?;
         }
-        self.accepted_rows.clear();
         Ok(())
     }
 
     fn flush_excluded(&mut self) -> Result<(), ParquetError> {
-        let batch = rows::batch(Column::public(), &self.excluded_rows, &self.stamp)?;
-        self.excluded.write(batch)?;
-        self.excluded_rows.clear();
-        Ok(())
+        let batch = self.excluded_rows.take(Column::public(), &self.stamp)?;
+        self.excluded.write(batch)
     }
 
     fn flush_restricted(&mut self) -> Result<(), ParquetError> {
-        let batch = rows::batch(Column::restricted(), &self.restricted_rows, &self.stamp)?;
-        self.restricted.write(batch)?;
-        self.restricted_rows.clear();
-        Ok(())
+        let batch = self
+            .restricted_rows
+            .take(Column::restricted(), &self.stamp)?;
+        self.restricted.write(batch)
     }
 
     /// Writes what is left, closes and syncs every file.

@@ -107,7 +107,7 @@ impl CrowdsourcedSource {
         drop.check_licence(config.licence.as_deref())?;
         let table_name = match &config.table {
             Some(path) => drop.name(path)?,
-            None => drop.first_of(&TABLES)?,
+            None => drop.one_of(&TABLES)?,
         };
         let mut opened = Self {
             media: source.fetch.media && config.form == CrowdForm::Contributions,

@@ -70,20 +70,27 @@ impl DropFiles {
         })
     }
 
-    /// The first of these files that is there.
-    pub fn first_of(&self, names: &[&str]) -> Result<String, SourceError> {
-        let there = |name: &&&str| self.archive.size(name).is_ok();
-        names
-            .iter()
-            .find(there)
-            .map(|n| (*n).to_owned())
-            .ok_or_else(|| SourceError::Table {
-                file: self.archive.path().to_owned(),
-                row: None,
-                column: None,
-                problem: format!("has none of `{}`", names.join("`, `")),
-                remedy: "add one, or name the table in source.toml".to_owned(),
-            })
+    /// The one of these files that is there. The rows of a second would go unread.
+    pub fn one_of(&self, names: &[&str]) -> Result<String, SourceError> {
+        let there: Vec<&str> = names.iter().copied().filter(|n| self.has(n)).collect();
+        let (problem, remedy) = match there.as_slice() {
+            [one] => return Ok((*one).to_owned()),
+            [] => (
+                format!("has none of `{}`", names.join("`, `")),
+                "add one, or name the table in source.toml",
+            ),
+            several => (
+                format!("has several tables: `{}`", several.join("`, `")),
+                "name one of them in source.toml (`table`), and the others in sources of their own",
+            ),
+        };
+        Err(SourceError::Table {
+            file: self.archive.path().to_owned(),
+            row: None,
+            column: None,
+            problem,
+            remedy: remedy.to_owned(),
+        })
     }
 
     pub fn has(&self, name: &str) -> bool {

@@ -637,3 +637,17 @@ async fn no_name_of_a_person_comes_into_a_manifest_as_a_pseudonym() {
     );
     assert!(!said.contains("Jane"), "{said}");
 }
+
+#[test]
+fn of_two_tables_none_goes_unread() {
+    let two = folder(&[
+        ("contributions.csv", "file\na.jpg\n"),
+        ("contributions.jsonl", "{\"file\": \"b.jpg\"}\n"),
+    ]);
+    let said = crowd(two.path(), "").unwrap_err().to_string();
+    assert!(
+        said.contains("several tables: `contributions.csv`, `contributions.jsonl`"),
+        "{said}"
+    );
+    assert!(crowd(two.path(), "table = \"contributions.jsonl\"\n").is_ok());
+}

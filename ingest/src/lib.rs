@@ -55,6 +55,7 @@ pub mod verify;
 mod atomic;
 pub mod digest;
 pub mod disk;
+mod strict_json;
 
 #[cfg(test)]
 mod test_recorded;

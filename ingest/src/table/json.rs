@@ -1,56 +1,17 @@
 //! JSON lines: one object a line.
 
-use std::{
-    fmt,
-    io::{BufRead, Read},
-};
+use std::io::{BufRead, Read};
 
 use csv::StringRecord;
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::{BadRow, Fail, TableLimits};
-use crate::source::SourceError;
-
-/// Keys of one object.
-const MAX_KEYS: usize = 1_000;
+use crate::{source::SourceError, strict_json::Strict};
 
 pub(super) struct JsonRows {
     read: Box<dyn BufRead + Send>,
     line: Vec<u8>,
     row: u64,
-}
-
-/// An object with its keys in order; a key that comes twice is an error, not the last one.
-struct Pairs(Vec<(String, Value)>);
-
-impl<'de> Deserialize<'de> for Pairs {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Of;
-        impl<'de> Visitor<'de> for Of {
-            type Value = Pairs;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs, A::Error> {
-                let mut pairs: Vec<(String, Value)> = Vec::new();
-                while let Some((key, value)) = map.next_entry::<String, Value>()? {
-                    if pairs.len() >= MAX_KEYS {
-                        return Err(serde::de::Error::custom("too many keys"));
-                    }
-                    if pairs.iter().any(|(k, _)| *k == key) {
-                        let text = format!("the key `{key}` stands twice");
-                        return Err(serde::de::Error::custom(text));
-                    }
-                    pairs.push((key, value));
-                }
-                Ok(Pairs(pairs))
-            }
-        }
-        deserializer.deserialize_map(Of)
-    }
 }
 
 /// A JSON value as a cell, or what it is instead.
@@ -137,7 +98,8 @@ impl JsonRows {
         columns: &mut Vec<String>,
         limits: &TableLimits,
     ) -> Result<(), (String, &'static str)> {
-        let Pairs(pairs) = serde_json::from_slice(&self.line).map_err(|e| {
+        let remedy = "write one JSON object a line";
+        let Strict(value) = serde_json::from_slice(&self.line).map_err(|e| {
             let at = if e.line() > 0 {
                 format!(" at column {}", e.column())
             } else {
@@ -145,12 +107,12 @@ impl JsonRows {
             };
             let text = e.to_string();
             let text = text.split(" at line ").next().unwrap_or_default();
-            (
-                format!("is no JSON object{at}: {text}"),
-                "write one JSON object a line",
-            )
+            (format!("is no JSON object{at}: {text}"), remedy)
         })?;
-        for (key, _) in &pairs {
+        let Value::Object(object) = value else {
+            return Err(("is no JSON object".to_owned(), remedy));
+        };
+        for key in object.keys() {
             if !columns.contains(key) {
                 if columns.len() >= limits.columns {
                     return Err((
@@ -166,12 +128,11 @@ impl JsonRows {
         }
         record.clear();
         for column in columns.iter() {
-            let value = pairs.iter().find(|(key, _)| key == column);
-            let text = match value {
+            let text = match object.get(column) {
                 None => String::new(),
-                Some((key, value)) => cell(value).map_err(|what| {
+                Some(value) => cell(value).map_err(|what| {
                     (
-                        format!("holds {what} in `{key}`"),
+                        format!("holds {what} in `{column}`"),
                         "use a text, a number or a list of texts",
                     )
                 })?,

@@ -16,7 +16,14 @@ pub struct Named {
 pub fn stem(name: &str) -> &str {
     let file = name.rsplit(['/', '\\']).next().unwrap_or(name);
     match file.rsplit_once('.') {
-        Some((stem, ending)) if !stem.is_empty() && ending.len() <= 4 => stem,
+        // A number behind a dot belongs to the name.
+        Some((stem, ending))
+            if !stem.is_empty()
+                && ending.len() <= 4
+                && ending.bytes().any(|b| b.is_ascii_alphabetic()) =>
+        {
+            stem
+        }
         _ => file,
     }
 }

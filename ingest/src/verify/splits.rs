@@ -2,8 +2,10 @@
 //! source video, the two directions of a pair, a near-duplicate. Offline, and
 //! without the media.
 
+mod alike;
+
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::File,
     io::Read,
     path::{Path, PathBuf},
@@ -12,18 +14,16 @@ use std::{
 use fairframe_schemas::Column;
 use serde_json::{Map, Value};
 
+use self::alike::Alike;
 use super::{Verified, names};
 use crate::{
-    dedupe::near_duplicates,
     source::SourceError,
+    strict_json::Strict,
     table::{Table, TableOptions},
 };
 
 /// Largest JSON list, in bytes.
 pub const MAX_JSON: u64 = 256 << 20;
-
-/// Pictures within this Hamming distance are near-duplicates, as in an ingest.
-const MAX_DISTANCE: u32 = 6;
 
 /// What DeepfakeBench calls the splits.
 const SPLITS: [&str; 4] = ["train", "val", "validation", "test"];
@@ -34,6 +34,13 @@ const SPLIT: [&str; 3] = ["split", "fold", "subset"];
 const ORIGINAL: [&str; 2] = ["original", "source_video"];
 const SUBJECT: [&str; 4] = [Column::SubjectIds.name(), "subjects", "subject", "identity"];
 const HASH: &str = Column::PerceptualHash.name();
+
+const FORMS: &str = "see docs/splits.md for the forms of lists";
+
+/// DeepfakeBench's `{label, frames}`.
+fn is_video(value: &Value) -> bool {
+    value.get("frames").is_some()
+}
 
 /// Checks lists against each other. A list is a file, or a folder whose `.json` and
 /// `.csv` files are lists; an entry that names no split is of the split that its file is
@@ -51,12 +58,36 @@ pub fn verify_splits(lists: &[PathBuf], sources: Option<&Path>) -> Result<Verifi
             files += 1;
         }
     }
+    if let Some(path) = sources.filter(|_| !found.sources_used) {
+        let problem = "names no video of the lists";
+        return Err(bad(
+            path,
+            None,
+            problem,
+            "call the videos as the lists do, without folders and endings",
+        ));
+    }
+    // A column of another name would put every row into the split of its file.
+    if found.splits.len() < 2
+        && let Some(list) = lists.first()
+    {
+        let problem = match found.splits.first() {
+            None => "holds no entry".to_owned(),
+            Some(split) => format!("all {} entries stand in one split, `{split}`", found.rows),
+        };
+        let columns = SPLIT.join("`, `");
+        let remedy = format!(
+            "give the lists of all splits; in a table, name the split in a column `{columns}`"
+        );
+        return Err(bad(list, None, &problem, &remedy));
+    }
     let mut verified = found.judge();
     verified.files = files;
     Ok(verified)
 }
 
 /// One entry of a list.
+#[derive(Default)]
 struct Entry<'a> {
     split: &'a str,
     video: &'a str,
@@ -68,12 +99,13 @@ struct Entry<'a> {
 #[derive(Default)]
 struct Found {
     sources: BTreeMap<String, String>,
+    /// Whether they speak of any video of the lists.
+    sources_used: bool,
     rows: u64,
+    splits: BTreeSet<String>,
     /// Rule and what must stand in one split -> splits -> the first name of it there.
     seen: BTreeMap<(&'static str, String), BTreeMap<String, String>>,
-    hashes: Vec<u64>,
-    /// Split and name of each hash.
-    hashed: Vec<(String, String)>,
+    alike: Alike,
 }
 
 impl Found {
@@ -88,13 +120,17 @@ impl Found {
 
     fn add(&mut self, entry: &Entry<'_>) {
         self.rows += 1;
+        if !self.splits.contains(entry.split) {
+            self.splits.insert(entry.split.to_owned());
+        }
         let name = names::read(entry.video);
         let mut videos = name.videos;
         videos.extend(entry.original.map(|o| names::stem(o).to_owned()));
         let mut keys: Vec<(&'static str, String)> = Vec::new();
         for video in videos {
-            let source = self.sources.get(&video).cloned().unwrap_or(video);
-            keys.push(("source-video", source));
+            let source = self.sources.get(&video).cloned();
+            self.sources_used |= source.is_some();
+            keys.push(("source-video", source.unwrap_or(video)));
         }
         let people = name
             .subjects
@@ -112,9 +148,7 @@ impl Found {
                 .or_insert_with(|| entry.video.to_owned());
         }
         if let Some(hash) = entry.hash {
-            self.hashes.push(hash);
-            self.hashed
-                .push((entry.split.to_owned(), entry.video.to_owned()));
+            self.alike.add(hash, entry.split, entry.video);
         }
     }
 
@@ -132,13 +166,7 @@ impl Found {
                 v.add(rule, key, format!("it stands {}", places.join(" and ")));
             }
         }
-        for (i, j) in near_duplicates(&self.hashes, MAX_DISTANCE) {
-            let (a, b) = (&self.hashed[i as usize], &self.hashed[j as usize]);
-            if a.0 != b.0 {
-                let problem = format!("in `{}`, looks like `{}` in `{}`", a.0, b.1, b.0);
-                v.add("near-duplicate", &a.1, problem);
-            }
-        }
+        self.alike.judge(&mut v);
         v
     }
 
@@ -171,20 +199,13 @@ impl Found {
                     self.add(&Entry {
                         split: stem,
                         video: &video,
-                        original: None,
-                        subjects: Vec::new(),
-                        hash: None,
+                        ..Entry::default()
                     });
                 }
                 Ok(())
             }
             Value::Object(entries) => self.read_object(path, stem, &entries),
-            _ => Err(bad(
-                path,
-                None,
-                "is neither a list nor an object",
-                "see docs/splits.md for the forms of lists",
-            )),
+            _ => Err(bad(path, None, "is neither a list nor an object", FORMS)),
         }
     }
 
@@ -201,9 +222,7 @@ impl Found {
                     self.add(&Entry {
                         split: stem,
                         video: name,
-                        original: None,
-                        subjects: Vec::new(),
-                        hash: None,
+                        ..Entry::default()
                     });
                 }
                 Value::Object(facts) if facts.get("label").is_some_and(|l| !l.is_object()) => {
@@ -212,28 +231,23 @@ impl Found {
                         split: text("split").unwrap_or(stem),
                         video: name,
                         original: text("original"),
-                        subjects: Vec::new(),
-                        hash: None,
+                        ..Entry::default()
                     });
                 }
-                Value::Object(below) => {
-                    let before = self.rows;
-                    self.read_nested(below, None);
-                    if self.rows == before {
-                        return Err(bad(
-                            path,
-                            Some(i),
-                            &format!("`{name}` holds no videos with `frames` below a split"),
-                            "see docs/splits.md for the forms of lists",
-                        ));
-                    }
-                }
+                Value::Object(classes) => self.read_nested(classes).map_err(|(at, problem)| {
+                    bad(
+                        path,
+                        Some(i),
+                        &format!("`{name}`, `{at}`: {problem}"),
+                        FORMS,
+                    )
+                })?,
                 _ => {
                     return Err(bad(
                         path,
                         Some(i),
                         &format!("`{name}` is neither a label nor an object"),
-                        "see docs/splits.md for the forms of lists",
+                        FORMS,
                     ));
                 }
             }
@@ -241,24 +255,45 @@ impl Found {
         Ok(())
     }
 
-    /// `{dataset: {class: {split: {[compression:] {video: {label, frames}}}}}}`.
-    fn read_nested(&mut self, below: &Map<String, Value>, split: Option<&str>) {
-        for (key, value) in below {
-            let Value::Object(next) = value else { continue };
-            match split {
-                Some(split) if next.contains_key("frames") => {
-                    self.add(&Entry {
-                        split,
-                        video: key,
-                        original: None,
-                        subjects: Vec::new(),
-                        hash: None,
-                    });
+    /// `{class: {split: {[compression:] {video: {label, frames}}}}}`; an error names the key.
+    fn read_nested(&mut self, classes: &Map<String, Value>) -> Result<(), (String, &'static str)> {
+        let wrong = |key: &str, problem| (key.to_owned(), problem);
+        for (class, splits) in classes {
+            let splits = splits.as_object();
+            let splits = splits.ok_or_else(|| wrong(class, "is no object of splits"))?;
+            for (split, videos) in splits {
+                let videos = videos
+                    .as_object()
+                    .filter(|_| SPLITS.contains(&split.as_str()))
+                    .ok_or_else(|| {
+                        wrong(split, "is no split (`train`, `val`, `test`) of videos")
+                    })?;
+                for (key, value) in videos {
+                    if is_video(value) {
+                        self.add_nested(split, key);
+                        continue;
+                    }
+                    let compressed = value.as_object();
+                    for (video, value) in compressed
+                        .ok_or_else(|| wrong(key, "is neither a video nor an object of videos"))?
+                    {
+                        if !is_video(value) {
+                            return Err(wrong(video, "is no video with `frames`"));
+                        }
+                        self.add_nested(split, video);
+                    }
                 }
-                Some(_) => self.read_nested(next, split),
-                None => self.read_nested(next, SPLITS.contains(&key.as_str()).then_some(key)),
             }
         }
+        Ok(())
+    }
+
+    fn add_nested(&mut self, split: &str, video: &str) {
+        self.add(&Entry {
+            split,
+            video,
+            ..Entry::default()
+        });
     }
 
     fn read_table(&mut self, path: &Path, stem: &str) -> Result<(), SourceError> {
@@ -317,7 +352,8 @@ impl Found {
                 subjects: row
                     .get(3)
                     .into_iter()
-                    .flat_map(|s| s.split('|'))
+                    .flat_map(|s| s.split('|').map(str::trim))
+                    .filter(|s| !s.is_empty())
                     .map(str::to_owned)
                     .collect(),
                 hash: hash.transpose()?,
@@ -386,14 +422,15 @@ fn read_value(path: &Path) -> Result<Value, SourceError> {
             "split the list",
         ));
     }
-    serde_json::from_slice(&bytes).map_err(|e| {
+    let read = serde_json::from_slice(&bytes).map_err(|e| {
         bad(
             path,
             None,
             &format!("is no JSON: {e}"),
             "mend it, or give a `.csv`",
         )
-    })
+    });
+    read.map(|Strict(value)| value)
 }
 
 fn io(path: &Path, error: std::io::Error) -> SourceError {

@@ -203,8 +203,8 @@ fn lists_that_cannot_be_read_say_where_and_why() {
         ),
         (
             "train.json",
-            r#"{"a": {"b": {}}}"#,
-            "/train.json, row 1: `a` holds no videos",
+            r#"{"a": {"b": {"train": {"c": {}, "d": {"e": 1}}}}}"#,
+            "/train.json, row 1: `a`, `e`: is no video",
         ),
         (
             "train.csv",
@@ -234,5 +234,76 @@ fn lists_that_cannot_be_read_say_where_and_why() {
         problems(&[("train.json", &nested)])
             .unwrap_err()
             .contains("recursion limit")
+    );
+}
+
+#[test]
+fn a_command_that_sees_one_split_has_checked_nothing_and_says_so() {
+    // `Split` is no column of ours: every row would be of the split `all`.
+    let table = "video,Split\na.mp4,train\na.mp4,test\n";
+    let said = problems(&[("all.csv", table)]).unwrap_err();
+    assert!(said.contains("`all`") && said.contains("`split`"), "{said}");
+    let said = problems(&[("train.json", r#"["000", "001"]"#)]).unwrap_err();
+    assert!(said.contains("`train`"), "{said}");
+}
+
+#[test]
+fn people_are_told_apart_without_the_spaces_around_them() {
+    let table =
+        "video,split,subject_ids\na.png,train,p1 | p2\nb.png,test,p2||p3\nc.png,train,p4||\n";
+    assert_eq!(
+        problems(&[("all.csv", table)]).unwrap(),
+        ["identity: p2: it stands in `test` (`b.png`) and in `train` (`a.png`)"]
+    );
+}
+
+#[test]
+fn what_a_list_says_twice_or_in_words_unknown_is_not_passed_over() {
+    let twice = r#"{"a.mp4": {"label": "REAL", "split": "train"},
+                    "a.mp4": {"label": "REAL", "split": "test"}}"#;
+    let said = problems(&[("metadata.json", twice)]).unwrap_err();
+    assert!(said.contains("`a.mp4` stands twice"), "{said}");
+    let video = r#"{"000": {"label": "x", "frames": []}}"#;
+    let nested =
+        |split: &str| format!(r#"{{"FF": {{"DF": {{"train": {video}, "{split}": {video}}}}}}}"#);
+    let said = problems(&[("FF.json", &nested("dev"))]).unwrap_err();
+    assert!(said.contains("`dev`"), "{said}");
+    assert_eq!(problems(&[("FF.json", &nested("val"))]).unwrap().len(), 1);
+    let bare = r#"{"FF": {"DF": {"train": {"c23": {"000": {"label": "x"}, "001": {"label": "x", "frames": []}}}}}}"#;
+    let said = problems(&[("FF.json", bare)]).unwrap_err();
+    assert!(said.contains("`000`"), "{said}");
+}
+
+#[test]
+fn pictures_that_are_all_alike_cost_no_memory() {
+    let mut table = String::from("video,split,perceptual_hash\n");
+    for i in 0..200_000 {
+        let split = if i % 2 == 0 { "train" } else { "test" };
+        table.push_str(&format!("{i}.png,{split},{:016x}\n", i % 3));
+    }
+    let found = problems(&[("all.csv", &table)]).unwrap();
+    assert_eq!(
+        found[0],
+        "near-duplicate: 0.png: in `train`, looks like `3.png` in `test`"
+    );
+}
+
+#[test]
+fn a_number_behind_a_dot_is_no_ending() {
+    assert_eq!(names::stem("a/person.01"), "person.01");
+    assert_eq!(names::stem("a/person.01.mp4"), "person.01");
+    assert_eq!(names::stem("a/clip.3gp"), "clip");
+}
+
+#[test]
+fn sources_that_speak_of_other_videos_are_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let sources = folder.path().join("sources.json");
+    fs::write(&sources, r#"{"seq_000": "a 0"}"#).unwrap();
+    let said = verify_splits(&[shipped("splits")], Some(&sources)).unwrap_err();
+    assert!(
+        said.to_string()
+            .contains("sources.json: names no video of the lists"),
+        "{said}"
     );
 }

@@ -9,12 +9,12 @@
 //! text. Lists (JSON, Parquet) become texts joined by `|`.
 
 mod decode;
-pub(crate) mod ended;
 mod json;
 mod parquet;
 #[cfg(test)]
 mod tests;
 mod text;
+pub(crate) mod watched;
 
 use std::{
     io::{self, BufRead, BufReader, Read},

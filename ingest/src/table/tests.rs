@@ -468,3 +468,32 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_quote_that_a_later_row_closes_is_named() {
+    let head = "file,note,licence\n";
+    for (text, row, closed) in [
+        ("a,\"open,x\nb,y,z\nc,\"d\",z\n", 2, 4),
+        ("z,y,x\na,\"open,x\nb,y,z\n\"c\",y,z\nd,y,z\n", 3, 5),
+        ("a,\"open,x\nb,y,\"z\"\n", 2, 3),
+    ] {
+        for text in [text.to_owned(), text.replace('\n', "\r\n")] {
+            let said = message(format!("{head}{text}").as_bytes());
+            let expected = format!(
+                "contributions.csv, row {row}: opens a quotation mark that is closed in row {closed}"
+            );
+            assert!(said.contains(&expected), "{text}: {said}");
+        }
+    }
+    for fine in [
+        "a,\"two\nlines\",x\n",
+        "a,\"two\nlines\" ,x\n",
+        "a,\"two\nlin\"\"es\",x\r\n",
+        "a,\"two\nlines\"\"\",\"x\"",
+        "a,\"one\"line,x\n",
+        "a,12\" pipe,x\nb,5\",z\n",
+    ] {
+        let all = rows(&mut table(format!("{head}{fine}").as_bytes()));
+        assert!(all.iter().all(|r| !r.contains('!')), "{all:?}");
+    }
+}

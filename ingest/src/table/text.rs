@@ -1,51 +1,21 @@
 //! CSV, TSV and semicolon-separated rows.
 
-use std::{
-    io::{self, BufRead, Read},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-};
+use std::io::BufRead;
 
 use csv::{ByteRecord, StringRecord};
 
 use super::{
     BadRow, Fail, TableLimits, TableOptions, decode,
-    ended::{End, Ended, OPEN_QUOTE, OPEN_QUOTE_REMEDY},
+    watched::{Late, OPEN_QUOTE, OPEN_QUOTE_REMEDY, Seen, Watched},
 };
 use crate::source::SourceError;
 
 pub(super) const BUFFER: usize = 1 << 16;
 
-/// Counts the bytes handed out since the last row, so that a quotation mark
-/// that is never closed does not read the whole file into one cell.
-struct Metered {
-    read: Box<dyn BufRead + Send>,
-    since_row: Arc<AtomicUsize>,
-    limit: usize,
-}
-
-impl Read for Metered {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let got = self.read.read(buffer)?;
-        // One reader on one thread at a time: the counter needs no ordering.
-        let total = self.since_row.load(Ordering::Relaxed) + got;
-        self.since_row.store(total, Ordering::Relaxed);
-        if total > self.limit {
-            return Err(decode::unreadable(
-                format!("has a row longer than {} bytes", self.limit),
-                "look for a quotation mark that is not closed",
-            ));
-        }
-        Ok(got)
-    }
-}
-
 pub(super) struct TextRows {
-    reader: csv::Reader<Ended<Metered>>,
-    since_row: Arc<AtomicUsize>,
-    end: End,
+    reader: csv::Reader<Watched<Box<dyn BufRead + Send>>>,
+    seen: Seen,
+    delimiter: u8,
     /// Names of the columns, for errors.
     columns: Vec<String>,
     /// The first row, where it is no header.
@@ -59,6 +29,13 @@ pub(super) struct TextRows {
 fn first_line(row: &ByteRecord, end: u64) -> u64 {
     let inner = row.as_slice().iter().filter(|b| **b == b'\n').count() as u64;
     end.saturating_sub(inner + 1)
+}
+
+/// Whether every line of a row has as many separators as a row of its width.
+fn reads_as_rows(row: &StringRecord, delimiter: char) -> bool {
+    let whole = row.iter().collect::<Vec<_>>().join(&delimiter.to_string());
+    let mut lines = whole.lines();
+    row.len() > 1 && lines.all(|line| line.matches(delimiter).count() + 1 == row.len())
 }
 
 fn is_blank(row: &ByteRecord) -> bool {
@@ -93,14 +70,7 @@ impl TextRows {
         } else {
             b"\n"
         };
-        let since_row = Arc::new(AtomicUsize::new(0));
-        let metered = Metered {
-            read,
-            since_row: Arc::clone(&since_row),
-            // Two buffers may be read ahead of the row.
-            limit: options.limits.row_bytes + 2 * BUFFER,
-        };
-        let (read, end) = Ended::new(metered, terminator);
+        let (read, seen) = Watched::new(read, delimiter, terminator, options.limits.row_bytes);
         let reader = csv::ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
@@ -112,8 +82,8 @@ impl TextRows {
             .from_reader(read);
         let mut rows = Self {
             reader,
-            since_row,
-            end,
+            seen,
+            delimiter,
             columns: Vec::new(),
             first: None,
             declared: options.encoding.is_some(),
@@ -145,12 +115,16 @@ impl TextRows {
         let line = self.reader.position().line();
         loop {
             let more = self.read_bytes(&mut bytes, line, fail)?;
-            self.since_row.store(0, Ordering::Relaxed);
+            let open = self.seen.row_ended();
             if !more {
                 return Ok(None);
             }
-            if self.end.was_read() {
+            if open {
                 return Err(self.open_quote(&bytes, fail));
+            }
+            if let Some(late) = self.seen.closed_late(self.reader.position().byte()) {
+                let problem = Late::problem(late.closed);
+                return Err(fail.table(Some(late.opened), None, &problem, OPEN_QUOTE_REMEDY));
             }
             if !is_blank(&bytes) {
                 break;
@@ -262,10 +236,24 @@ impl TextRows {
                 "shorten it",
             );
         }
+        let lines = record.as_slice().matches('\n').count() as u64;
         if record.len() != columns {
+            let mut problem = format!("has {} cells where the header has {columns}", record.len());
+            if lines > 0 {
+                problem += &format!(", and goes on to row {}", row + lines);
+                return bad(problem, "look for a quotation mark that is not closed");
+            }
             return bad(
-                format!("has {} cells where the header has {columns}", record.len()),
+                problem,
                 "put cells that hold the separator between quotation marks",
+            );
+        }
+        if lines > 0 && reads_as_rows(record, char::from(self.delimiter)) {
+            tracing::warn!(
+                file = %fail.0.display(),
+                row,
+                to = row + lines,
+                "a quoted cell holds what would be rows without its quotation marks; {OPEN_QUOTE_REMEDY}"
             );
         }
         if record.as_slice().contains('\0') {
@@ -297,4 +285,20 @@ fn delimiter(first: &[u8]) -> u8 {
         .rev()
         .max_by_key(|(_, n)| *n)
         .map_or(b',', |(d, _)| *d)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_that_reads_as_rows_is_told_from_one_of_lines() {
+        let reads = |cells: &[&str]| reads_as_rows(&StringRecord::from(cells.to_vec()), ',');
+        // a,"open,x / b,y,z / c,5",z
+        assert!(reads(&["a", "open,x\nb,y,z\nc,5", "z"]));
+        assert!(reads(&["a", "open,x\r\nb,y,z\r\nc,5", "z"]));
+        assert!(!reads(&["a", "two\nlines", "x"]));
+        assert!(!reads(&["a", "a list: x, y\nand z", "x"]));
+        assert!(!reads(&["two\nlines"]));
+    }
 }

@@ -12,7 +12,7 @@ use std::{
 use super::client::quote;
 use crate::{
     source::SourceError,
-    table::ended::{End, Ended, OPEN_QUOTE, OPEN_QUOTE_REMEDY},
+    table::watched::{Late, OPEN_QUOTE, OPEN_QUOTE_REMEDY, Seen, Watched},
 };
 
 /// Longest title asked for, in bytes; MediaWiki's own limit is 255.
@@ -37,8 +37,8 @@ pub struct Row {
 /// A table being read from some place on.
 pub struct Table {
     path: PathBuf,
-    reader: csv::Reader<Ended<File>>,
-    end: End,
+    reader: csv::Reader<Watched<File>>,
+    seen: Seen,
     /// Where `reader` began.
     from: u64,
     header: Vec<String>,
@@ -57,7 +57,8 @@ impl Table {
         let file = File::open(path).map_err(io_error)?;
         let mut options = csv::ReaderBuilder::new();
         options.flexible(true);
-        let (read, end) = Ended::new(file, b"\n");
+        let watched = |file| Watched::new(file, b',', b"\n", MAX_ROW);
+        let (read, seen) = watched(file);
         let mut reader = options.from_reader(read);
         let broken = |e: csv::Error| table_error(path, &e);
         let header = reader.byte_headers().map_err(broken)?.clone();
@@ -65,8 +66,8 @@ impl Table {
             .iter()
             .map(|n| String::from_utf8_lossy(n).into_owned());
         let names: Vec<String> = names.collect();
-        if end.was_read() && !header.is_empty() {
-            return Err(open_quote(path, 1, None));
+        if seen.row_ended() && !header.is_empty() {
+            return Err(quote_error(path, 1, None, OPEN_QUOTE));
         }
         let column = |wanted: &str| {
             header.iter().position(|name| {
@@ -94,11 +95,11 @@ impl Table {
         };
         let mut file = File::open(path).map_err(io_error)?;
         file.seek(SeekFrom::Start(from)).map_err(io_error)?;
-        let (read, end) = Ended::new(file, b"\n");
+        let (read, seen) = watched(file);
         Ok(Self {
             path: path.to_owned(),
             reader: options.has_headers(false).from_reader(read),
-            end,
+            seen,
             from,
             header: names,
             url,
@@ -124,11 +125,16 @@ impl Table {
             if !more {
                 break;
             }
-            if self.end.was_read() {
+            let row = line + rows.len() as u64;
+            if self.seen.row_ended() {
                 let column = self.header.get(record.len().saturating_sub(1));
-                return Err(open_quote(&self.path, line + rows.len() as u64, column));
+                return Err(quote_error(&self.path, row, column, OPEN_QUOTE));
             }
-            rows.push(self.row(&record, line + rows.len() as u64));
+            if let Some(late) = self.seen.closed_late(self.reader.position().byte()) {
+                let problem = Late::problem(row + late.closed - late.opened);
+                return Err(quote_error(&self.path, row, None, &problem));
+            }
+            rows.push(self.row(&record, row));
         }
         Ok(rows)
     }
@@ -160,12 +166,12 @@ impl Table {
     }
 }
 
-fn open_quote(path: &Path, row: u64, column: Option<&String>) -> SourceError {
+fn quote_error(path: &Path, row: u64, column: Option<&String>, problem: &str) -> SourceError {
     SourceError::Table {
         file: path.to_owned(),
         row: Some(row),
         column: column.map(|c| c.chars().take(80).collect()),
-        problem: OPEN_QUOTE.to_owned(),
+        problem: problem.to_owned(),
         remedy: OPEN_QUOTE_REMEDY.to_owned(),
     }
 }
@@ -234,7 +240,8 @@ pub fn checked(title: &str) -> Option<String> {
     good.then(|| title.to_owned())
 }
 
-fn decoded(text: &str) -> Option<String> {
+/// Percent-encoding undone, where that is UTF-8.
+pub fn decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
@@ -317,6 +324,53 @@ mod tests {
             let mut table = Table::open(&path, table.position()).unwrap();
             assert_eq!(table.rows(10, 4).unwrap(), []);
         }
+    }
+
+    #[test]
+    fn a_byte_order_mark_moves_no_row() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("train.csv");
+        let text =
+            "\u{feff}id,url\n1,http://a.example/images/A.jpg\n2,http://a.example/images/B.jpg\n";
+        std::fs::write(&path, text).unwrap();
+        let mut table = Table::open(&path, 0).unwrap();
+        let first = table.rows(1, 2).unwrap();
+        assert_eq!(
+            (first[0].name.as_str(), first[0].title.as_deref()),
+            ("1", Ok("File:A.jpg"))
+        );
+        let mut table = Table::open(&path, table.position()).unwrap();
+        let second = table.rows(1, 3).unwrap();
+        assert_eq!(
+            (second[0].name.as_str(), second[0].title.as_deref()),
+            ("2", Ok("File:B.jpg"))
+        );
+    }
+
+    #[test]
+    fn an_open_quote_does_not_read_the_file_into_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("train.csv");
+        let row = "2,http://a.example/images/A.jpg\n";
+        let text = format!("id,url\n1,\"http://a.example\n{}", row.repeat(100_000));
+        std::fs::write(&path, text).unwrap();
+        let error = Table::open(&path, 0)
+            .unwrap()
+            .rows(1, 2)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("longer than"), "{error}");
+        let text = format!("id,url\n1,\"http://a.example\n{row}3,\"x\"\n");
+        std::fs::write(&path, text).unwrap();
+        let error = Table::open(&path, 0)
+            .unwrap()
+            .rows(1, 2)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("row 2: opens a quotation mark that is closed in row 4"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -235,6 +235,14 @@ impl SourceToml {
         }
         if let Some(w) = &self.wikimedia {
             range("wikimedia.batch", w.batch.into(), 1.0, 500.0, "1 to 500")?;
+            // The wiki would list nothing, and all that was released would be taken for gone.
+            if let Some(uploaded) = w.uploaded.as_ref().filter(|u| u.from > u.to) {
+                return Err(SourceTomlError::Range {
+                    key: "wikimedia.uploaded.from",
+                    value: uploaded.from.to_rfc3339(),
+                    allowed: "any time not after `to`",
+                });
+            }
             for g in &w.geosearch {
                 range(
                     "wikimedia.geosearch.radius_m",
@@ -365,6 +373,22 @@ mod tests {
             assert!(Name::new(name).is_err(), "{name}");
         }
         assert!(Name::new("commons-2026").is_ok());
+    }
+
+    #[test]
+    fn a_range_of_times_does_not_run_backwards() {
+        let range = |from, to| {
+            SourceToml::parse(&format!(
+                "{HEAD}[wikimedia]\nuploaded = {{ from = \"{from}\", to = \"{to}\" }}\n"
+            ))
+        };
+        let (early, late) = ("2024-01-01T00:00:00Z", "2024-02-01T00:00:00Z");
+        assert!(range(early, late).is_ok() && range(early, early).is_ok());
+        let said = range(late, early).unwrap_err().to_string();
+        assert!(
+            said.contains("`wikimedia.uploaded.from` is 2024-02-01"),
+            "{said}"
+        );
     }
 
     #[test]

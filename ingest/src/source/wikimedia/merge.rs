@@ -7,6 +7,7 @@
 
 use serde_json::{Map, Value};
 
+use super::file_urls::decoded;
 use crate::source::SourceError;
 
 /// Most pages of one batch. The API gives at most 500 without special rights.
@@ -63,9 +64,10 @@ impl Merged {
         };
         for page in pages(query.remove("pages")).map_err(error)? {
             self.add_page(page);
-        }
-        if self.pages.len() > MAX_PAGES {
-            return Err(error(format!("one batch has more than {MAX_PAGES} pages")));
+            // With every page: each is looked for among those known.
+            if self.pages.len() > MAX_PAGES {
+                return Err(error(format!("one batch has more than {MAX_PAGES} pages")));
+            }
         }
         self.normalized.extend(renames(query.get("normalized")));
         self.redirects.extend(renames(query.get("redirects")));
@@ -127,9 +129,17 @@ fn join(known: &mut Map<String, Value>, more: Map<String, Value>) {
 fn renames(list: Option<&Value>) -> Vec<(String, String)> {
     let list = list.and_then(Value::as_array);
     let text = |r: &Value, key: &str| r.get(key).and_then(Value::as_str).map(str::to_owned);
+    let from = |r: &Value| {
+        let from = text(r, "from")?;
+        // So where it is not in Unicode's normal form C.
+        match r.get("fromencoded") == Some(&Value::Bool(true)) {
+            true => decoded(&from),
+            false => Some(from),
+        }
+    };
     list.into_iter()
         .flatten()
-        .filter_map(|r| Some((text(r, "from")?, text(r, "to")?)))
+        .filter_map(|r| Some((from(r)?, text(r, "to")?)))
         .collect()
 }
 

@@ -262,6 +262,7 @@ impl<A: Answerer> WikimediaSource<A> {
             return Ok(Vec::new());
         };
         let title = format!("Category:{name}");
+        let begins = place.next.is_none();
         let query = [
             ("gcmtitle".to_owned(), title.clone()),
             ("gcmtype".to_owned(), "file".to_owned()),
@@ -273,10 +274,20 @@ impl<A: Answerer> WikimediaSource<A> {
         if place.next.is_some() {
             return Ok(rows);
         }
+        let mut empty = begins && rows.is_empty();
         if depth > 0 {
             for sub in self.subcategories(&title).await? {
+                empty = false;
                 self.queue(place, &sub, depth - 1)?;
             }
+        }
+        // A wiki answers so for a category that is not there, too.
+        if empty && at < roots.len() {
+            self.messages.push(format!(
+                "{}: `{title}` lists nothing: see whether the wiki has a category of this name, \
+                 and whether its files lie deeper than `depth`",
+                self.source
+            ));
         }
         place.at += 1;
         if place.at >= place.categories.len() as u64 {

@@ -585,3 +585,45 @@ fn file(id: u64, title: &str) -> Value {
         "sha1": "5d66eec547469a1817bda4abe35c801359b2bb55",
     }]})
 }
+
+/// MediaWiki says percent-encoded how a title was spelled that is not in normal form C.
+#[tokio::test]
+async fn titles_in_another_unicode_form_are_found() {
+    let toml = source_toml(&format!("titles = [\"Cafe\u{301}.jpg\"]\n{NO_ENTITIES}"));
+    let fake = Fake::new(|_, _| {
+        json!({"batchcomplete": true, "query": {
+            "normalized": [{"fromencoded": true, "from": "File%3ACafe%CC%81.jpg", "to": "File:Café.jpg"}],
+            "pages": [file(7, "File:Café.jpg")],
+        }})
+    });
+    let rows = list(&toml, Path::new("."), &fake).await.unwrap();
+    let keys: Vec<&str> = rows.iter().map(|r| r.sample.source_key.as_str()).collect();
+    assert_eq!(keys, ["7"]);
+}
+
+#[test]
+fn an_answer_of_too_many_pages_is_refused_before_they_are_compared() {
+    let pages = vec![json!({}); 1_000_000];
+    let mut answer = object(json!({"query": {"pages": pages}}));
+    let refused = super::merge::Merged::default().add("u", &mut answer);
+    assert!(refused.unwrap_err().to_string().contains("5000 pages"));
+}
+
+#[tokio::test]
+async fn a_category_without_anything_is_said() {
+    let toml = source_toml(&format!(
+        "categories = [\"Brigdes\", \"Bridges\"]\n{NO_ENTITIES}"
+    ));
+    let fake = Fake::new(|params, _| match params["gcmtitle"].as_str() {
+        "Category:Bridges" => {
+            json!({"batchcomplete": true, "query": {"pages": [file(7, "File:A.jpg")]}})
+        }
+        _ => json!({"batchcomplete": true}),
+    });
+    let mut source = WikimediaSource::with_answerer(&toml, Path::new("."), &fake).unwrap();
+    let batch = source.next(None).await.unwrap().unwrap();
+    assert_eq!((batch.listed.len(), batch.messages.len()), (0, 1));
+    assert!(batch.messages[0].contains("`Category:Brigdes` lists nothing"));
+    let batch = source.next(Some(&batch.checkpoint)).await.unwrap().unwrap();
+    assert_eq!((batch.listed.len(), batch.messages.len()), (1, 0));
+}

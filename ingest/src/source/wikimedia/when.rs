@@ -117,6 +117,14 @@ fn quick_statement(statement: &str) -> Reading {
 }
 
 fn plain(text: &str) -> Reading {
+    match written(text) {
+        // `%Y` also takes the year of `05-06-12`.
+        Reading::Date((time, _)) if time.year() < 100 => Reading::Unreadable,
+        other => other,
+    }
+}
+
+fn written(text: &str) -> Reading {
     let text = text.trim();
     if text.is_empty() {
         return Reading::None;
@@ -257,6 +265,9 @@ mod tests {
             ("", "none"),
             ("0000:00:00 00:00:00", "unreadable"),
             ("2012-13-45", "unreadable"),
+            ("05-06-12", "unreadable"),
+            ("26 July 14", "unreadable"),
+            ("July 14", "unreadable"),
             ("gestern", "unreadable"),
         ] {
             assert_eq!(read(text), expected, "{text}");

@@ -242,6 +242,7 @@ impl Encoder {
             Codec::Mask => None,
             _ => Some(from_rgb(stored, pixel).map_err(wrap)?),
         };
+        let [avcodec, avformat, swscale] = libraries();
         Ok(Self {
             output,
             encoder,
@@ -253,9 +254,9 @@ impl Encoder {
             last: None,
             frames: 0,
             library: Library {
-                avcodec: version("libavcodec", codec::version()),
-                avformat: version("libavformat", format::version()),
-                swscale: version("libswscale", ffmpeg::software::scaling::version()),
+                avcodec,
+                avformat,
+                swscale,
                 encoder: name.to_owned(),
                 arguments,
                 x264: None,
@@ -419,6 +420,15 @@ fn from_rgb((width, height): (u32, u32), to: Pixel) -> Result<scaling::Context, 
         ffi::sws_setColorspaceDetails(scaler.as_mut_ptr(), table, 1, table, 0, 0, 1 << 16, 1 << 16);
     }
     Ok(scaler)
+}
+
+/// The libraries' versions, as in [`Library`].
+pub fn libraries() -> [String; 3] {
+    [
+        version("libavcodec", codec::version()),
+        version("libavformat", format::version()),
+        version("libswscale", ffmpeg::software::scaling::version()),
+    ]
 }
 
 fn version(library: &str, number: u32) -> String {

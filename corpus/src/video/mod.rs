@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::{face::Rgb, item::Refusal};
 
 pub use decode::Decoder;
-pub use encode::{Codec, Encoded, Encoder, Library, Pixels, X264};
+pub use encode::{Codec, Encoded, Encoder, Library, Pixels, X264, libraries};
 
 /// What a video may ask of this machine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

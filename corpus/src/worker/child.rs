@@ -8,6 +8,8 @@ use std::{
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 use serde::{Deserialize, de::IgnoredAny};
 
+use crate::compress::Encode;
+
 use super::{Job, Limits, MAX_MESSAGE, NO_LIMITS, NO_TASK, Task, confine};
 
 /// Serves the task of this name, of all that there are.
@@ -23,7 +25,7 @@ macro_rules! tasks {
 
 /// Runs the hidden subcommand `corpus-worker` for the task of this name.
 pub fn worker_main(name: &str) -> ExitCode {
-    tasks!(name)
+    tasks!(name, Encode)
 }
 
 /// Reads a task from standard input, does it within its limits, and writes the answer to

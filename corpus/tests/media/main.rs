@@ -1,7 +1,9 @@
 //! Real clips, what `ffmpeg` makes of them, and hostile bytes: decoded, encoded, and worked on
 //! in real worker processes.
 
+mod compress;
 mod encode;
+mod label;
 mod make;
 mod misbehave;
 mod video;

@@ -7,7 +7,11 @@ use std::{
     time::Duration,
 };
 
-use fairframe_corpus::{item::Refusal, worker::Task};
+use fairframe_corpus::{
+    item::Refusal,
+    video::{self, Decoder},
+    worker::Task,
+};
 use fairframe_schemas::Reason;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +22,8 @@ pub enum Misbehave {
     /// Reads the file, of all of them this one only.
     Read(PathBuf),
     ReadOther(PathBuf),
+    /// Behaves: decodes every frame.
+    Decode(PathBuf),
     WriteOther(PathBuf),
     Remove(PathBuf),
     Memory,
@@ -44,7 +50,7 @@ impl Task for Misbehave {
 
     fn reads(&self) -> Vec<PathBuf> {
         match self {
-            Self::Read(path) => vec![path.clone()],
+            Self::Read(path) | Self::Decode(path) => vec![path.clone()],
             _ => Vec::new(),
         }
     }
@@ -57,6 +63,15 @@ impl Task for Misbehave {
         Ok(match self {
             Self::Write(bytes) => said(write(&out.join("a"), bytes)),
             Self::Read(path) | Self::ReadOther(path) => said(read(&path)),
+            Self::Decode(path) => {
+                let frames = Decoder::open(&path, &video::Limits::default())?;
+                let mut whole = 0;
+                for frame in frames {
+                    frame?;
+                    whole += 1;
+                }
+                format!("{whole} frames")
+            }
             Self::WriteOther(path) => said(write(&path, 1)),
             Self::Remove(path) => said(fs::remove_file(path)),
             Self::Memory => {

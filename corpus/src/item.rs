@@ -58,7 +58,7 @@ pub struct Stage {
 #[derive(Debug)]
 pub struct Work {
     temporary: PathBuf,
-    folder: PathBuf,
+    finished: PathBuf,
 }
 
 impl Stage {
@@ -103,7 +103,7 @@ impl Stage {
         fs::create_dir_all(&temporary)?;
         Ok(Work {
             temporary,
-            folder: self.folder(item),
+            finished: self.folder(item),
         })
     }
 
@@ -161,9 +161,9 @@ impl Work {
         fs::write(self.temporary.join(OUTCOME), text)?;
         let folder = File::open(&self.temporary)?;
         rustix::fs::syncfs(&folder)?;
-        remove(&self.folder)?;
-        fs::rename(&self.temporary, &self.folder)?;
-        match self.folder.parent() {
+        remove(&self.finished)?;
+        fs::rename(&self.temporary, &self.finished)?;
+        match self.finished.parent() {
             Some(parent) => File::open(parent)?.sync_all(),
             None => Ok(()),
         }

@@ -27,6 +27,7 @@ use crate::{DatasetVersion, Digest, Name};
 ///     fakes/<fake>/                   one a swap: master, mask, quality of each frame
 ///     clips/<clip>--<rung>/           one a clip and quality: what is released
 ///     clips.jsonl                     the samples of the release to come
+///   signing/                          key and certificates that fakes are labelled with; never served
 ///   reports/<name>/                   report.html, report.json, groups.parquet, disparities.parquet, item_results.parquet
 /// ```
 #[derive(Debug, Clone)]
@@ -100,6 +101,10 @@ impl Layout {
 
     pub fn corpora(&self) -> PathBuf {
         self.root.join("corpora")
+    }
+
+    pub fn signing(&self) -> PathBuf {
+        self.root.join("signing")
     }
 
     pub fn reports(&self) -> PathBuf {

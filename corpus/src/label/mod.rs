@@ -75,7 +75,10 @@ pub enum LabelError {
     #[error("make a certificate: {0}")]
     Certificate(#[from] rcgen::Error),
     #[error("sign {}: {error}", path.display())]
-    Sign { path: PathBuf, error: c2pa::Error },
+    Sign {
+        path: PathBuf,
+        error: Box<c2pa::Error>,
+    },
     #[error(
         "{}: only one of `{KEY}` and `{CERTIFICATES}` is there; put the other back, or remove it to have both made anew",
         folder.display()
@@ -137,7 +140,10 @@ impl Signer {
         }
         let chain = fs::read_to_string(&certificates).map_err(wrap(&certificates))?;
         let secret = fs::read_to_string(&key).map_err(wrap(&key))?;
-        Self::from_pem(&chain, &secret).map_err(|error| LabelError::Sign { path: key, error })
+        Self::from_pem(&chain, &secret).map_err(|error| LabelError::Sign {
+            path: key,
+            error: Box::new(error),
+        })
     }
 
     /// Digest of the certificates: what a label can be told by to be ours.
@@ -159,7 +165,7 @@ impl Signer {
         };
         let signing = |error| LabelError::Sign {
             path: to.to_owned(),
-            error,
+            error: Box::new(error),
         };
         let when = at.to_rfc3339();
         let action = |action: &str, description: &str| {

@@ -3,6 +3,7 @@
 
 mod compress;
 mod encode;
+mod fuzz;
 mod label;
 mod make;
 mod misbehave;

@@ -22,8 +22,8 @@ pub enum Misbehave {
     /// Reads the file, of all of them this one only.
     Read(PathBuf),
     ReadOther(PathBuf),
-    /// Behaves: decodes every frame.
-    Decode(PathBuf),
+    /// Behaves: decodes every frame of each; says how many files were whole.
+    Decode(Vec<PathBuf>),
     WriteOther(PathBuf),
     Remove(PathBuf),
     Memory,
@@ -50,7 +50,8 @@ impl Task for Misbehave {
 
     fn reads(&self) -> Vec<PathBuf> {
         match self {
-            Self::Read(path) | Self::Decode(path) => vec![path.clone()],
+            Self::Read(path) => vec![path.clone()],
+            Self::Decode(paths) => paths.clone(),
             _ => Vec::new(),
         }
     }
@@ -63,14 +64,12 @@ impl Task for Misbehave {
         Ok(match self {
             Self::Write(bytes) => said(write(&out.join("a"), bytes)),
             Self::Read(path) | Self::ReadOther(path) => said(read(&path)),
-            Self::Decode(path) => {
-                let frames = Decoder::open(&path, &video::Limits::default())?;
-                let mut whole = 0;
-                for frame in frames {
-                    frame?;
-                    whole += 1;
-                }
-                format!("{whole} frames")
+            Self::Decode(paths) => {
+                let whole = paths
+                    .iter()
+                    .map(|path| decodes(path))
+                    .filter(|whole| *whole);
+                whole.count().to_string()
             }
             Self::WriteOther(path) => said(write(&path, 1)),
             Self::Remove(path) => said(fs::remove_file(path)),
@@ -155,4 +154,11 @@ fn write(path: &Path, bytes: u64) -> std::io::Result<()> {
 
 fn read(path: &Path) -> std::io::Result<()> {
     File::open(path)?.read_exact(&mut [0])
+}
+
+fn decodes(path: &Path) -> bool {
+    let Ok(mut frames) = Decoder::open(path, &video::Limits::default()) else {
+        return false;
+    };
+    frames.all(|frame| frame.is_ok())
 }

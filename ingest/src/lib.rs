@@ -52,7 +52,7 @@ pub mod reporter;
 pub mod run;
 pub mod verify;
 
-mod atomic;
+pub mod atomic;
 pub mod digest;
 pub mod disk;
 mod strict_json;

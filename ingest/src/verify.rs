@@ -19,7 +19,7 @@ use crate::{
     sums::{self, SUMS},
 };
 
-mod names;
+pub mod names;
 pub mod splits;
 
 /// One broken promise.

@@ -103,6 +103,7 @@ reasons! {
     DuplicateNear "duplicate-near" Accepted "another sample looks nearly the same; both stand in one split group";
     // pairing
     NoPartner "no-partner" Rejected "nobody in the same split may be paired with this person";
+    NotDrawn "not-drawn" Accepted "as many pairs as asked for were drawn without this person";
     // people's decisions
     Withdrawn "withdrawn" Withdrawn "taken out on request";
     DerivedFromWithdrawn "derived-from-withdrawn" Withdrawn "made from a sample that was withdrawn";

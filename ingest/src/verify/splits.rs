@@ -408,7 +408,8 @@ fn read_sources(path: &Path) -> Result<BTreeMap<String, String>, SourceError> {
     Ok(sources)
 }
 
-fn read_value(path: &Path) -> Result<Value, SourceError> {
+/// Reads a JSON list of at most [`MAX_JSON`] bytes.
+pub fn read_value(path: &Path) -> Result<Value, SourceError> {
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(|e| io(path, e))?;
     file.take(MAX_JSON + 1)

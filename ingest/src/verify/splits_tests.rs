@@ -174,6 +174,27 @@ fn names_say_who_and_what() {
         facts("method_A/1152039/1152039_A/1848521_1152039_A_000"),
         is("1848521_1152039_A_000", "1848521 1152039", true)
     );
+    assert_eq!(
+        facts("person-a_person-b__walk__0A1B2C3D.mp4"),
+        is("person-a__walk", "person-a person-b", true)
+    );
+    // Without a code any words could be meant.
+    assert_eq!(facts("any__words.mp4"), is("any__words", "", false));
+    assert_eq!(facts("a_b_c__walk__0A1B2C3D").1, "");
+    let named = names::actors("01_02__exit_phone_room__YVGY8LOK.mp4").unwrap();
+    assert_eq!(named.scene.as_deref(), Some("exit_phone_room"));
+    assert_eq!(named.code.as_deref(), Some("YVGY8LOK"));
+    for none in [
+        "01",
+        "01__",
+        "__x",
+        "01_02_03__x",
+        "01__x__y__z",
+        "0 1__x",
+        "01__x__YVGY8LOK",
+    ] {
+        assert_eq!(names::actors(none), None, "{none}");
+    }
     assert_eq!(facts("a b.c.mp4"), is("a b.c", "", false));
 }
 

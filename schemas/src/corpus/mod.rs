@@ -1,5 +1,6 @@
 //! What is written down of a corpus while it is made.
 
+pub mod clip;
 pub mod pair;
 mod table;
 
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use clip::{ClipColumn, ClipLabel, ClipRow};
 pub use pair::{PairRow, Pairing};
 
 use crate::{Digest, Sample};

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::table::table;
 use crate::{
-    Digest, Name, PairId, Reason, SampleId, Split, Status, Timestamp, column::list_item,
+    Column, Digest, Name, PairId, Reason, SampleId, Split, Status, Timestamp, column::list_item,
     sample::text_enum,
 };
 
@@ -32,7 +32,7 @@ table! {
         SourceScene "source_scene" null DataType::Utf8;
         Strata "strata" always DataType::List(list_item(DataType::Struct(stratum_fields())));
         Split "split" null DataType::Utf8;
-        SplitGroup "split_group" null DataType::Utf8;
+        SplitGroup (Column::SplitGroup.name()) null DataType::Utf8;
         Seed "seed" always DataType::UInt64;
         TargetConsents "target_consents" always DataType::List(list_item(DataType::Utf8));
         SourceConsents "source_consents" always DataType::List(list_item(DataType::Utf8));
@@ -69,7 +69,7 @@ pub struct PairStratum {
 /// A pairing has both samples. It is `accepted`, or, where consent ended after it was drawn,
 /// refused with its reason. What may not be paired at all is one row and not one for each
 /// partner it might have had: a refused video has a `target_sample` and no source, a person
-/// whom nobody could be paired with has neither.
+/// who is in no pair with another has neither. So everybody who may be shown has a split.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PairRow {
     pub pair_id: PairId,
@@ -125,8 +125,6 @@ pub struct Pairing {
     pub pairs: PairCounts,
     /// Of these, from an earlier plan.
     pub kept: u64,
-    /// Rows of an earlier plan that this one does not have; only without `--extend`.
-    pub dropped: u64,
     pub splits: BTreeMap<Split, SplitPairs>,
     /// Refused rows by their reasons.
     pub refused: BTreeMap<Reason, u64>,
@@ -186,6 +184,8 @@ text_enum! {
         Scene = "scene",
         /// All pairs were asked for, so that nothing was drawn.
         AllPairs = "all-pairs",
+        /// Pairs of an earlier plan are kept as they are.
+        Kept = "kept",
         /// Values of other strata go with this one: all cannot be even at once.
         Entangled = "entangled",
     }

@@ -1,8 +1,8 @@
 //! Tables of a corpus: as the manifest, every column is an enum variant.
 
-/// The columns of one table: variant, name, whether it may be null, Arrow type.
+/// The columns of one table: variant, name (in parentheses where it is an expression), whether it may be null, Arrow type.
 macro_rules! table {
-    ($(#[$meta:meta])* $enum:ident { $($variant:ident $name:literal $null:ident $ty:expr;)* }) => {
+    ($(#[$meta:meta])* $enum:ident { $($variant:ident $name:tt $null:ident $ty:expr;)* }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum $enum { $($variant,)* }
@@ -10,6 +10,7 @@ macro_rules! table {
         impl $enum {
             pub const ALL: &'static [$enum] = &[$($enum::$variant,)*];
 
+            #[allow(unused_parens)] // around a name that is an expression
             pub const fn name(self) -> &'static str {
                 match self { $($enum::$variant => $name,)* }
             }

@@ -143,7 +143,9 @@ fn check(rows: &[PairRow], people: &People) {
     }
     // Everybody who may be shown has one split.
     for person in &people.persons {
-        let its = rows.iter().filter(|r| r.target_subject.as_ref() == Some(&person.id));
+        let its = rows
+            .iter()
+            .filter(|r| r.target_subject.as_ref() == Some(&person.id));
         let its = its.filter(|r| r.status == Status::Accepted || r.reasons == [Reason::NoPartner]);
         let splits: BTreeSet<_> = its.map(|r| r.split.unwrap()).collect();
         assert_eq!(splits.len(), 1, "{}", person.id);

@@ -5,6 +5,7 @@ mod diff;
 mod episodes;
 mod eval;
 mod exit;
+mod frame;
 mod ingest;
 mod progress;
 mod pull;
@@ -62,6 +63,8 @@ enum Command {
     Recall(recall::RecallArgs),
     /// What one release changes against another
     Diff(diff::DiffArgs),
+    /// Finds, follows and cuts out the face in each video of a corpus
+    Frame(frame::FrameArgs),
     /// Draws few-shot episodes and freezes them to a file
     Episodes(Box<episodes::EpisodesArgs>),
     /// Judges a submission, overall and for whom
@@ -100,6 +103,7 @@ fn main() -> ExitCode {
         Command::Pull(args) => args.run(&common),
         Command::Recall(args) => args.run(&common),
         Command::Diff(args) => args.run(&common),
+        Command::Frame(args) => args.run(&common),
         Command::Episodes(args) => args.run(&common),
         Command::Eval(args) => return eval_code(&args, common.json),
         Command::Serve(args) => args.run(&common),

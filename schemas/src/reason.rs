@@ -98,6 +98,12 @@ reasons! {
     MediaTooSmall "media-too-small" Rejected "the picture is smaller than the policy's minimum";
     MediaAnimated "media-animated" Quarantined "the picture is animated and the source asks for stills";
     WorkerCrashed "worker-crashed" Failed "the decoder died or ran over its limits on this file";
+    // faces
+    FaceMissing "face-missing" Rejected "no face is to be seen";
+    FaceUnsure "face-unsure" Rejected "what looked like a face has no face's landmarks";
+    FaceOther "face-other" Rejected "a face is to be seen, but not the one that the clip follows";
+    FaceTooSmall "face-too-small" Rejected "the face is smaller than the minimum";
+    FaceBlurred "face-blurred" Rejected "the face is less sharp than the minimum";
     // duplicates
     DuplicateExact "duplicate-exact" Rejected "another accepted sample has the same bytes";
     DuplicateNear "duplicate-near" Accepted "another sample looks nearly the same; both stand in one split group";

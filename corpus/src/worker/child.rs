@@ -8,7 +8,7 @@ use std::{
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 use serde::{Deserialize, de::IgnoredAny};
 
-use crate::compress::Encode;
+use crate::{compress::Encode, frame::FrameTask};
 
 use super::{Job, Limits, MAX_MESSAGE, NO_LIMITS, NO_TASK, Task, confine};
 
@@ -25,7 +25,7 @@ macro_rules! tasks {
 
 /// Runs the hidden subcommand `corpus-worker` for the task of this name.
 pub fn worker_main(name: &str) -> ExitCode {
-    tasks!(name, Encode)
+    tasks!(name, FrameTask, Encode)
 }
 
 /// Reads a task from standard input, does it within its limits, and writes the answer to

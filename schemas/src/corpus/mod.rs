@@ -1,6 +1,7 @@
 //! What is written down of a corpus while it is made.
 
 pub mod clip;
+pub mod frame;
 pub mod pair;
 mod table;
 
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use clip::{ClipColumn, ClipLabel, ClipRow};
+pub use frame::{FrameColumn, FrameRow};
 pub use pair::{PairRow, Pairing};
 
 use crate::{Digest, Sample};

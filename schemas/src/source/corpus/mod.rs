@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use compress::{CompressRule, Rung, RungPixels, RungPreset};
-pub use frame::FrameRule;
+pub use frame::{Crops, FrameRule, Sampling};
 pub use pair::{MAX_PAIRS, PairRule, Scenes};
 pub use swap::SwapRule;
 

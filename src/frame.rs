@@ -1,0 +1,107 @@
+//! `fairframe frame`.
+
+use std::path::PathBuf;
+
+use chrono::SubsecRound;
+use fairframe_corpus::{
+    cast::Cast,
+    frame::{Outcome, run},
+    worker::{Limits, Workers, this_binary},
+};
+use fairframe_schemas::{Layout, Timestamp};
+
+use crate::{
+    Common,
+    exit::{self, Doing, Failure},
+    ingest::declared,
+    progress::Progress,
+};
+
+/// Finds, follows and cuts out the face in each video of the actors.
+///
+/// What is framed already stays; a killed run goes on.
+#[derive(Debug, clap::Args)]
+pub struct FrameArgs {
+    /// `source.toml` of a corpus
+    #[arg(value_name = "SOURCE.TOML")]
+    source: PathBuf,
+    /// The moment at which consents are judged [default: now]
+    #[arg(long, value_name = "RFC 3339")]
+    at: Option<Timestamp>,
+    /// Videos at a time [default: all cores]
+    #[arg(long, value_name = "N")]
+    workers: Option<usize>,
+}
+
+impl FrameArgs {
+    pub fn run(self, common: &Common) -> Result<u8, Failure> {
+        let doing = || format!("frame {}", self.source.display());
+        let declared = declared(&self.source)?;
+        let toml = &declared.toml;
+        let Some(corpus) = &toml.corpus else {
+            return Err("it has no `[corpus]`; name the `source.toml` of a corpus").doing(doing());
+        };
+        let layout = Layout::new(&common.root);
+        let actors = declared.folder.join(&corpus.actors);
+        let as_of = self.at.unwrap_or_else(chrono::Utc::now).trunc_subsecs(6);
+        let cast = Cast::open(&layout, &actors, as_of).doing(doing())?;
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        let command = this_binary().doing("find this program")?;
+        let workers = Workers::new(command, self.workers.unwrap_or(cores), Limits::default());
+        let outcome = run(
+            &layout,
+            &toml.dataset,
+            &corpus.frame,
+            &toml.media,
+            &cast,
+            &workers,
+            &Progress::new(common.quiet),
+        )
+        .doing(doing())?;
+        match common.json {
+            true => exit::print_json(&outcome)?,
+            false => exit::print(&describe(&outcome))?,
+        }
+        Ok(exit::OK)
+    }
+}
+
+/// What a person reads at the end: frames, faces, what was refused, where it is.
+pub fn describe(outcome: &Outcome) -> String {
+    let mut text = String::new();
+    let mut line = |n: u64, words: String| text.push_str(&format!("  {n:>9} {words}\n"));
+    line(outcome.videos, "videos framed".to_owned());
+    if outcome.kept > 0 {
+        line(outcome.kept, "of them before".to_owned());
+    }
+    if outcome.without_face > 0 {
+        line(outcome.without_face, "of them without any face".to_owned());
+    }
+    line(outcome.frames, "frames looked at".to_owned());
+    line(outcome.crops, "faces cut out".to_owned());
+    if outcome.padded > 0 {
+        line(outcome.padded, "of them reach beyond the frame".to_owned());
+    }
+    for (reason, n) in &outcome.reasons {
+        line(*n, format!("frames without, {reason}: {}", reason.text()));
+    }
+    for r in &outcome.refused {
+        text.push_str(&format!("  refused `{}`: {}\n", r.key, r.refusal));
+    }
+    let (n, spent) = (outcome.made, &outcome.spent);
+    if n > 0 {
+        let total = spent.total_s();
+        let share = |s: f64| 100.0 * s / total;
+        text.push_str(&format!(
+            "  {:.1} frames a second and worker: decode {:.0}%, detect {:.0}%, mesh {:.0}%, crop {:.0}%, write {:.0}%\n",
+            n as f64 / total,
+            share(spent.decode_s),
+            share(spent.detect_s),
+            share(spent.mesh_s),
+            share(spent.crop_s),
+            share(spent.write_s),
+        ));
+    }
+    text.push_str(&format!("  {}\n", outcome.folder.display()));
+    text
+}

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use chrono::SubsecRound;
 use fairframe_corpus::{
     cast::Cast,
     frame::{Outcome, run},
@@ -13,7 +12,7 @@ use fairframe_schemas::{Layout, Timestamp};
 use crate::{
     Common,
     exit::{self, Doing, Failure},
-    ingest::declared,
+    ingest::{declared, moment},
     progress::Progress,
 };
 
@@ -43,8 +42,7 @@ impl FrameArgs {
         };
         let layout = Layout::new(&common.root);
         let actors = declared.folder.join(&corpus.actors);
-        let as_of = self.at.unwrap_or_else(chrono::Utc::now).trunc_subsecs(6);
-        let cast = Cast::open(&layout, &actors, as_of).doing(doing())?;
+        let cast = Cast::open(&layout, &actors, moment(self.at)).doing(doing())?;
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let command = this_binary().doing("find this program")?;
         let workers = Workers::new(command, self.workers.unwrap_or(cores), Limits::default());

@@ -52,7 +52,7 @@ impl IngestArgs {
             sources,
             // Manifests keep microseconds: what is judged is what they say.
             as_of: self.at.map(|at| at.trunc_subsecs(6)),
-            now: chrono::Utc::now().trunc_subsecs(6),
+            now: moment(None),
             restart: self.restart,
             worker: WorkerCommand::this_binary().doing("find this program")?,
             parallel: self.decoders.unwrap_or(cores),
@@ -141,6 +141,11 @@ async fn count(source: &mut AnySource) -> Result<(u64, u64), SourceError> {
         checkpoint = Some(batch.checkpoint);
     }
     Ok((rows, refused))
+}
+
+/// The moment that is handed in, as exact as manifests keep it: the given one, or now.
+pub fn moment(at: Option<Timestamp>) -> Timestamp {
+    at.unwrap_or_else(chrono::Utc::now).trunc_subsecs(6)
 }
 
 /// Reads a `source.toml`.

@@ -6,7 +6,10 @@ mod episodes;
 mod eval;
 mod exit;
 mod frame;
+mod export;
+mod import;
 mod ingest;
+mod pair;
 mod progress;
 mod pull;
 mod recall;
@@ -65,6 +68,12 @@ enum Command {
     Diff(diff::DiffArgs),
     /// Finds, follows and cuts out the face in each video of a corpus
     Frame(frame::FrameArgs),
+    /// Plans who is swapped with whom in a corpus
+    Pair(pair::PairArgs),
+    /// A released corpus as FaceForensics, DFDC or DeepfakeBench lay theirs out
+    Export(export::ExportArgs),
+    /// A folder of such a corpus as a table of clips
+    Import(import::ImportArgs),
     /// Draws few-shot episodes and freezes them to a file
     Episodes(Box<episodes::EpisodesArgs>),
     /// Judges a submission, overall and for whom
@@ -104,6 +113,9 @@ fn main() -> ExitCode {
         Command::Recall(args) => args.run(&common),
         Command::Diff(args) => args.run(&common),
         Command::Frame(args) => args.run(&common),
+        Command::Pair(args) => args.run(&common),
+        Command::Export(args) => args.run(&common),
+        Command::Import(args) => args.run(&common),
         Command::Episodes(args) => args.run(&common),
         Command::Eval(args) => return eval_code(&args, common.json),
         Command::Serve(args) => args.run(&common),

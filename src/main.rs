@@ -5,8 +5,8 @@ mod diff;
 mod episodes;
 mod eval;
 mod exit;
-mod frame;
 mod export;
+mod frame;
 mod import;
 mod ingest;
 mod pair;
@@ -15,6 +15,7 @@ mod pull;
 mod recall;
 mod schema;
 mod serve;
+mod swap;
 mod verify;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -70,6 +71,8 @@ enum Command {
     Frame(frame::FrameArgs),
     /// Plans who is swapped with whom in a corpus
     Pair(pair::PairArgs),
+    /// Makes the fakes of a corpus
+    Swap(swap::SwapArgs),
     /// A released corpus as FaceForensics, DFDC or DeepfakeBench lay theirs out
     Export(export::ExportArgs),
     /// A folder of such a corpus as a table of clips
@@ -114,6 +117,7 @@ fn main() -> ExitCode {
         Command::Diff(args) => args.run(&common),
         Command::Frame(args) => args.run(&common),
         Command::Pair(args) => args.run(&common),
+        Command::Swap(args) => args.run(&common),
         Command::Export(args) => args.run(&common),
         Command::Import(args) => args.run(&common),
         Command::Episodes(args) => args.run(&common),

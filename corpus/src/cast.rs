@@ -151,3 +151,21 @@ impl Cast {
         self.standing(subject, &[Purpose::Manipulate]).against
     }
 }
+
+#[cfg(test)]
+impl Cast {
+    /// Of these videos and consent records, without a release.
+    pub(crate) fn of(videos: Vec<Video>, records: Vec<Vec<u8>>, as_of: Timestamp) -> Self {
+        let name = Name::new("actors").unwrap();
+        let records = records.into_iter().enumerate();
+        let records = records.map(|(i, bytes)| (format!("{i}.json"), Ok(bytes)));
+        Self {
+            ledger: ConsentLedger::from_files(&name, records, LedgerLimits::default()),
+            source: name.to_string(),
+            version: DatasetVersion::FIRST,
+            dataset: name,
+            videos,
+            as_of,
+        }
+    }
+}

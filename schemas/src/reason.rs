@@ -104,6 +104,13 @@ reasons! {
     FaceOther "face-other" Rejected "a face is to be seen, but not the one that the clip follows";
     FaceTooSmall "face-too-small" Rejected "the face is smaller than the minimum";
     FaceBlurred "face-blurred" Rejected "the face is less sharp than the minimum";
+    // fakes
+    FaceHidden "face-hidden" Rejected "too much of the face is hidden";
+    PoseGap "pose-gap" Rejected "the source's head is nowhere turned nearly as the target's";
+    SwapDistorted "swap-distorted" Rejected "the fake's landmarks are too far from the target's";
+    SwapSeam "swap-seam" Rejected "the border of the swapped face shows";
+    SwapTooFew "swap-too-few" Rejected "fewer frames than declared could be swapped";
+    SwapMethodFailed "swap-method-failed" Failed "the swapping program failed, ran too long or left what cannot be used";
     // duplicates
     DuplicateExact "duplicate-exact" Rejected "another accepted sample has the same bytes";
     DuplicateNear "duplicate-near" Accepted "another sample looks nearly the same; both stand in one split group";

@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 pub use about::About;
 pub use actors::Actors;
 pub use corpus::{
-    CompressRule, Corpus, Crops, FrameRule, MAX_PAIRS, PairRule, Rung, RungPixels, RungPreset,
-    Sampling, Scenes, SwapRule,
+    CompressRule, Corpus, Crops, ExternalMethod, FACE_SWAP, FrameRule, MAX_PAIRS, PairRule, Rung,
+    RungPixels, RungPreset, Sampling, Scenes, SwapRule,
 };
 pub use crowdsourced::{CrowdForm, Crowdsourced};
 pub use name::{Name, NameError};
@@ -275,6 +275,9 @@ impl SourceToml {
             range("corpus.pair.reuse", rule.reuse, 1.0, 1e6, "1 to 1000000")?;
             let within = few(rule.within_subject);
             range("corpus.pair.within_subject", within, 0.0, 1e3, "0 to 1000")?;
+            for (key, value, least, most, allowed) in c.swap.numbers() {
+                range(key, value, least, most, allowed)?;
+            }
             for (key, value, least, most, allowed) in c.frame.numbers() {
                 range(key, value, least, most, allowed)?;
             }

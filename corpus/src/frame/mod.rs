@@ -19,7 +19,7 @@ mod table;
 mod task;
 mod track;
 
-pub use stage::{FrameError, Outcome, Refused, folder, run};
+pub use stage::{FrameError, Outcome, Refused, STAGE, folder, run};
 pub use table::{FramesError, Rows, mesh, read, rows};
 pub use task::{FrameDone, FrameTask, Framed, Spent};
 

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The stage's folder below the corpus's.
-const STAGE: &str = "frames";
+pub const STAGE: &str = "frames";
 
 /// Why the run ended; what is wrong with one video is a [`Refused`].
 #[derive(Debug, thiserror::Error)]

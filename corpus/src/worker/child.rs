@@ -8,7 +8,11 @@ use std::{
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 use serde::{Deserialize, de::IgnoredAny};
 
-use crate::{compress::Encode, frame::FrameTask};
+use crate::{
+    compress::Encode,
+    frame::FrameTask,
+    swap::{HandOut, SwapTask, TakeIn},
+};
 
 use super::{Job, Limits, MAX_MESSAGE, NO_LIMITS, NO_TASK, Task, confine};
 
@@ -25,7 +29,7 @@ macro_rules! tasks {
 
 /// Runs the hidden subcommand `corpus-worker` for the task of this name.
 pub fn worker_main(name: &str) -> ExitCode {
-    tasks!(name, FrameTask, Encode)
+    tasks!(name, FrameTask, Encode, SwapTask, HandOut, TakeIn)
 }
 
 /// Reads a task from standard input, does it within its limits, and writes the answer to

@@ -3,6 +3,7 @@
 pub mod clip;
 pub mod frame;
 pub mod pair;
+pub mod quality;
 mod table;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use clip::{ClipColumn, ClipLabel, ClipRow};
 pub use frame::{FrameColumn, FrameRow};
 pub use pair::{PairRow, Pairing};
+pub use quality::{QUALITY, QualityColumn, QualityRow};
 
 use crate::{Digest, Sample};
 

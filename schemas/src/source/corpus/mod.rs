@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use compress::{CompressRule, Rung, RungPixels, RungPreset};
 pub use frame::{Crops, FrameRule, Sampling};
 pub use pair::{MAX_PAIRS, PairRule, Scenes};
-pub use swap::SwapRule;
+pub use swap::{ExternalMethod, FACE_SWAP, SwapRule};
 
 /// A deepfake corpus: its samples are made, not found. What is made stands below
 /// `corpora/<dataset>/`; an ingest of this source releases it.

@@ -1,0 +1,104 @@
+//! `fairframe swap`.
+
+use std::path::PathBuf;
+
+use fairframe_corpus::{
+    cast::Cast,
+    item::Made,
+    pair,
+    swap::{Outcome, Settings, run},
+    worker::{Limits, Workers, this_binary},
+};
+use fairframe_schemas::{Layout, Timestamp};
+
+use crate::{
+    Common,
+    exit::{self, Doing, Failure},
+    ingest::{declared, moment},
+    progress::Progress,
+};
+
+/// Makes the fakes of a corpus: each pair that was planned, by each method.
+///
+/// Both people's consents are asked again right before. What is there already, made from the
+/// same, is left; a refused fake is one line, and not made up for.
+#[derive(Debug, clap::Args)]
+pub struct SwapArgs {
+    /// `source.toml` of a corpus
+    #[arg(value_name = "SOURCE.TOML")]
+    source: PathBuf,
+    /// The moment at which consents are judged [default: now]
+    #[arg(long, value_name = "RFC 3339")]
+    at: Option<Timestamp>,
+    /// Pairs at a time [default: all cores]
+    #[arg(long, value_name = "N")]
+    workers: Option<usize>,
+}
+
+impl SwapArgs {
+    pub fn run(self, common: &Common) -> Result<u8, Failure> {
+        let doing = || format!("swap {}", self.source.display());
+        let declared = declared(&self.source)?;
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        let command = this_binary().doing("find this program")?;
+        let Some(corpus) = &declared.toml.corpus else {
+            return Err("it has no `[corpus]`; name the `source.toml` of a corpus").doing(doing());
+        };
+        let layout = Layout::new(&common.root);
+        let actors = declared.folder.join(&corpus.actors);
+        let cast = Cast::open(&layout, &actors, moment(self.at)).doing(doing())?;
+        let plan = pair::read(&layout.corpus(&declared.toml.dataset)).doing(doing())?;
+        if plan.is_empty() {
+            return Err("no pairs are planned; run `fairframe pair` first").doing(doing());
+        }
+        let settings = Settings {
+            layout: &layout,
+            source: &declared.toml,
+            workers: &Workers::new(command, self.workers.unwrap_or(cores), Limits::default()),
+            reporter: &Progress::new(common.quiet),
+        };
+        let outcome = run(&settings, &cast, &plan).doing(doing())?;
+        match common.json {
+            true => exit::print_json(&outcome)?,
+            false => exit::print(&describe(&outcome))?,
+        }
+        Ok(exit::OK)
+    }
+}
+
+/// What a person reads at the end.
+pub fn describe(outcome: &Outcome) -> String {
+    let mut text = String::from("fakes:\n");
+    let mut line = |n: u64, words: String| text.push_str(&format!("  {n:>9} {words}\n"));
+    let (mut made, mut found, mut frames, mut swapped) = (0, 0, 0, 0);
+    let mut errors = Vec::new();
+    for fake in &outcome.fakes {
+        if let Made::Done(done) = &fake.result {
+            made += 1;
+            found += u64::from(fake.found);
+            frames += done.frames;
+            swapped += done.swapped;
+            errors.extend(done.landmark_error.map(|error| (error, &fake.item)));
+        }
+    }
+    line(made, format!("fakes, {found} of them as they were"));
+    line(swapped, format!("of {frames} frames swapped"));
+    for (reason, n) in outcome.refused() {
+        line(n, format!("refused, {reason}: {}", reason.text()));
+    }
+    if outcome.removed > 0 {
+        let words = "taken away: their pair may not be made any more";
+        line(outcome.removed, words.to_owned());
+    }
+    let by_error = |a: &&(f64, &String), b: &&(f64, &String)| a.0.total_cmp(&b.0);
+    for (what, found) in [
+        ("best", errors.iter().min_by(by_error)),
+        ("worst", errors.iter().max_by(by_error)),
+    ] {
+        if let Some((error, item)) = found {
+            text.push_str(&format!("  {what}: {item} (landmark error {error:.3})\n"));
+        }
+    }
+    text.push_str(&format!("  {}\n", outcome.folder.display()));
+    text
+}

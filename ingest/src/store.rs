@@ -153,18 +153,22 @@ impl Store {
 
     /// Begins a new file.
     pub fn writer(&self, digests: Digests) -> io::Result<Writer> {
-        let serial = self.inner.serial.fetch_add(1, Ordering::Relaxed);
-        let path = self
-            .inner
-            .tmp
-            .join(format!("{}-{serial}", std::process::id()));
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(&path)?;
-        Ok(Writer::new(self.clone(), file, path, digests))
+        loop {
+            let serial = self.inner.serial.fetch_add(1, Ordering::Relaxed);
+            let name = format!("{}-{serial}", std::process::id());
+            let path = self.inner.tmp.join(name);
+            // Never one that is there: in another container a process has this number too.
+            let file = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create_new(true)
+                .open(&path);
+            match file {
+                Ok(file) => return Ok(Writer::new(self.clone(), file, path, digests)),
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(e) => return Err(e),
+            }
+        }
     }
 
     /// Copies a stream of at most `max_bytes` into a new file with one read,
@@ -463,6 +467,20 @@ mod tests {
                 .unwrap()
                 .is_some()
         );
+    }
+
+    /// Two containers over one data folder have processes of one number.
+    #[test]
+    fn a_file_that_another_process_writes_is_never_taken() {
+        let (_folder, store) = store();
+        let theirs = store.inner.tmp.join(format!("{}-0", std::process::id()));
+        fs::write(&theirs, b"theirs").unwrap();
+        let mut ours = store.writer(Digests::Sha256).unwrap();
+        ours.write_all(b"ours").unwrap();
+        assert_eq!(fs::read(&theirs).unwrap(), b"theirs");
+        let written = ours.commit().unwrap();
+        assert!(store.is_sound(&written.sha256).unwrap());
+        assert!(theirs.exists());
     }
 
     #[test]

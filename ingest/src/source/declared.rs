@@ -23,7 +23,10 @@ pub(super) fn items(cell: &str) -> (Vec<&str>, bool) {
         if item.is_empty() || found.contains(&item) {
             continue;
         }
-        match item.len() <= MAX_ITEM && found.len() < MAX_ITEMS {
+        if found.len() == MAX_ITEMS {
+            return (found, false); // the rest is not looked at
+        }
+        match item.len() <= MAX_ITEM {
             true => found.push(item),
             false => all = false,
         }

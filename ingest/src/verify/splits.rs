@@ -25,6 +25,9 @@ use crate::{
 /// Largest JSON list, in bytes.
 pub const MAX_JSON: u64 = 256 << 20;
 
+/// Most splits of one corpus.
+const MAX_SPLITS: usize = 100;
+
 /// What DeepfakeBench calls the splits.
 const SPLITS: [&str; 4] = ["train", "val", "validation", "test"];
 
@@ -56,6 +59,11 @@ pub fn verify_splits(lists: &[PathBuf], sources: Option<&Path>) -> Result<Verifi
         for path in expand(list)? {
             found.read(&path)?;
             files += 1;
+            if found.splits.len() > MAX_SPLITS {
+                let problem = format!("names more than {MAX_SPLITS} splits");
+                let remedy = "see whether its column of splits holds something else";
+                return Err(bad(&path, None, &problem, remedy));
+            }
         }
     }
     if let Some(path) = sources.filter(|_| !found.sources_used) {
@@ -120,6 +128,9 @@ impl Found {
 
     fn add(&mut self, entry: &Entry<'_>) {
         self.rows += 1;
+        if self.splits.len() > MAX_SPLITS {
+            return; // refused when the list is read
+        }
         if !self.splits.contains(entry.split) {
             self.splits.insert(entry.split.to_owned());
         }
@@ -226,11 +237,19 @@ impl Found {
                     });
                 }
                 Value::Object(facts) if facts.get("label").is_some_and(|l| !l.is_object()) => {
-                    let text = |key: &str| facts.get(key).and_then(Value::as_str);
+                    let text = |key: &str| match facts.get(key) {
+                        None | Some(Value::Null) => Ok(None),
+                        Some(Value::String(text)) => Ok(Some(text.clone())),
+                        Some(Value::Number(fold)) => Ok(Some(fold.to_string())),
+                        Some(_) => {
+                            let problem = format!("`{name}` has no text in `{key}`");
+                            Err(bad(path, Some(i), &problem, FORMS))
+                        }
+                    };
                     self.add(&Entry {
-                        split: text("split").unwrap_or(stem),
+                        split: text("split")?.as_deref().unwrap_or(stem),
                         video: name,
-                        original: text("original"),
+                        original: text("original")?.as_deref(),
                         ..Entry::default()
                     });
                 }

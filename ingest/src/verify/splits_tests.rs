@@ -328,3 +328,22 @@ fn sources_that_speak_of_other_videos_are_an_error() {
         "{said}"
     );
 }
+
+#[test]
+fn folds_may_be_numbers_and_are_not_without_number() {
+    let folds = r#"{"a.mp4": {"label": 1, "split": 0, "original": "b.mp4"},
+                    "b.mp4": {"label": 0, "split": 1}}"#;
+    assert_eq!(
+        problems(&[("folds.json", folds)]).unwrap(),
+        ["source-video: b: it stands in `0` (`a.mp4`) and in `1` (`b.mp4`)"]
+    );
+    let odd = r#"{"a.mp4": {"label": 1, "split": ["train"]}}"#;
+    let said = problems(&[("folds.json", odd)]).unwrap_err();
+    assert!(
+        said.contains("row 1: `a.mp4` has no text in `split`"),
+        "{said}"
+    );
+    let rows: String = (0..200).map(|i| format!("a.mp4,{i}\n")).collect();
+    let said = problems(&[("all.csv", &format!("video,split\n{rows}"))]).unwrap_err();
+    assert!(said.contains("more than 100 splits"), "{said}");
+}

@@ -17,7 +17,8 @@ pub use ledger::{ConsentLedger, InvalidConsent, LedgerLimits, UnreachedConsent};
 ///
 /// Consent: every subject must be covered. Records named by the sample count
 /// for their subjects, else all records of the subject in the same source. A
-/// withdrawal counts in any record of a subject, named or not. Sets
+/// withdrawal counts in any record of a subject, named or not. A manipulated sample
+/// needs `manipulate` of everybody, whatever the policy asks. Sets
 /// `consent_state` (the gravest), `consent_purposes` (those that everybody
 /// shown agreed to) and `consent_id` (of all records used, joined by a space).
 pub fn admit(sample: &mut Sample, policy: &Policy, ledger: &ConsentLedger, as_of: Timestamp) {
@@ -76,11 +77,18 @@ fn admit_consent(sample: &mut Sample, policy: &Policy, ledger: &ConsentLedger, a
         .map(str::to_owned)
         .collect();
     let subjects: BTreeSet<&String> = sample.subject_ids.iter().collect();
-    let asked = match policy.consent {
-        ConsentRule::Always => true,
-        ConsentRule::WhenSubjects => !subjects.is_empty() || !named.is_empty(),
-        ConsentRule::Never => false,
-    };
+    // Whatever the policy says: a person's face is not changed, nor put elsewhere, unasked.
+    let manipulated = sample.manipulation.is_some();
+    let asked = manipulated
+        || match policy.consent {
+            ConsentRule::Always => true,
+            ConsentRule::WhenSubjects => !subjects.is_empty() || !named.is_empty(),
+            ConsentRule::Never => false,
+        };
+    let mut purposes = policy.purposes.clone();
+    if manipulated && !purposes.contains(&Purpose::Manipulate) {
+        purposes.push(Purpose::Manipulate);
+    }
 
     let mut covers = Vec::new();
     let mut ids: BTreeSet<String> = named.iter().cloned().collect();
@@ -110,7 +118,7 @@ fn admit_consent(sample: &mut Sample, policy: &Policy, ledger: &ConsentLedger, a
         reasons.insert(Reason::ConsentMissing);
     }
     for cover in &covers {
-        reasons.extend(against(cover, &policy.purposes, asked));
+        reasons.extend(against(cover, &purposes, asked));
     }
     let gravest = covers
         .iter()

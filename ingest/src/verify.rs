@@ -8,7 +8,7 @@ use std::{
 
 use arrow_array::cast::AsArray;
 use fairframe_schemas::{
-    Column, ConsentState, Digest, Layout, Sample, SampleId, Split, Status, licence,
+    Column, ConsentState, Digest, Layout, Purpose, Sample, SampleId, Split, Status, licence,
     release::Summary,
 };
 
@@ -278,6 +278,23 @@ fn check_accepted(
     }
     if !sample.subject_ids.is_empty() && sample.consent_state != Some(ConsentState::Given) {
         v.add("consent", id, "people are shown without a consent in force");
+    }
+    if sample.manipulation.is_some() {
+        if sample.subject_ids.is_empty() || !sample.consent_purposes.contains(&Purpose::Manipulate)
+        {
+            v.add(
+                "consent",
+                id,
+                "it is manipulated, and not everybody shown agreed to `manipulate`",
+            );
+        }
+        if sample.derived_from.is_empty() {
+            v.add(
+                "consent",
+                id,
+                "it is manipulated, and not said from what it was made",
+            );
+        }
     }
     if recalled.contains(&id) {
         v.add(

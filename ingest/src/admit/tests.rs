@@ -494,3 +494,50 @@ proptest! {
         prop_assert_eq!(judged(once.clone(), &Policy::default(), &ledger), once);
     }
 }
+
+#[test]
+fn a_fake_needs_both_sides_to_have_agreed_to_manipulation() {
+    let fake = |subjects: &[&str]| {
+        let mut s = sample(subjects);
+        s.manipulation = Some(fairframe_schemas::Manipulation {
+            method: "face-swap".to_owned(),
+            target_sample: s.sample_id,
+            source_sample: s.sample_id,
+            mask_sha256: None,
+            compression: None,
+            parameters: None,
+        });
+        s
+    };
+    let all = ("given", "2026-01-01");
+    let without = [("given:collect,redistribute", "2026-01-01")];
+    let back = [all, ("withdrawn:manipulate", "2026-05-01")];
+    let ledger = ledger([
+        record("both", &[all]),
+        record("also", &[all]),
+        record("never", &without),
+        record("back", &back),
+    ]);
+    // Not even a policy that asks for no consent lets it pass.
+    let lax = Policy {
+        consent: ConsentRule::Never,
+        ..policy(&[])
+    };
+    for policy in [lax, policy(&[Purpose::Collect])] {
+        for (subjects, reason) in [
+            (&["both", "also"][..], None),
+            (&["both"], None),
+            (&["both", "never"], Some(Reason::ConsentPurposeMissing)),
+            (&["never", "both"], Some(Reason::ConsentPurposeMissing)),
+            (&["both", "back"], Some(Reason::ConsentWithdrawn)),
+            (&["both", "nobody"], Some(Reason::ConsentMissing)),
+            (&[], Some(Reason::ConsentMissing)),
+        ] {
+            let s = judged(fake(subjects), &policy, &ledger);
+            assert_eq!(s.reasons, Vec::from_iter(reason), "{subjects:?}");
+        }
+        // The same people's own videos stand.
+        let s = judged(sample(&["never"]), &policy, &ledger);
+        assert_eq!(s.status, Status::Accepted);
+    }
+}

@@ -36,9 +36,12 @@ impl Work<'_> {
         for (name, source) in sources {
             let known = known.entry(name.clone()).or_default();
             // Somebody of the session may have no clip in it.
-            if let AnySource::Actors(session) = source {
-                known.shown.extend(session.subjects().map(str::to_owned));
-            }
+            let session = match source {
+                AnySource::Actors(session) => session,
+                AnySource::Corpus(made) => made.actors(),
+                AnySource::Wikimedia(_) | AnySource::Crowdsourced(_) => continue,
+            };
+            known.shown.extend(session.subjects().map(str::to_owned));
         }
         super::release::each(journal, |entry| {
             let sample = entry.listed.sample;

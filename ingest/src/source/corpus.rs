@@ -68,6 +68,11 @@ impl CorpusSource {
         self.actors.consents()
     }
 
+    /// The session that it was made from.
+    pub fn actors(&self) -> &ActorsSource {
+        &self.actors
+    }
+
     fn wrong(&self, row: Option<u64>, problem: impl Into<String>) -> SourceError {
         SourceError::Table {
             file: self.root.join(CLIPS),

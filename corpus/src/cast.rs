@@ -14,7 +14,7 @@ use fairframe_ingest::{
     versions::Versions,
 };
 use fairframe_schemas::{
-    DatasetVersion, Layout, MediaType, Name, Purpose, Reason, Sample, SourceToml, Status,
+    DatasetVersion, Layout, MediaType, Name, Purpose, Reason, Sample, SampleId, SourceToml, Status,
     Timestamp, source::SourceTomlError,
 };
 
@@ -51,6 +51,13 @@ pub struct Video {
 }
 
 impl Video {
+    /// The reason it is not accepted, if it is not.
+    pub fn against(&self) -> Option<Reason> {
+        let status = self.sample.status;
+        let gravest = self.sample.reasons.iter().find(|r| r.status() == status);
+        (status != Status::Accepted).then(|| gravest.copied().unwrap_or(Reason::Withdrawn))
+    }
+
     pub fn scene(&self) -> Option<&str> {
         self.sample
             .labels
@@ -61,7 +68,7 @@ impl Video {
 }
 
 /// The origin of the label that names a video's scene.
-const SCENE: &str = "scene";
+pub const SCENE: &str = "scene";
 
 /// Everybody who may be shown.
 #[derive(Debug)]
@@ -124,6 +131,19 @@ impl Cast {
         })
     }
 
+    pub fn video(&self, id: SampleId) -> Option<&Video> {
+        let at = self
+            .videos
+            .binary_search_by_key(&id, |v| v.sample.sample_id);
+        at.ok().map(|at| &self.videos[at])
+    }
+
+    /// Every video, and what forbids to manipulate it.
+    pub fn manipulable(&self) -> BTreeMap<SampleId, Option<Reason>> {
+        let each = |v: &Video| (v.sample.sample_id, self.against_manipulating(v));
+        self.videos.iter().map(each).collect()
+    }
+
     /// Where a person's consent stands for these purposes.
     pub fn standing(&self, subject: &str, purposes: &[Purpose]) -> Standing {
         self.ledger
@@ -134,16 +154,8 @@ impl Cast {
     /// the video is not accepted, nobody or more than one is named, or consent to
     /// `manipulate` is not in force.
     pub fn against_manipulating(&self, video: &Video) -> Option<Reason> {
-        if video.sample.status != Status::Accepted {
-            return Some(
-                video
-                    .sample
-                    .reasons
-                    .iter()
-                    .copied()
-                    .find(|r| r.status() == video.sample.status)
-                    .unwrap_or(Reason::Withdrawn),
-            );
+        if let Some(reason) = video.against() {
+            return Some(reason);
         }
         let [subject] = video.sample.subject_ids.as_slice() else {
             return Some(Reason::SubjectsNotOne);

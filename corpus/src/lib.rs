@@ -29,4 +29,5 @@ pub mod swap;
 // What is done with what was made.
 pub mod detector;
 pub mod layouts;
+pub mod truth;
 pub mod withdraw;

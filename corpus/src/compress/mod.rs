@@ -40,7 +40,7 @@ pub const CLIPS: &str = "clips";
 /// A clip to be compressed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClipIn {
-    /// A part of file names; unique.
+    /// A part of file names; unique among clips, and among masks.
     pub name: String,
     pub file: PathBuf,
     pub kind: Kind,
@@ -121,10 +121,14 @@ pub fn run(
     clips: &[ClipIn],
     reporter: &dyn Reporter,
 ) -> Result<Vec<ClipOut>, CompressError> {
-    let mut names: Vec<&str> = clips.iter().map(|c| c.name.as_str()).collect();
+    // A fake and its mask share a name, and no item.
+    let mut names: Vec<(&str, bool)> = clips
+        .iter()
+        .map(|c| (c.name.as_str(), c.kind == Kind::Mask))
+        .collect();
     names.sort_unstable();
     if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-        return Err(CompressError::Twice(pair[0].to_owned()));
+        return Err(CompressError::Twice(pair[0].0.to_owned()));
     }
     let each = clips.iter().map(|clip| match clip.kind {
         Kind::Mask => 1,

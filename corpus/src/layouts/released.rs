@@ -9,12 +9,11 @@ use fairframe_ingest::{manifest::ReleaseReader, recall};
 use fairframe_schemas::{Layout, Name, Sample, SampleId, Split, corpus::ClipLabel};
 
 use super::LayoutError;
-use crate::pair;
-
-/// Origins of labels: what a clip is, its rung, its scene.
-const KIND: &str = "corpus";
-const COMPRESSION: &str = "compression";
-const SCENE: &str = "scene";
+use crate::{
+    cast::SCENE,
+    clips::{COMPRESSION, KIND},
+    pair,
+};
 
 /// A clip of a release.
 #[derive(Debug, Clone)]
@@ -89,7 +88,7 @@ pub fn released(layout: &Layout, folder: &Path) -> Result<Released, LayoutError>
     for row in rows.iter().filter(|r| kind(r).is_some()) {
         let gone = |id: &SampleId| samples.contains(id);
         let bytes = row.media_sha256.is_some_and(|d| digests.contains(&d));
-        if gone(&row.sample_id) || row.derived_from.iter().any(|id| gone(id)) || bytes {
+        if gone(&row.sample_id) || row.derived_from.iter().any(gone) || bytes {
             recalled += 1;
             continue;
         }

@@ -245,7 +245,7 @@ fn what_leads_out_is_refused() {
         fs::write(&path, table).unwrap();
         assert!(import(Form::Parquet, &path).is_err(), "{name:?}");
     }
-    let deep = vec!["d"; tree::MAX_DEPTH + 2].join("/");
+    let deep = ["d"; tree::MAX_DEPTH + 2].join("/");
     let deep = said(Form::FaceForensics, &|f| {
         fs::create_dir_all(f.join(&deep)).unwrap()
     });

@@ -10,6 +10,7 @@ use serde::{Deserialize, de::IgnoredAny};
 
 use crate::{
     compress::Encode,
+    detector::LookTask,
     frame::FrameTask,
     swap::{HandOut, SwapTask, TakeIn},
 };
@@ -29,7 +30,7 @@ macro_rules! tasks {
 
 /// Runs the hidden subcommand `corpus-worker` for the task of this name.
 pub fn worker_main(name: &str) -> ExitCode {
-    tasks!(name, FrameTask, Encode, SwapTask, HandOut, TakeIn)
+    tasks!(name, FrameTask, Encode, SwapTask, HandOut, TakeIn, LookTask)
 }
 
 /// Reads a task from standard input, does it within its limits, and writes the answer to

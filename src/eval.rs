@@ -1,16 +1,20 @@
 //! `fairframe eval`: one submission against one solution.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::Parser;
 use fairframe_eval::compare::compare;
 use fairframe_eval::weights::Weights;
 use fairframe_eval::{EvalError, EvalOptions, crossed, evaluate, report};
 use fairframe_ingest::place::Gazetteer;
 use fairframe_schemas::report::{Bootstrap, Report, TaskForm};
 use fairframe_schemas::{Pooling, TaskToml};
+
+use crate::exit::{Doing, Failure};
 
 /// The submission (or the solution) has defects that make a score
 /// meaningless. The report is written and names them all.
@@ -268,6 +272,29 @@ pub fn run(args: &EvalArgs, as_json: bool, out: &mut impl Write) -> Result<ExitC
 fn json(report: &Report, out: &mut impl Write) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *out, report)?;
     writeln!(out)
+}
+
+/// Judges as a command line of `fairframe eval` would, for commands that end in a report.
+pub fn judge(
+    form: &str,
+    solution: &Path,
+    submission: &Path,
+    more: &[&str],
+    out: &Path,
+) -> Result<(), Failure> {
+    #[derive(clap::Parser)]
+    struct Eval {
+        #[command(flatten)]
+        args: EvalArgs,
+    }
+    let mut line: Vec<OsString> = vec!["eval".into(), "--form".into(), form.into()];
+    line.extend(["--solution".into(), solution.as_os_str().to_owned()]);
+    line.extend(["--submission".into(), submission.as_os_str().to_owned()]);
+    line.extend(["--out".into(), out.as_os_str().to_owned()]);
+    line.extend(more.iter().map(Into::into));
+    let Eval { args } = Eval::try_parse_from(line).doing("evaluate")?;
+    run(&args, false, &mut std::io::stdout()).doing("evaluate")?;
+    Ok(())
 }
 
 fn summary(report: &Report, args: &EvalArgs, out: &mut impl Write) -> io::Result<()> {

@@ -2,18 +2,13 @@
 
 use std::path::PathBuf;
 
-use fairframe_corpus::{
-    cast::Cast,
-    frame::{Outcome, run},
-    worker::{Limits, Workers, this_binary},
-};
-use fairframe_schemas::{Layout, Timestamp};
+use fairframe_corpus::frame::Outcome;
+use fairframe_schemas::Timestamp;
 
 use crate::{
     Common,
-    exit::{self, Doing, Failure},
-    ingest::{declared, moment},
-    progress::Progress,
+    corpus::{Opened, workers},
+    exit::{self, Failure},
 };
 
 /// Finds, follows and cuts out the face in each video of the actors.
@@ -34,28 +29,9 @@ pub struct FrameArgs {
 
 impl FrameArgs {
     pub fn run(self, common: &Common) -> Result<u8, Failure> {
-        let doing = || format!("frame {}", self.source.display());
-        let declared = declared(&self.source)?;
-        let toml = &declared.toml;
-        let Some(corpus) = &toml.corpus else {
-            return Err("it has no `[corpus]`; name the `source.toml` of a corpus").doing(doing());
-        };
-        let layout = Layout::new(&common.root);
-        let actors = declared.folder.join(&corpus.actors);
-        let cast = Cast::open(&layout, &actors, moment(self.at)).doing(doing())?;
-        let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        let command = this_binary().doing("find this program")?;
-        let workers = Workers::new(command, self.workers.unwrap_or(cores), Limits::default());
-        let outcome = run(
-            &layout,
-            &toml.dataset,
-            &corpus.frame,
-            &toml.media,
-            &cast,
-            &workers,
-            &Progress::new(common.quiet),
-        )
-        .doing(doing())?;
+        let mut opened = Opened::at(&self.source, self.at, common)?;
+        let outcome = opened.frame(&workers(self.workers)?, common)?;
+        opened.again(self.at, common)?;
         match common.json {
             true => exit::print_json(&outcome)?,
             false => exit::print(&describe(&outcome))?,

@@ -12,7 +12,7 @@ use fairframe_ingest::{
 use fairframe_schemas::{Layout, SourceToml, Status, Timestamp};
 
 use crate::{
-    Common,
+    Common, corpus,
     exit::{self, Doing, Failure},
     progress::Progress,
 };
@@ -46,7 +46,6 @@ impl IngestArgs {
         if self.check {
             return check(&self.sources, &sources, common);
         }
-        let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let settings = Settings {
             layout: Layout::new(&common.root),
             sources,
@@ -55,7 +54,7 @@ impl IngestArgs {
             now: moment(None),
             restart: self.restart,
             worker: WorkerCommand::this_binary().doing("find this program")?,
-            parallel: self.decoders.unwrap_or(cores),
+            parallel: self.decoders.unwrap_or_else(corpus::cores),
         };
         let outcome = ingest(&settings, common)?;
         if common.json {
@@ -63,8 +62,21 @@ impl IngestArgs {
         } else {
             print!("{}", describe(&outcome));
         }
+        // Judged at the same moment as the people's own videos.
+        let as_of = outcome.summary.as_of;
+        for corpus in corpus::follow(&settings.layout, &outcome.dataset, as_of, common)? {
+            if corpus.written && !common.quiet {
+                eprint!("{}", describe(&corpus));
+            }
+        }
         Ok(exit::OK)
     }
+}
+
+/// The moment that a command judges at: as asked, else now. Manifests keep microseconds:
+/// what is judged is what they say.
+pub fn moment(at: Option<Timestamp>) -> Timestamp {
+    at.unwrap_or_else(chrono::Utc::now).trunc_subsecs(6)
 }
 
 /// What `--check` found in one source.
@@ -141,11 +153,6 @@ async fn count(source: &mut AnySource) -> Result<(u64, u64), SourceError> {
         checkpoint = Some(batch.checkpoint);
     }
     Ok((rows, refused))
-}
-
-/// The moment that is handed in, as exact as manifests keep it: the given one, or now.
-pub fn moment(at: Option<Timestamp>) -> Timestamp {
-    at.unwrap_or_else(chrono::Utc::now).trunc_subsecs(6)
 }
 
 /// Reads a `source.toml`.

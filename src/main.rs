@@ -1,5 +1,7 @@
 //! The command line: parses, runs, prints, exits. Computes nothing.
 
+mod compress;
+mod corpus;
 mod demo;
 mod diff;
 mod episodes;
@@ -67,12 +69,16 @@ enum Command {
     Recall(recall::RecallArgs),
     /// What one release changes against another
     Diff(diff::DiffArgs),
-    /// Finds, follows and cuts out the face in each video of a corpus
-    Frame(frame::FrameArgs),
+    /// The whole way from actor videos to a released corpus
+    Corpus(corpus::CorpusArgs),
     /// Plans who is swapped with whom in a corpus
     Pair(pair::PairArgs),
+    /// Finds, follows and cuts out the face in each video of a corpus
+    Frame(frame::FrameArgs),
     /// Makes the fakes of a corpus
     Swap(swap::SwapArgs),
+    /// Writes a corpus's clips, real and fake, in every quality of its ladder
+    Compress(compress::CompressArgs),
     /// A released corpus as FaceForensics, DFDC or DeepfakeBench lay theirs out
     Export(export::ExportArgs),
     /// A folder of such a corpus as a table of clips
@@ -116,6 +122,8 @@ fn main() -> ExitCode {
         Command::Recall(args) => args.run(&common),
         Command::Diff(args) => args.run(&common),
         Command::Frame(args) => args.run(&common),
+        Command::Compress(args) => args.run(&common),
+        Command::Corpus(args) => args.run(&common),
         Command::Pair(args) => args.run(&common),
         Command::Swap(args) => args.run(&common),
         Command::Export(args) => args.run(&common),

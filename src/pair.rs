@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use fairframe_corpus::pair::{Outcome, Settings, run};
-use fairframe_schemas::{Layout, Timestamp};
+use fairframe_corpus::pair::Outcome;
+use fairframe_schemas::Timestamp;
 
 use crate::{
     Common,
-    exit::{self, Doing, Failure},
-    ingest::{declared, moment},
+    corpus::Opened,
+    exit::{self, Failure},
 };
 
 /// Plans who is swapped with whom, from the newest release of the actors.
@@ -30,15 +30,7 @@ pub struct PairArgs {
 
 impl PairArgs {
     pub fn run(self, common: &Common) -> Result<u8, Failure> {
-        let declared = declared(&self.source)?;
-        let outcome = run(&Settings {
-            layout: &Layout::new(&common.root),
-            source: &declared.toml,
-            file: &declared.file,
-            as_of: moment(self.at),
-            extend: self.extend,
-        })
-        .doing(format!("pair {}", self.source.display()))?;
+        let outcome = Opened::at(&self.source, self.at, common)?.pair(self.extend)?;
         match common.json {
             true => exit::print_json(&outcome)?,
             false => exit::print(&describe(&outcome))?,

@@ -2,20 +2,13 @@
 
 use std::path::PathBuf;
 
-use fairframe_corpus::{
-    cast::Cast,
-    item::Made,
-    pair,
-    swap::{Outcome, Settings, run},
-    worker::{Limits, Workers, this_binary},
-};
-use fairframe_schemas::{Layout, Timestamp};
+use fairframe_corpus::{item::Made, swap::Outcome};
+use fairframe_schemas::Timestamp;
 
 use crate::{
     Common,
-    exit::{self, Doing, Failure},
-    ingest::{declared, moment},
-    progress::Progress,
+    corpus::{Opened, workers},
+    exit::{self, Failure},
 };
 
 /// Makes the fakes of a corpus: each pair that was planned, by each method.
@@ -37,27 +30,9 @@ pub struct SwapArgs {
 
 impl SwapArgs {
     pub fn run(self, common: &Common) -> Result<u8, Failure> {
-        let doing = || format!("swap {}", self.source.display());
-        let declared = declared(&self.source)?;
-        let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        let command = this_binary().doing("find this program")?;
-        let Some(corpus) = &declared.toml.corpus else {
-            return Err("it has no `[corpus]`; name the `source.toml` of a corpus").doing(doing());
-        };
-        let layout = Layout::new(&common.root);
-        let actors = declared.folder.join(&corpus.actors);
-        let cast = Cast::open(&layout, &actors, moment(self.at)).doing(doing())?;
-        let plan = pair::read(&layout.corpus(&declared.toml.dataset)).doing(doing())?;
-        if plan.is_empty() {
-            return Err("no pairs are planned; run `fairframe pair` first").doing(doing());
-        }
-        let settings = Settings {
-            layout: &layout,
-            source: &declared.toml,
-            workers: &Workers::new(command, self.workers.unwrap_or(cores), Limits::default()),
-            reporter: &Progress::new(common.quiet),
-        };
-        let outcome = run(&settings, &cast, &plan).doing(doing())?;
+        let mut opened = Opened::at(&self.source, self.at, common)?;
+        let outcome = opened.swap(&workers(self.workers)?, common)?;
+        opened.again(self.at, common)?;
         match common.json {
             true => exit::print_json(&outcome)?,
             false => exit::print(&describe(&outcome))?,

@@ -26,10 +26,15 @@ fn port() -> String {
     PORT.to_string()
 }
 
+/// Without the corpus, which takes minutes: one test makes it.
 fn demo(root: &Path) -> String {
+    demo_with(root, &["--no-corpus"])
+}
+
+fn demo_with(root: &Path, more: &[&str]) -> String {
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let mut demo = fairframe(root);
-    text(&ok(demo.args(["demo", "--replay-port", &port()])).stdout)
+    text(&ok(demo.args(["demo", "--replay-port", &port()]).args(more)).stdout)
 }
 
 fn release(root: &Path, dataset: &str, version: &str) -> std::path::PathBuf {
@@ -40,9 +45,15 @@ fn release(root: &Path, dataset: &str, version: &str) -> std::path::PathBuf {
 fn the_whole_way_on_the_bundled_samples() {
     let root = tempfile::tempdir().unwrap();
     let root = root.path();
-    let said = demo(root);
+    let said = demo_with(root, &[]);
     assert!(said.contains("5 files removed: recalled"), "{said}");
-    assert_eq!(said.matches(": sound;").count(), 2, "{said}");
+    assert_eq!(said.matches(": sound;").count(), 3, "{said}");
+    let corpus = release(root, "demo-corpus", "2.0.0");
+    assert!(corpus.join("card.html").is_file());
+    assert!(
+        root.join("reports/demo-corpus-baseline/report.html")
+            .is_file()
+    );
 
     // The person who withdrew: excluded, recalled, gone from the store; nothing of them in any row.
     let second = release(root, "demo-actors", "2.0.0");

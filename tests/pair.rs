@@ -9,7 +9,10 @@ use std::{
 };
 
 use fairframe_corpus::pair::read;
-use fairframe_schemas::{PairRow, Reason, Status, corpus::Pairing};
+use fairframe_schemas::{
+    Reason, Status,
+    corpus::{PairRow, Pairing},
+};
 use serde_json::{Value, json};
 use support::{datasets, fairframe, ok, text, tree};
 

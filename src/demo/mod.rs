@@ -16,6 +16,7 @@ use fairframe_schemas::{Layout, Timestamp};
 
 use crate::{
     Common,
+    corpus::{self, CorpusArgs},
     exit::{self, Doing, Failure},
     ingest::{declared, describe, ingest},
     pull,
@@ -32,6 +33,9 @@ pub struct DemoArgs {
     serve: bool,
     #[arg(long, default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
+    /// Make no deepfake corpus: it takes some minutes
+    #[arg(long)]
+    no_corpus: bool,
     /// Where the recorded wiki answers: a release holds the address its media came from
     #[arg(long, hide = true, default_value_t = REPLAY_PORT)]
     replay_port: u16,
@@ -63,22 +67,36 @@ impl DemoArgs {
         let first = ingest(&settings(&layout, actors.clone(), before)?, common)?;
         print!("{}", describe(&first));
 
-        eprintln!("\n3. A researcher's copy of that version");
+        if !self.no_corpus {
+            eprintln!(
+                "\n3. A deepfake corpus of them: pairs, framed faces, swaps, three qualities"
+            );
+            let source = self.datasets.join("corpus/source.toml");
+            let made = corpus::make(&CorpusArgs::new(source, before), common)?;
+            print!("{}", describe(&made));
+        }
+
+        eprintln!("\n4. A researcher's copy of the actors' videos");
         let copy = Copy::of(&first, &layout);
         let pulled = copy.pull(common)?;
         print!("{}", pull::describe(&pulled));
 
-        eprintln!("\n4. The same session on {AFTER}: one has withdrawn");
+        eprintln!("\n5. The same session on {AFTER}: one has withdrawn");
         let second = ingest(&settings(&layout, actors, after)?, common)?;
         print!("{}", describe(&second));
+        let withdrawn = corpus::follow(&layout, &second.dataset, after, common)?;
+        for outcome in &withdrawn {
+            print!("{}", describe(outcome));
+        }
 
-        eprintln!("\n5. The researcher pulls again: the recall list of the newest version holds");
+        eprintln!("\n6. The researcher pulls again: the recall list of the newest version holds");
         let pulled = copy.pull(common)?;
         print!("{}", pull::describe(&pulled));
 
-        eprintln!("\n6. Verify");
+        eprintln!("\n7. Verify");
         let mut sound = true;
-        for release in [&photos, &second] {
+        let releases = || [&photos, &second].into_iter().chain(&withdrawn);
+        for release in releases() {
             let found = verify(&release.folder, Some(&layout)).doing("verify")?;
             sound &= found.is_sound();
             let verdict = if found.is_sound() {
@@ -95,12 +113,26 @@ impl DemoArgs {
             }
         }
 
-        eprintln!("\n7. A detector's scores judged");
+        eprintln!("\n8. A detector's scores judged");
         reports::reports(&self.datasets, &layout.reports())?;
 
         println!("\nEverything is in {}", common.root.display());
-        for release in [&photos, &second] {
+        for release in releases() {
             println!("  card: {}", release.folder.join("card.html").display());
+        }
+        if !self.no_corpus {
+            let made = layout.corpora().join("demo-corpus");
+            let made = made.display();
+            println!(
+                "  what the framed faces and swaps look like: {made}/frames/*/sheet.jpg, {made}/fakes/*/sheet.jpg"
+            );
+            println!(
+                "  real against fake: {}",
+                layout
+                    .reports()
+                    .join("demo-corpus-baseline/report.html")
+                    .display()
+            );
         }
         if !sound {
             return Ok(exit::FOUND);

@@ -3,26 +3,16 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::Parser;
-
-use crate::{
-    eval,
-    exit::{Doing, Failure},
-};
+use crate::{eval::judge, exit::Failure};
 
 /// Folders below `reports`.
 pub const NAMES: &[&str] = &[
+    "demo-corpus-baseline",
     "dfdc",
     "dfdc-frames",
     "inclusive-images-team-a-4",
     "inclusive-images-team-a-16",
 ];
-
-#[derive(clap::Parser)]
-struct Eval {
-    #[command(flatten)]
-    args: eval::EvalArgs,
-}
 
 /// Judges what is shipped and what `FAIRFRAME_SHARED` names.
 pub fn reports(datasets: &Path, out: &Path) -> Result<(), Failure> {
@@ -64,22 +54,5 @@ pub fn reports(datasets: &Path, out: &Path) -> Result<(), Failure> {
         let at = ["--truth-threshold", "0.5"];
         judge("detection", &frames, &frames, &at, &out.join("dfdc-frames"))?;
     }
-    Ok(())
-}
-
-fn judge(
-    form: &str,
-    solution: &Path,
-    submission: &Path,
-    more: &[&str],
-    out: &Path,
-) -> Result<(), Failure> {
-    let mut line = vec!["eval".into(), "--form".into(), form.into()];
-    line.extend(["--solution".into(), solution.as_os_str().to_owned()]);
-    line.extend(["--submission".into(), submission.as_os_str().to_owned()]);
-    line.extend(["--out".into(), out.as_os_str().to_owned()]);
-    line.extend(more.iter().map(Into::into));
-    let Eval { args } = Eval::parse_from(line);
-    eval::run(&args, false, &mut std::io::stdout()).doing("evaluate")?;
     Ok(())
 }

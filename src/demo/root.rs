@@ -11,7 +11,8 @@ use std::{
 const MARKER: &str = ".fairframe-demo";
 
 /// What a demo makes in its folder.
-const MADE: [&str; 9] = [
+const MADE: [&str; 11] = [
+    "corpora",
     "journal",
     "manifests",
     "pulled",
@@ -19,13 +20,15 @@ const MADE: [&str; 9] = [
     "receipts",
     "reports",
     "restricted",
+    "signing",
     "store",
     "thumbnails",
 ];
 
-/// Names below `manifests` and `reports` that are the demo's; any other is of someone who used the folder since.
-const NAMES: [(&str, &[&str]); 2] = [
-    ("manifests", &["demo", "demo-actors"]),
+/// Names below `corpora`, `manifests` and `reports` that are the demo's; any other is of someone who used the folder since.
+const NAMES: [(&str, &[&str]); 3] = [
+    ("corpora", &["demo-corpus"]),
+    ("manifests", &["demo", "demo-actors", "demo-corpus"]),
     ("reports", super::reports::NAMES),
 ];
 

@@ -1,16 +1,14 @@
 //! `fairframe corpus`: the whole way from actor videos to a released corpus; and what every
 //! command of that way begins and ends with.
 
-use std::{
-    fs::File,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use fairframe_corpus::{
     cast::Cast,
     clips::{self, Splits},
     compress::{self, Compress},
-    detector, frame,
+    detector::{self, DetectorError},
+    frame,
     item::Made,
     label::Signer,
     pair, swap, video,
@@ -94,11 +92,11 @@ pub fn detect(
     release: &Path,
     workers: &Workers,
     common: &Common,
-) -> Result<PathBuf, Failure> {
+) -> Result<(), Failure> {
     let doing = || format!("detect the fakes of {}", release.display());
     let dataset = opened.dataset();
     let out = opened.layout.reports().join(format!("{dataset}-{REPORT}"));
-    let detected = detector::run(
+    let detected = match detector::run(
         &opened.layout,
         dataset,
         release,
@@ -106,15 +104,20 @@ pub fn detect(
         workers,
         &Progress::new(common.quiet),
         &out,
-    )
-    .doing(doing())?;
+    ) {
+        // The release is there; there is nobody to learn from, or to be asked about.
+        Err(why @ (DetectorError::Fit(_) | DetectorError::NoTest)) => {
+            eprintln!("no baseline: {why}");
+            return Ok(());
+        }
+        other => other.doing(doing())?,
+    };
     let groups = ["method", "compression", "method+compression", "region"];
     let mut more = vec!["--manifest", release.to_str().unwrap_or_default()];
     more.extend(["--cluster", "target", "--min-n", "3"]);
     more.extend(groups.iter().flat_map(|g| ["--group", g]));
     let (truth, answers) = (&detected.solution, &detected.submission);
-    crate::eval::judge("detection", truth, answers, &more, &out)?;
-    Ok(out)
+    crate::eval::judge("detection", truth, answers, &more, &out)
 }
 
 /// Every stage, then the release.
@@ -174,7 +177,7 @@ impl Opened {
         };
         let layout = Layout::new(&common.root);
         let dataset = declared.toml.dataset.clone();
-        let _held = hold(&layout, &dataset)?;
+        let _held = withdraw::hold(&layout, &dataset).doing(doing())?;
         let as_of = moment(at);
         let actors = declared.folder.join(&rule.actors);
         let cast = Cast::open(&layout, &actors, as_of).doing(doing())?;
@@ -327,7 +330,7 @@ pub fn follow(
         withdraw::made_from(layout, actors).doing(format!("find the corpora made of `{actors}`"))?
     {
         let doing = || format!("withdraw from corpus `{corpus}`");
-        let _held = hold(layout, &corpus)?;
+        let _held = withdraw::hold(layout, &corpus).doing(doing())?;
         let cast = Cast::open(layout, &at.actors, as_of).doing(doing())?;
         let gone = withdraw::withdraw(layout, &corpus, &cast).doing(doing())?;
         if gone.any() && !common.quiet {
@@ -370,24 +373,6 @@ fn release(
         parallel: cores(),
     };
     ingest(&settings, common)
-}
-
-/// One process at a time makes a corpus.
-fn hold(layout: &Layout, corpus: &Name) -> Result<Held, Failure> {
-    let doing = || format!("hold corpus `{corpus}`");
-    let folder = layout.corpus(corpus);
-    std::fs::create_dir_all(&folder).doing(doing())?;
-    let path = folder.join("lock");
-    let file = File::options().create(true).append(true).open(&path);
-    let file = file.doing(format!("open {}", path.display()))?;
-    Held::try_lock(file)
-        .map_err(|e| match e {
-            std::fs::TryLockError::WouldBlock => {
-                "another process makes it; wait for it to end".to_owned()
-            }
-            std::fs::TryLockError::Error(e) => e.to_string(),
-        })
-        .doing(doing())
 }
 
 pub fn cores() -> usize {

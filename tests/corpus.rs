@@ -20,8 +20,8 @@ use support::{datasets, fairframe, ok, text, tree};
 const BEFORE: &str = "2026-09-01T00:00:00Z";
 const AFTER: &str = "2026-11-01T00:00:00Z";
 
-/// Four short clips of three people, in a folder of their own.
-const CLIPS: [&str; 5] = ["no", "thanks", "milk", "book", "learn"];
+/// Five short clips of three people, in a folder of their own.
+const CLIPS: [&str; 5] = ["no", "yes", "thanks", "milk", "book"];
 
 /// The demo's declarations with fewer clips and pairs.
 fn declared(folder: &Path) -> (PathBuf, PathBuf) {

@@ -53,7 +53,11 @@ impl House {
             .map(|e| e.unwrap().path())
             .collect::<Vec<_>>();
         media.sort();
-        let mut media = media.into_iter();
+        // Bytes of the one who withdraws stand for clips of theirs only: they are recalled.
+        let b = ["bird", "milk", "please", "sorry", "thanks"];
+        let is_of_b = |path: &PathBuf| b.iter().any(|clip| path.ends_with(format!("{clip}.mkv")));
+        let (of_b, others): (Vec<_>, Vec<_>) = media.into_iter().partition(is_of_b);
+        let (mut of_b, mut others) = (of_b.into_iter(), others.into_iter());
         let (a, b) = ("person-a", "person-b");
         let mut lines = String::new();
         let mut add = |label: &str, target: &str, source: Option<&str>, rung: Option<&str>| {
@@ -63,7 +67,12 @@ impl House {
                 rung.unwrap_or("x")
             );
             let file = PathBuf::from(format!("clips/{key}.mkv"));
-            let bytes = fs::read(media.next().unwrap()).unwrap();
+            let theirs = target == "person-b" || source == Some("person-b");
+            let path = match theirs {
+                true => of_b.next().or_else(|| others.next()),
+                false => others.next(),
+            };
+            let bytes = fs::read(path.unwrap()).unwrap();
             fs::write(folder.join(&file), &bytes).unwrap();
             let sample = sample(&key, label, target, source, rung);
             let line = ClipLine {

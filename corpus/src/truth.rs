@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use fairframe_ingest::manifest::{ManifestError, ReleaseReader};
-use fairframe_schemas::{Sample, Split};
+use fairframe_schemas::{Column, Sample, Split};
 
 use crate::clips::{COMPRESSION, KIND, Kind};
 
@@ -81,7 +81,8 @@ pub fn solution(release: &ReleaseReader, split: Split, out: impl Write) -> Resul
     }
     rows.sort();
     let mut csv = csv::Writer::from_writer(out);
-    csv.write_record(["sample_id", "label", "method", "compression", "target"])?;
+    let id = Column::SampleId.name();
+    csv.write_record([id, "label", "method", "compression", "target"])?;
     for row in &rows {
         csv.write_record(row)?;
     }

@@ -8,11 +8,15 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs, io,
+    fs::{self, File, TryLockError},
+    io,
     path::{Path, PathBuf},
 };
 
-use fairframe_ingest::{atomic, disk};
+use fairframe_ingest::{
+    atomic,
+    disk::{self, Held},
+};
 use fairframe_schemas::{Layout, Name, Reason, SampleId, corpus::PairRow};
 use serde::{Deserialize, Serialize};
 
@@ -60,10 +64,29 @@ impl Gone {
 pub enum WithdrawError {
     #[error("{}: {error}{}", path.display(), disk::remedy(error))]
     Io { path: PathBuf, error: io::Error },
+    #[error("another process works on corpus `{0}`; wait for it to end, and run this again")]
+    Held(Name),
     #[error(transparent)]
     Cast(#[from] CastError),
     #[error(transparent)]
     Pair(#[from] pair::PairError),
+}
+
+/// One process at a time makes a corpus, or takes from it.
+pub fn hold(layout: &Layout, corpus: &Name) -> Result<Held, WithdrawError> {
+    let path = layout.corpus(corpus).join("lock");
+    let open = || {
+        fs::create_dir_all(layout.corpus(corpus))?;
+        File::options().create(true).append(true).open(&path)
+    };
+    let wrap = |error| WithdrawError::Io {
+        path: path.clone(),
+        error,
+    };
+    Held::try_lock(open().map_err(wrap)?).map_err(|error| match error {
+        TryLockError::WouldBlock => WithdrawError::Held(corpus.clone()),
+        TryLockError::Error(error) => wrap(error),
+    })
 }
 
 /// Remembers where a corpus was declared, before anything is made of it.

@@ -13,7 +13,7 @@ use fairframe_ingest::{
     reporter::Reporter,
 };
 use fairframe_schemas::{
-    Layout, Name, SampleId, Split, corpus::frame::FrameRow, source::MediaLimits,
+    Column, Layout, Name, SampleId, Split, corpus::frame::FrameRow, source::MediaLimits,
 };
 use serde::Serialize;
 
@@ -126,7 +126,7 @@ pub fn run(
     answers.sort_by_key(|a| a.0);
     std::fs::create_dir_all(out).map_err(io(out))?;
     let mut csv = csv::Writer::from_writer(Vec::new());
-    csv.write_record(["sample_id", "score"])?;
+    csv.write_record([Column::SampleId.name(), "score"])?;
     for (id, score) in &answers {
         csv.write_record([id.to_string(), score.unwrap_or(NO_SCORE).to_string()])?;
     }

@@ -81,7 +81,7 @@ impl<'a> Tracker<'a> {
     /// Looks at the next frame.
     pub fn look(&mut self, frame: &Rgb, time_s: f64) -> Result<Seen, FaceError> {
         let began = Instant::now();
-        let gap_s = self.rule.gap_s;
+        let gap_s = self.reach(time_s);
         self.tracks
             .retain(|t| time_s - t.time_s <= gap_s + FOLLOW_S);
         let mut seen = Seen::default();
@@ -165,11 +165,18 @@ impl<'a> Tracker<'a> {
         Ok(())
     }
 
+    /// How long a face may have been out of sight. A face of the frame that was looked at last
+    /// was never out of sight, however few frames are.
+    fn reach(&self, time_s: f64) -> f64 {
+        let step = self.before_s.map_or(0.0, |before| time_s - before);
+        self.rule.gap_s.max(step)
+    }
+
     /// The track that was lost about where this face is, and is shaped like it.
     fn returned(&self, mesh: &Mesh, time_s: f64, seen: &[Followed]) -> Option<u32> {
         let bounds = mesh.bounds();
         let near = |t: &&Track| {
-            time_s - t.time_s <= self.rule.gap_s
+            time_s - t.time_s <= self.reach(time_s)
                 && !seen.iter().any(|f| f.track == t.id)
                 && overlap(t.mesh.bounds(), bounds) > RETURNS
                 && difference(&t.mesh, mesh) < SHAPE

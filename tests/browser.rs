@@ -15,7 +15,7 @@ fn a_curator_finds_everything_and_every_page_is_sound() {
         return;
     }
     let root = tempfile::tempdir().unwrap();
-    ok(fairframe(root.path()).arg("demo"));
+    ok(fairframe(root.path()).args(["demo", "--no-corpus"]));
     let server = Serving::start(root.path());
     let mut browse = Command::new(python);
     browse

@@ -134,6 +134,7 @@ fn a_demo_may_be_served() {
     let mut child = fairframe(root.path())
         .args([
             "demo",
+            "--no-corpus",
             "--serve",
             "--listen",
             "127.0.0.1:0",
@@ -230,7 +231,7 @@ fn shared_submissions_are_judged_too() {
     let root = tempfile::tempdir().unwrap();
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let said = ok(fairframe(root.path())
-        .arg("demo")
+        .args(["demo", "--no-corpus"])
         .env("FAIRFRAME_SHARED", &shared));
     let said = text(&said.stdout);
     for value in ["f2_mean (image): 0.296012", "f2_mean (image): 0.299916"] {

@@ -1,14 +1,16 @@
 //! How often each person is to be used, so that all values of a stratum have alike many sides.
 //!
 //! Weights by iterative proportional fitting (Deming & Stephan, Annals of Mathematical
-//! Statistics 11(4), 1940) of the margins of all strata at once, trimmed, so that few people
-//! are not used for a whole region.
+//! Statistics 11(4), 1940) of the margins of all strata at once, trimmed at both ends, so that
+//! few people are not used for a whole region, and nobody is left out for its sake.
 
 /// Rounds of fitting: what does not settle by then has no solution, and is told as such.
 const ROUNDS: usize = 200;
 const SETTLED: f64 = 1e-6;
+/// As far as a factor can be told.
+const HALVINGS: usize = 56;
 
-/// Weights of mean 1, each at most `reuse`, of people by their values: `values[p][s]` is the
+/// Weights of mean 1, each from `1 / reuse` to `reuse`, of people by their values: `values[p][s]` is the
 /// value of person `p` in stratum `s`, `None` where it is not known. The known people of a
 /// stratum keep their common weight and share it evenly among its values; the others keep theirs.
 pub fn weights(values: &[Vec<Option<u32>>], reuse: f64) -> Vec<f64> {
@@ -49,27 +51,22 @@ fn fit(weights: &mut [f64], values: &[Vec<Option<u32>>], stratum: usize) {
     }
 }
 
-/// Scales to mean 1 and cuts what is above `most`; what is cut off goes to the others.
-fn trim(weights: &mut [f64], most: f64) {
+/// Scales to mean 1 within `1 / reuse` and `reuse`: by the one factor with which the weights,
+/// cut off at both ends, have that mean. Their sum grows with the factor, so halving finds it.
+fn trim(weights: &mut [f64], reuse: f64) {
+    let cut = |weight: f64, factor: f64| (weight * factor).clamp(1.0 / reuse, reuse);
     let n = weights.len() as f64;
-    // Each pass cuts somebody or ends it.
-    for _ in 0..=weights.len() {
-        let (cut, free): (Vec<f64>, Vec<f64>) = weights.iter().partition(|w| **w >= most);
-        let left = n - most * cut.len() as f64;
-        let scale = left.max(0.0) / free.iter().sum::<f64>();
-        let mut again = false;
-        for weight in weights.iter_mut() {
-            if *weight >= most {
-                *weight = most;
-            } else if scale.is_finite() {
-                *weight *= scale;
-                again |= *weight > most;
-            }
-        }
-        if !again {
-            return;
+    let (mut low, mut high) = (-30.0f64, 30.0f64);
+    for _ in 0..HALVINGS {
+        let middle = (low + high) / 2.0;
+        let factor = middle.exp();
+        match weights.iter().map(|w| cut(*w, factor)).sum::<f64>() < n {
+            true => low = middle,
+            false => high = middle,
         }
     }
+    let factor = high.exp();
+    weights.iter_mut().for_each(|w| *w = cut(*w, factor));
 }
 
 #[cfg(test)]
@@ -124,7 +121,7 @@ mod tests {
             let found = weights(&values, reuse);
             let mean = found.iter().sum::<f64>() / found.len() as f64;
             prop_assert!((mean - 1.0).abs() < 1e-6, "{mean}");
-            prop_assert!(found.iter().all(|w| *w > 0.0 && *w <= reuse * (1.0 + 1e-9)));
+            prop_assert!(found.iter().all(|w| *w >= 1.0 / reuse && *w <= reuse));
         }
     }
 }

@@ -28,7 +28,8 @@ pub struct PairRule {
     pub bands: BTreeMap<String, Vec<i64>>,
     /// Attributes in which both sides of a pair are alike.
     pub within: Vec<String>,
-    /// To balance strata, nobody is used more often than so many times an even share.
+    /// To balance strata, nobody is used more often than so many times an even share, nor more
+    /// seldom than that part of one.
     pub reuse: f64,
     /// Pairs of two clips of one person, for each person.
     pub within_subject: u64,

@@ -78,7 +78,9 @@ def judge(page, path, scheme):
 
 def crawl(desk, dark, phone, plain):
     """Every page that can be reached from the first, in four ways of looking at it."""
-    todo, known, checked = ["/", "/datasets/no-such"], set(), set()
+    samples = "/datasets/demo/1.0.0/samples"
+    todo = ["/", "/datasets/no-such", f"{samples}?label=tree&country!=DE&view=list", f"{samples}?more=label"]
+    known, checked = set(), set()
     while todo:
         path = todo.pop(0)
         if path in known:
@@ -98,7 +100,8 @@ def crawl(desk, dark, phone, plain):
         judge(desk, path, "light")
         width(desk, "desk")
         links = desk.eval_on_selector_all(
-            "a[href]", "all => all.map(a => [a.getAttribute('href'), a.innerText || a.title])"
+            # Filters make no end of pages.
+            "a[href]:not([rel~=nofollow])", "all => all.map(a => [a.getAttribute('href'), a.innerText || a.title])"
         )
         dark.goto(base + path)
         judge(dark, path, "dark")

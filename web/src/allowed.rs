@@ -1,5 +1,6 @@
 //! Which media may be served: those of accepted, redistributable samples of
-//! the latest release of a dataset. A digest on any latest recall list is
+//! the latest release of a dataset; to curators also those of samples that are
+//! quarantined, which nobody could judge unseen. A digest on any latest recall list is
 //! refused, whoever else may hold the same bytes, and so is one that any
 //! sample does not allow to be handed on.
 
@@ -7,16 +8,19 @@ use std::{
     collections::{BTreeMap, HashMap, HashSet},
     fs,
     sync::{Arc, Mutex, PoisonError},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use arrow_array::{Array, ListArray, RecordBatch, StringArray};
 use fairframe_ingest::manifest::ReleaseReader;
-use fairframe_schemas::{Column, ConsentState, DatasetVersion, Digest, Layout, Name, Purpose};
+use fairframe_schemas::{
+    Column, ConsentState, DatasetVersion, Digest, Layout, Name, Purpose, Status,
+};
 
 use crate::{
     catalog::{self, SUMS},
     error::AppError,
+    viewer::Viewer,
 };
 
 /// Media types shown as they are; others are handed out as plain bytes.
@@ -37,6 +41,9 @@ const SHOWN: [&str; 14] = [
     "video/mpeg",
 ];
 
+/// How long a page waits for the index.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// What is served where nothing better is known.
 const BYTES: &str = "application/octet-stream";
 
@@ -46,11 +53,28 @@ pub struct Media {
     index: Mutex<Arc<Index>>,
 }
 
+/// What somebody may be served.
+pub struct Allowed {
+    index: Arc<Index>,
+    may_see_waiting: bool,
+}
+
+impl Allowed {
+    /// The media type under which a digest may be served; none if it may not be.
+    pub fn mime(&self, digest: &Digest) -> Option<&'static str> {
+        let waiting = self.index.waiting.get(digest);
+        let waiting = waiting.filter(|_| self.may_see_waiting);
+        self.index.media.get(digest).or(waiting).copied()
+    }
+}
+
 /// Media by digest, for one state of the data folder.
 #[derive(Default)]
 struct Index {
     state: State,
     media: HashMap<Digest, &'static str>,
+    /// Of quarantined samples only.
+    waiting: HashMap<Digest, &'static str>,
 }
 
 /// The latest version of every dataset, and when its list of files and the list of what
@@ -65,20 +89,18 @@ impl Media {
         }
     }
 
-    /// The media type under which a digest may be served; none if it may not be. Reads the
-    /// folder names each time, and the parts when one has changed.
-    pub async fn allowed(
-        self: &Arc<Self>,
-        digest: Digest,
-    ) -> Result<Option<&'static str>, AppError> {
+    /// What may be served to somebody. Reads the folder names each time, and the parts when one
+    /// has changed; [`AppError::Preparing`] where that takes long.
+    pub async fn allowed(self: &Arc<Self>, viewer: &Viewer) -> Result<Allowed, AppError> {
         let this = self.clone();
-        let look = move || {
-            this.current()
-                .map(|index| index.media.get(&digest).copied())
-        };
-        tokio::task::spawn_blocking(look)
-            .await
-            .map_err(AppError::internal)?
+        let look = tokio::task::spawn_blocking(move || this.current());
+        let index = tokio::time::timeout(PATIENCE, look).await;
+        Ok(Allowed {
+            index: index
+                .map_err(|_| AppError::Preparing)?
+                .map_err(AppError::internal)??,
+            may_see_waiting: viewer.may_see_excluded,
+        })
     }
 
     fn current(&self) -> Result<Arc<Index>, AppError> {
@@ -107,32 +129,43 @@ impl Media {
 
 fn build(layout: &Layout, state: State) -> Index {
     let mut media = HashMap::new();
+    let mut waiting = HashMap::new();
     let mut refused = HashSet::new();
     for (name, (version, _)) in &state {
-        let mut own = HashMap::new();
+        let mut own = Index::default();
         // A dataset that cannot be read takes down its own media, not those of the others.
         match add_dataset(layout, name, *version, &mut own, &mut refused) {
-            Ok(()) => media.extend(own),
+            Ok(()) => {
+                media.extend(own.media);
+                waiting.extend(own.waiting);
+            }
             Err(error) => {
                 tracing::error!(dataset = %name, %version, ?error, "its media are not served")
             }
         }
     }
-    media.retain(|digest, _| !refused.contains(digest));
-    Index { state, media }
+    for served in [&mut media, &mut waiting] {
+        served.retain(|digest, _| !refused.contains(digest));
+    }
+    Index {
+        state,
+        media,
+        waiting,
+    }
 }
 
 fn add_dataset(
     layout: &Layout,
     name: &Name,
     version: DatasetVersion,
-    media: &mut HashMap<Digest, &'static str>,
+    own: &mut Index,
     refused: &mut HashSet<Digest>,
 ) -> Result<(), AppError> {
     let release = catalog::release(layout, name.as_str(), &version.to_string())?;
     refused.extend(release.withdrawn(layout)?.digests());
     let reader = ReleaseReader::open(&release.folder).map_err(AppError::internal)?;
     let columns = [
+        Column::Status,
         Column::MediaSha256,
         Column::Mime,
         Column::Licence,
@@ -140,17 +173,18 @@ fn add_dataset(
         Column::ConsentPurposes,
         Column::SubjectIds,
     ];
-    for batch in reader.columns(&columns) {
-        add(media, refused, &batch.map_err(AppError::internal)?)?;
+    for batch in reader.all_columns(&columns) {
+        add(own, refused, &batch.map_err(AppError::internal)?)?;
     }
     Ok(())
 }
 
 fn add(
-    media: &mut HashMap<Digest, &'static str>,
+    own: &mut Index,
     refused: &mut HashSet<Digest>,
     batch: &RecordBatch,
 ) -> Result<(), AppError> {
+    let statuses: &StringArray = column(batch, Column::Status)?;
     let digests: &StringArray = column(batch, Column::MediaSha256)?;
     let mimes: &StringArray = column(batch, Column::Mime)?;
     let licences: &StringArray = column(batch, Column::Licence)?;
@@ -161,13 +195,21 @@ fn add(
         let Some(digest) = text(digests, row).and_then(|d| d.parse().ok()) else {
             continue;
         };
+        let mime = text(mimes, row).and_then(|m| SHOWN.iter().find(|s| **s == m));
+        let mime = mime.copied().unwrap_or(BYTES);
+        let status = text(statuses, row);
+        if status != Some(Status::Accepted.as_str()) {
+            if status == Some(Status::Quarantined.as_str()) {
+                own.waiting.insert(digest, mime);
+            }
+            continue;
+        }
         let redistributable = text(licences, row).is_some_and(|l| !l.is_empty());
         let people = subjects.value_length(row) > 0 || text(states, row).is_some();
         let agreed = text(states, row) == Some(ConsentState::Given.as_str())
             && holds(purposes, row, Purpose::Redistribute.as_str());
         if redistributable && (!people || agreed) {
-            let mime = text(mimes, row).and_then(|m| SHOWN.iter().find(|s| **s == m));
-            media.insert(digest, mime.copied().unwrap_or(BYTES));
+            own.media.insert(digest, mime);
         } else {
             refused.insert(digest);
         }

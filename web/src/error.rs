@@ -6,6 +6,7 @@ use axum::{
     http::{StatusCode, header},
     response::{Html, IntoResponse, Response},
 };
+use fairframe_schemas::text;
 
 /// What a handler can answer instead of a page.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +16,12 @@ pub enum AppError {
     NotFound(&'static str),
     #[error("method not allowed")]
     Method,
+    /// An address that asks for something there is not.
+    #[error(transparent)]
+    Filter(#[from] crate::browse::FilterError),
+    /// The page asks again by itself.
+    #[error("the index is being made")]
+    Preparing,
     #[error("{0}")]
     Internal(String),
 }
@@ -46,6 +53,16 @@ impl IntoResponse for AppError {
                 "Not possible",
                 "This address can be read, nothing else.".to_owned(),
             ),
+            AppError::Filter(error) => (
+                StatusCode::BAD_REQUEST,
+                "This filter cannot be read",
+                text::sentence(&error.to_string()),
+            ),
+            AppError::Preparing => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "One moment",
+                "The samples of this release are being read. The page comes by itself.".to_owned(),
+            ),
             AppError::Internal(cause) => {
                 tracing::error!(error = %cause, "request failed");
                 (
@@ -61,6 +78,12 @@ impl IntoResponse for AppError {
         if status == StatusCode::METHOD_NOT_ALLOWED {
             let allowed = header::HeaderValue::from_static("GET, HEAD");
             response.headers_mut().insert(header::ALLOW, allowed);
+        }
+        if matches!(self, AppError::Preparing) {
+            let headers = response.headers_mut();
+            let soon = header::HeaderValue::from_static("1");
+            headers.insert(header::RETRY_AFTER, soon.clone());
+            headers.insert(header::REFRESH, soon);
         }
         response
     }

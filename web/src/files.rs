@@ -13,7 +13,7 @@ use fairframe_schemas::{Digest, Name, RecallList};
 use tower::ServiceExt;
 use tower_http::services::ServeFile;
 
-use crate::{App, catalog, error::AppError, headers, reports};
+use crate::{App, catalog, error::AppError, headers, reports, viewer::Viewer};
 
 /// `/data/{name}/{version}/{file}`: a file that the release's `SHA256SUMS` lists.
 pub async fn release_file(
@@ -68,7 +68,14 @@ pub async fn recall(
     Ok(response)
 }
 
-/// `/media/{digest}`: the bytes of an accepted sample that may be handed on.
+/// What has its digest for a name never changes, so a browser need not ask again while it looks
+/// through a dataset. But it may be withdrawn, and then nobody may get it who had not got it
+/// before: no cache between us and the browser keeps it (`private`), and the browser lets it go
+/// within a day. Pages are asked for each time and name no picture that was withdrawn.
+const BY_DIGEST: &str = "private, max-age=86400, immutable";
+
+/// `/media/{digest}`: the bytes of an accepted sample that may be handed on; for curators also of
+/// one that waits for a decision.
 pub async fn media(
     State(app): State<App>,
     Path(digest): Path<String>,
@@ -79,6 +86,7 @@ pub async fn media(
     let mut response = serve(&path, &digest.to_string(), request).await?;
     let headers = response.headers_mut();
     set(headers, header::CONTENT_TYPE, mime);
+    set(headers, header::CACHE_CONTROL, BY_DIGEST);
     set(
         headers,
         header::CONTENT_SECURITY_POLICY,
@@ -101,6 +109,7 @@ pub async fn thumbnail(
     let mut response = serve(&path, &format!("t-{digest}"), request).await?;
     let headers = response.headers_mut();
     set(headers, header::CONTENT_TYPE, "image/jpeg");
+    set(headers, header::CACHE_CONTROL, BY_DIGEST);
     set(
         headers,
         header::CONTENT_SECURITY_POLICY,
@@ -137,7 +146,8 @@ async fn allowed(app: &App, digest: &str) -> Result<(Digest, &'static str), AppE
     let digest: Digest = digest
         .parse()
         .map_err(|_| AppError::NotFound("media file"))?;
-    let mime = app.media.allowed(digest).await?;
+    let allowed = app.media.allowed(&Viewer::of(app)).await?;
+    let mime = allowed.mime(&digest);
     Ok((digest, mime.ok_or(AppError::NotFound("media file"))?))
 }
 

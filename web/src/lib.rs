@@ -5,6 +5,7 @@
 //! (names and files of releases), [`allowed`] (media) and [`reports`].
 
 pub mod allowed;
+pub mod browse;
 pub mod catalog;
 pub mod error;
 pub mod files;
@@ -12,28 +13,44 @@ mod headers;
 pub mod hosts;
 pub mod pages;
 pub mod reports;
+pub mod viewer;
 
 use std::sync::Arc;
 
 use axum::{Router, middleware, routing::get};
 use fairframe_schemas::Layout;
 
-use crate::{allowed::Media, error::AppError, hosts::Hosts};
+use crate::{allowed::Media, browse::Indexes, error::AppError, hosts::Hosts};
 
 /// What handlers share.
 #[derive(Clone)]
 pub struct App {
     pub layout: Arc<Layout>,
     pub media: Arc<Media>,
+    pub indexes: Arc<Indexes>,
+    /// Whether samples that were not accepted are shown.
+    pub may_see_excluded: bool,
+}
+
+impl App {
+    pub fn new(layout: Layout) -> Self {
+        let layout = Arc::new(layout);
+        Self {
+            media: Arc::new(Media::new(layout.clone())),
+            indexes: Arc::new(Indexes::new(layout.clone())),
+            may_see_excluded: false,
+            layout,
+        }
+    }
 }
 
 /// The whole of the web interface over one data folder. Reads only: nothing is ever written.
 pub fn router(layout: Layout) -> Router {
-    let layout = Arc::new(layout);
-    let app = App {
-        media: Arc::new(Media::new(layout.clone())),
-        layout,
-    };
+    routes(App::new(layout))
+}
+
+/// Every route.
+pub fn routes(app: App) -> Router {
     Router::new()
         .route("/", get(pages::home::home))
         .route("/datasets", get(pages::home::to_home))
@@ -48,6 +65,10 @@ pub fn router(layout: Layout) -> Router {
             "/datasets/{name}/{version}/samples",
             get(pages::samples::samples),
         )
+        .route(
+            "/datasets/{name}/{version}/samples/{id}",
+            get(pages::samples::sample),
+        )
         .route("/data/{name}/recall.json", get(files::recall))
         .route("/data/{name}/{version}/{file}", get(files::release_file))
         .route("/media/{digest}", get(files::media))
@@ -58,6 +79,7 @@ pub fn router(layout: Layout) -> Router {
         .route("/reports/{name}/{file}", get(files::report_file))
         .route("/assets/style.css", get(pages::style))
         .route("/assets/icon.svg", get(pages::icon))
+        .route("/assets/world.svg", get(pages::samples::world))
         .route("/healthz", get(|| async { "ok\n" }))
         .fallback(|| async { AppError::NotFound("page") })
         .method_not_allowed_fallback(|| async { AppError::Method })

@@ -103,6 +103,12 @@ impl ReleaseReader {
         &self.parts
     }
 
+    /// The file of the rows that were not accepted, where there is one.
+    pub(super) fn excluded_path(&self) -> Option<PathBuf> {
+        let path = self.folder.join(EXCLUDED);
+        path.exists().then_some(path)
+    }
+
     /// All accepted samples, in manifest order, batch by batch.
     pub fn accepted(&self) -> impl Iterator<Item = Result<Vec<Sample>, ManifestError>> {
         self.parts.clone().into_iter().flat_map(read_samples)
@@ -150,11 +156,7 @@ impl ReleaseReader {
 
     /// The rows that were not accepted.
     pub fn excluded(&self) -> impl Iterator<Item = Result<Vec<Sample>, ManifestError>> {
-        let path = self.folder.join(EXCLUDED);
-        path.exists()
-            .then_some(path)
-            .into_iter()
-            .flat_map(read_samples)
+        self.excluded_path().into_iter().flat_map(read_samples)
     }
 
     /// Record batches of some columns of the accepted rows.
@@ -175,9 +177,8 @@ impl ReleaseReader {
         columns: &[Column],
     ) -> impl Iterator<Item = Result<RecordBatch, ManifestError>> {
         let columns = columns.to_vec();
-        let excluded = self.folder.join(EXCLUDED);
         let files = self.parts.iter().cloned();
-        let files: Vec<PathBuf> = files.chain(excluded.exists().then_some(excluded)).collect();
+        let files: Vec<PathBuf> = files.chain(self.excluded_path()).collect();
         files
             .into_iter()
             .flat_map(move |path| read_batches(path, Some(&columns), &release_schema()))
@@ -270,7 +271,7 @@ fn read_batches(path: PathBuf, columns: Option<&[Column]>, schema: &Schema) -> B
     }))
 }
 
-fn check_format(
+pub(super) fn check_format(
     path: &Path,
     metadata: &ArrowReaderMetadata,
     schema: &Schema,

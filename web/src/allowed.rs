@@ -5,7 +5,7 @@
 //! sample does not allow to be handed on.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashSet},
     fs,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime},
@@ -16,6 +16,8 @@ use fairframe_ingest::manifest::ReleaseReader;
 use fairframe_schemas::{
     Column, ConsentState, DatasetVersion, Digest, Layout, Name, Purpose, Status,
 };
+
+use rayon::prelude::*;
 
 use crate::{
     catalog::{self, SUMS},
@@ -41,8 +43,11 @@ const SHOWN: [&str; 14] = [
     "video/mpeg",
 ];
 
+/// Rows read at a time, on each core.
+const STRETCH: u64 = 128 * 1024;
+
 /// How long a page waits for the index.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// What is served where nothing better is known.
 const BYTES: &str = "application/octet-stream";
@@ -64,7 +69,30 @@ impl Allowed {
     pub fn mime(&self, digest: &Digest) -> Option<&'static str> {
         let waiting = self.index.waiting.get(digest);
         let waiting = waiting.filter(|_| self.may_see_waiting);
-        self.index.media.get(digest).or(waiting).copied()
+        self.index.media.get(digest).or(waiting)
+    }
+}
+
+/// Media types by digest, sorted by it: half the memory of a table of hashes, and a release has
+/// millions.
+#[derive(Default)]
+struct Served(Vec<(Digest, Mime)>);
+
+/// Where a media type stands in [`SHOWN`]; none is for bytes.
+type Mime = Option<u8>;
+
+impl Served {
+    fn finish(&mut self, refused: &HashSet<Digest>) {
+        self.0.retain(|(digest, _)| !refused.contains(digest));
+        self.0.par_sort_unstable();
+        self.0.dedup_by_key(|(digest, _)| *digest);
+        self.0.shrink_to_fit();
+    }
+
+    fn get(&self, digest: &Digest) -> Option<&'static str> {
+        let at = self.0.binary_search_by_key(digest, |(d, _)| *d).ok()?;
+        let shown = self.0[at].1.and_then(|n| SHOWN.get(usize::from(n)));
+        Some(shown.copied().unwrap_or(BYTES))
     }
 }
 
@@ -72,9 +100,9 @@ impl Allowed {
 #[derive(Default)]
 struct Index {
     state: State,
-    media: HashMap<Digest, &'static str>,
+    media: Served,
     /// Of quarantined samples only.
-    waiting: HashMap<Digest, &'static str>,
+    waiting: Served,
 }
 
 /// The latest version of every dataset, and when its list of files and the list of what
@@ -128,16 +156,16 @@ impl Media {
 }
 
 fn build(layout: &Layout, state: State) -> Index {
-    let mut media = HashMap::new();
-    let mut waiting = HashMap::new();
+    let mut media = Served::default();
+    let mut waiting = Served::default();
     let mut refused = HashSet::new();
     for (name, (version, _)) in &state {
         let mut own = Index::default();
         // A dataset that cannot be read takes down its own media, not those of the others.
         match add_dataset(layout, name, *version, &mut own, &mut refused) {
             Ok(()) => {
-                media.extend(own.media);
-                waiting.extend(own.waiting);
+                media.0.extend(own.media.0);
+                waiting.0.extend(own.waiting.0);
             }
             Err(error) => {
                 tracing::error!(dataset = %name, %version, ?error, "its media are not served")
@@ -145,7 +173,7 @@ fn build(layout: &Layout, state: State) -> Index {
         }
     }
     for served in [&mut media, &mut waiting] {
-        served.retain(|digest, _| !refused.contains(digest));
+        served.finish(&refused);
     }
     Index {
         state,
@@ -173,8 +201,18 @@ fn add_dataset(
         Column::ConsentPurposes,
         Column::SubjectIds,
     ];
-    for batch in reader.all_columns(&columns) {
-        add(own, refused, &batch.map_err(AppError::internal)?)?;
+    let stretches = reader.stretches(STRETCH).map_err(AppError::internal)?;
+    let read = stretches.par_iter().with_max_len(1).map(|stretch| {
+        let (mut own, mut refused) = (Index::default(), HashSet::new());
+        for batch in stretch.columns(&columns).map_err(AppError::internal)? {
+            add(&mut own, &mut refused, &batch.map_err(AppError::internal)?)?;
+        }
+        Ok((own, refused))
+    });
+    for (read, refused_there) in read.collect::<Result<Vec<_>, AppError>>()? {
+        own.media.0.extend(read.media.0);
+        own.waiting.0.extend(read.waiting.0);
+        refused.extend(refused_there);
     }
     Ok(())
 }
@@ -195,12 +233,12 @@ fn add(
         let Some(digest) = text(digests, row).and_then(|d| d.parse().ok()) else {
             continue;
         };
-        let mime = text(mimes, row).and_then(|m| SHOWN.iter().find(|s| **s == m));
-        let mime = mime.copied().unwrap_or(BYTES);
+        let mime = text(mimes, row).and_then(|m| SHOWN.iter().position(|s| *s == m));
+        let mime = mime.map(|at| at as u8);
         let status = text(statuses, row);
         if status != Some(Status::Accepted.as_str()) {
             if status == Some(Status::Quarantined.as_str()) {
-                own.waiting.insert(digest, mime);
+                own.waiting.0.push((digest, mime));
             }
             continue;
         }
@@ -209,7 +247,7 @@ fn add(
         let agreed = text(states, row) == Some(ConsentState::Given.as_str())
             && holds(purposes, row, Purpose::Redistribute.as_str());
         if redistributable && (!people || agreed) {
-            own.media.insert(digest, mime);
+            own.media.0.push((digest, mime));
         } else {
             refused.insert(digest);
         }

@@ -16,7 +16,7 @@ use fairframe_schemas::{Column, Digest, SampleId, Status};
 use super::{
     facet::{Facet, MAX_WORD, Number, PLACE},
     text::{self, Search},
-    words::{Codes, Texts, Words},
+    words::{Codes, Texts},
 };
 
 /// Rows of a block; the unit of parallel work.
@@ -162,23 +162,23 @@ impl Draft {
     }
 
     /// With the codes of the whole release.
-    pub fn finish(self, first: u32, words: &[Words]) -> Block {
+    pub fn finish(self, first: u32, codes: &[HashMap<&str, u32>]) -> Block {
         let mut block = self.block;
         block.first = first;
         for parent in &mut block.parents {
             parent.1 += first;
         }
-        let facets = Facet::ALL.iter().zip(self.own).zip(words);
+        let facets = Facet::ALL.iter().zip(self.own).zip(codes);
         block.facets = facets
-            .map(|((facet, own), words)| {
-                let code = |word: &String| words.code(word).unwrap_or(0);
+            .map(|((facet, own), all)| {
+                let code = |word: &String| all.get(word.as_str()).copied().unwrap_or(0);
                 let codes: Vec<u32> = own.words.iter().map(code).collect();
                 let code = |own: &u32| codes[*own as usize];
                 if facet.is_list() {
                     let codes = own.codes.iter().map(code).collect();
                     let ends = own.ends.into_boxed_slice().into_vec();
                     Codes::Many { ends, codes }
-                } else if words.count() <= 256 {
+                } else if all.len() <= 256 {
                     Codes::Byte(own.codes.iter().map(|own| code(own) as u8).collect())
                 } else {
                     Codes::Wide(own.codes.iter().map(code).collect())

@@ -1,7 +1,7 @@
 //! All rows of one release in memory.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     hash::{BuildHasher, RandomState},
     path::Path,
     sync::{Arc, Mutex, PoisonError},
@@ -73,9 +73,8 @@ impl Index {
         let words: Vec<Words> = Facet::ALL
             .par_iter()
             .map(|facet| {
-                let mut words: Vec<&str> = drafts.iter().flat_map(|d| d.words(*facet)).collect();
-                words.extend(facet.known().into_iter().flatten());
-                Words::new(words)
+                let met = drafts.iter().flat_map(|d| d.words(*facet));
+                Words::new(met.chain(facet.known().into_iter().flatten()))
             })
             .collect();
         let mut starts = Vec::with_capacity(stretches.len());
@@ -84,11 +83,12 @@ impl Index {
             starts.push(next);
             next += stretch.rows() as u32;
         }
+        let codes: Vec<HashMap<&str, u32>> = words.par_iter().map(Words::codes).collect();
         let blocks: Vec<Block> = drafts
             .into_par_iter()
             .zip(starts)
             .with_max_len(1)
-            .map(|(draft, first)| draft.finish(first, &words))
+            .map(|(draft, first)| draft.finish(first, &codes))
             .collect();
         let mut by_id: Vec<(SampleId, u32)> = blocks
             .iter()

@@ -1,6 +1,6 @@
 //! Questions to an index.
 
-use std::sync::Arc;
+use std::{cmp::Ordering, sync::Arc};
 
 use fairframe_schemas::{Digest, SampleId, Status};
 use rayon::prelude::*;
@@ -148,7 +148,7 @@ impl<'a> View<'a> {
             total,
             rows: match sort.by {
                 None => in_order(&rows, sort.falling, total, places),
-                Some(number) => self.sorted(&rows, number, sort.falling, places),
+                Some(_) => self.sorted(&rows, sort, places),
             },
             facets: facets
                 .iter()
@@ -213,69 +213,97 @@ impl<'a> View<'a> {
     /// The rows before and after one.
     pub fn neighbours(&self, filter: &Filter, sort: Sort, row: u32) -> Neighbours {
         let held = self.held(filter);
-        let mut out = Neighbours::default();
-        let mut place = 0;
-        let own = self.rank(sort, row);
-        let (mut nearest_before, mut nearest_after) = (None, None);
-        for (first, bits) in &held {
-            out.total += bits.count();
-            bits.each(|at| {
-                let other = first + at as u32;
-                let rank = self.rank(sort, other);
-                if other == row {
-                    out.place = Some(0);
-                } else if rank < own {
-                    place += 1;
-                    if nearest_before.is_none_or(|n| n < rank) {
-                        (nearest_before, out.before) = (Some(rank), Some(other));
-                    }
-                } else if nearest_after.is_none_or(|n| rank < n) {
-                    (nearest_after, out.after) = (Some(rank), Some(other));
+        let mut own = None;
+        if let Some((first, bits)) = held.iter().rfind(|(first, _)| *first <= row) {
+            self.ranks(sort, *first, bits, |rank| {
+                if self.unranked(sort, rank.1) == row {
+                    own = Some(rank);
                 }
             });
         }
-        out.place = out.place.map(|_| place + 1);
-        if out.place.is_none() {
-            (out.before, out.after) = (None, None);
-        }
-        out
-    }
-
-    /// What rows are sorted by.
-    fn rank(&self, sort: Sort, row: u32) -> (u64, u32) {
-        let Some(number) = sort.by else {
-            return (0, if sort.falling { !row } else { row });
+        let total = held.iter().map(|(_, bits)| bits.count()).sum();
+        let Some(own) = own else {
+            return Neighbours {
+                total,
+                ..Neighbours::default()
+            };
         };
-        (key(self.number(number, row), sort.falling), row)
+        let (before, after, passed) = held
+            .par_iter()
+            .map(|(first, bits)| {
+                let (mut before, mut after, mut passed) = (None, None, 0);
+                self.ranks(sort, *first, bits, |rank| match rank.cmp(&own) {
+                    Ordering::Less => {
+                        passed += 1;
+                        before = before.max(Some(rank));
+                    }
+                    Ordering::Greater if after.is_none_or(|a| rank < a) => after = Some(rank),
+                    _ => {}
+                });
+                (before, after, passed)
+            })
+            .reduce(
+                || (None, None, 0),
+                |a, b| {
+                    let after = [a.1, b.1].into_iter().flatten().min();
+                    (a.0.max(b.0), after, a.2 + b.2)
+                },
+            );
+        Neighbours {
+            before: before.map(|(_, row)| self.unranked(sort, row)),
+            after: after.map(|(_, row)| self.unranked(sort, row)),
+            place: Some(passed + 1),
+            total,
+        }
     }
 
-    fn sorted(
-        &self,
-        held: &[(u32, Bits)],
-        number: Number,
-        falling: bool,
-        places: std::ops::Range<u64>,
-    ) -> Vec<u32> {
+    /// What some rows of one block are sorted by.
+    #[inline]
+    fn ranks(&self, sort: Sort, first: u32, bits: &Bits, mut each: impl FnMut((u64, u32))) {
+        let Some(number) = sort.by else {
+            bits.each(|at| each((0, self.unranked(sort, first + at as u32))));
+            return;
+        };
+        let (block, _) = self.index.at(first);
+        let patched = !self.patch.within(block.first, block.rows).is_empty();
+        bits.each(|at| {
+            let row = first + at as u32;
+            let value = match patched {
+                true => self.number(number, row),
+                false => block.number(number, at),
+            };
+            each((key(value, sort.falling), row));
+        });
+    }
+
+    /// In manifest order, a row turned round where the order falls; and back.
+    fn unranked(&self, sort: Sort, row: u32) -> u32 {
+        match sort.by.is_none() && sort.falling {
+            true => !row,
+            false => row,
+        }
+    }
+
+    fn sorted(&self, held: &[(u32, Bits)], sort: Sort, places: std::ops::Range<u64>) -> Vec<u32> {
         let (start, end) = (places.start as usize, places.end as usize);
         if start >= end {
             return Vec::new();
         }
-        let of_block = |(first, bits): &(u32, Bits)| {
-            let mut keys = Vec::with_capacity(bits.count() as usize);
-            let sort = Sort {
-                by: Some(number),
-                falling,
-            };
-            bits.each(|at| keys.push(self.rank(sort, first + at as u32)));
+        // Of each block, as many as the page could hold: only they are sorted.
+        let first_ones = |mut keys: Vec<(u64, u32)>| {
+            if end < keys.len() {
+                keys.select_nth_unstable(end);
+                keys.truncate(end);
+            }
             keys
         };
+        let of_block = |(first, bits): &(u32, Bits)| {
+            let mut keys = Vec::with_capacity(bits.count() as usize);
+            self.ranks(sort, *first, bits, |rank| keys.push(rank));
+            first_ones(keys)
+        };
         let keys: Vec<Vec<(u64, u32)>> = held.par_iter().map(of_block).collect();
-        let mut keys = keys.concat();
-        // Only the page is sorted.
-        if end < keys.len() {
-            keys.select_nth_unstable(end);
-            keys.truncate(end);
-        }
+        let mut keys = first_ones(keys.concat());
         if start > 0 {
             keys.select_nth_unstable(start);
         }

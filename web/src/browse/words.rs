@@ -1,5 +1,7 @@
 //! Columns of words: each word kept once, each row a number.
 
+use std::collections::{HashMap, HashSet};
+
 /// Sorted words. Code 0 is the empty word, which says that there is none.
 #[derive(Debug, Default)]
 pub struct Words {
@@ -10,10 +12,10 @@ pub struct Words {
 
 impl Words {
     /// Of any words in any order, once or more often.
-    pub fn new(mut words: Vec<&str>) -> Self {
-        words.push("");
+    pub fn new<'a>(words: impl IntoIterator<Item = &'a str>) -> Self {
+        let distinct: HashSet<&str> = words.into_iter().chain([""]).collect();
+        let mut words: Vec<&str> = distinct.into_iter().collect();
         words.sort_unstable();
-        words.dedup();
         let mut out = Words::default();
         for word in words {
             out.text.push_str(word);
@@ -51,6 +53,11 @@ impl Words {
             }
         }
         (low < self.count() && self.get(low as u32) == word).then_some(low as u32)
+    }
+
+    /// The code of each word, for many to be looked up.
+    pub fn codes(&self) -> HashMap<&str, u32> {
+        self.iter().zip(0..).collect()
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &str> {
@@ -154,6 +161,7 @@ mod tests {
         }
         assert_eq!(words.code("c"), None);
         assert_eq!(words.get(99), "");
-        assert_eq!(Words::new(Vec::new()).code(""), Some(0));
+        assert_eq!(words.codes()["é"], 3);
+        assert_eq!(Words::new([]).code(""), Some(0));
     }
 }

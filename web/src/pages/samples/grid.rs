@@ -104,7 +104,8 @@ pub async fn samples(
         return Err(AppError::NotFound("page of samples"));
     }
     let title = release.summary()?.title().to_owned();
-    let index = app.indexes.get(&release).await?;
+    let (index, allowed) = tokio::join!(app.indexes.get(&release), app.media.allowed(&viewer));
+    let (index, allowed) = (index?, allowed?);
     let (scope, overlay) = (viewer.scope(), viewer.overlay.clone());
     let (query, shared) = (asked.clone(), index.clone());
     let found = tokio::task::spawn_blocking(move || {
@@ -118,7 +119,6 @@ pub async fn samples(
         return Err(AppError::NotFound("page of samples"));
     }
     let view = View::new(&index, scope, &viewer.overlay);
-    let allowed = app.media.allowed(&viewer).await?;
     let rows = found.rows.iter().filter_map(|row| view.row(*row));
     let tile = |row: Row<'_>| Tile::new(&app, &allowed, row, asked.sample(&row.id()));
     let tiles: Vec<Tile> = rows.map(tile).collect();

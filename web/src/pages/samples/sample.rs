@@ -170,7 +170,8 @@ pub async fn sample(
     let viewer = Viewer::of(&app);
     let asked = Asked::parse(&release.dataset, release.version, &pairs)?;
     let id: SampleId = id.parse().map_err(|_| KIND)?;
-    let index = app.indexes.get(&release).await?;
+    let (index, allowed) = tokio::join!(app.indexes.get(&release), app.media.allowed(&viewer));
+    let (index, allowed) = (index?, allowed?);
     let number = index.find(&id).ok_or(KIND)?;
     let everything = View::new(&index, crate::browse::Scope::All, &viewer.overlay);
     if everything.find(&id).is_some_and(|row| row.is_withdrawn()) {
@@ -194,7 +195,6 @@ pub async fn sample(
     };
     let sample = known.sample.ok_or(KIND)?;
 
-    let allowed = app.media.allowed(&viewer).await?;
     let href = |id: SampleId| format!("{}/{id}", asked.base);
     let tile = |row: u32, note: String| {
         let row = view.row(row)?;

@@ -48,7 +48,7 @@ pub fn place(row: &Row) -> String {
     }
 }
 
-/// `640 × 480, 1.23 MB`, of what is known.
+/// `640 × 480, 1.23 MB`, of what is known; a part is not broken.
 pub fn size(row: &Row) -> String {
     let whole = |number| row.number(number).map(|n| n as u64);
     let mut parts = Vec::new();
@@ -59,5 +59,6 @@ pub fn size(row: &Row) -> String {
         parts.push(text::duration((seconds * 1000.0) as u64));
     }
     parts.extend(whole(Number::Bytes).map(text::size));
-    parts.join(", ")
+    let unbroken = parts.iter().map(|part| part.replace(' ', "\u{a0}"));
+    unbroken.collect::<Vec<_>>().join(", ")
 }

@@ -1,5 +1,8 @@
 //! The command line: parses, runs, prints, exits. Computes nothing.
 
+mod account;
+mod audit;
+mod backup;
 mod compress;
 mod corpus;
 mod demo;
@@ -89,6 +92,12 @@ enum Command {
     Eval(Box<eval::EvalArgs>),
     /// The web interface over the data folder
     Serve(serve::ServeArgs),
+    /// A link with which the password of an account is set
+    Account(account::AccountArgs),
+    /// Checks or exports the server's log of who decided what
+    Audit(audit::AuditArgs),
+    /// Copies the server's database, also while it runs
+    Backup(backup::BackupArgs),
     /// What is written down: columns, reasons, JSON Schemas
     Schema(schema::SchemaArgs),
     /// Decodes media for an ingest; started by it
@@ -131,6 +140,9 @@ fn main() -> ExitCode {
         Command::Episodes(args) => args.run(&common),
         Command::Eval(args) => return eval_code(&args, common.json),
         Command::Serve(args) => args.run(&common),
+        Command::Account(args) => args.run(&common),
+        Command::Audit(args) => args.run(&common),
+        Command::Backup(args) => args.run(&common),
         Command::Schema(args) => args.run(common.json),
         Command::Worker | Command::CorpusWorker { .. } => Ok(exit::OK),
     };

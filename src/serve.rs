@@ -1,14 +1,19 @@
 //! `fairframe serve`.
 //!
 //! What a client may cost is bounded: the time and the size of a request's
-//! head, and the number of connections. Requests have no bodies.
+//! head, the time between pieces of its body, and the number of connections.
 
-use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::Router;
 use fairframe_schemas::Layout;
-use fairframe_web::hosts::Hosts;
-use hyper::server::conn::http1;
+use fairframe_web::{App, access::Client, hosts::Hosts, state::links};
+use hyper::{Request, body::Incoming, server::conn::http1};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
@@ -19,6 +24,8 @@ use tokio::{
     task::JoinSet,
     time::{sleep, timeout},
 };
+use tower::ServiceExt;
+use tower_http::timeout::RequestBodyTimeoutLayer;
 
 use crate::{
     Common,
@@ -34,6 +41,9 @@ const MAX_HEAD: usize = 32 << 10;
 /// Connections at a time; more wait to be accepted.
 const MAX_CONNECTIONS: usize = 1024;
 
+/// Longest wait for the next piece of a request's body.
+const BODY_TIME: Duration = Duration::from_secs(30);
+
 /// How long answers under way may take once the server is asked to end.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -45,27 +55,43 @@ pub struct ServeArgs {
     /// A name under which the server is reached; addresses and `localhost` always are [repeatable]
     #[arg(long = "host", value_name = "NAME")]
     pub hosts: Vec<String>,
+    /// Browsers reach the server by a proxy that speaks TLS: cookies go no other way, and the
+    /// proxy's `X-Forwarded-For` says who asks
+    #[arg(long)]
+    pub behind_tls: bool,
 }
 
 impl ServeArgs {
     pub fn run(self, common: &Common) -> Result<u8, Failure> {
         let runtime = tokio::runtime::Runtime::new().doing("start the runtime")?;
         let hosts = Hosts::new(self.hosts.iter().map(String::as_str));
-        let router = fairframe_web::router_for(Layout::new(&common.root), hosts);
         runtime.block_on(async {
+            let layout = Layout::new(&common.root);
+            let app = App::open(layout, Arc::new(chrono::Utc::now), self.behind_tls);
+            let app = app.await.doing("open the database")?;
+            let first = links::first(&app.db).await.doing("make the first link")?;
+            let db = app.db.clone();
+            let router = fairframe_web::router_for(app, hosts)
+                .layer(RequestBodyTimeoutLayer::new(BODY_TIME));
             let listener = TcpListener::bind(self.listen)
                 .await
                 .doing(format!("listen at {}", self.listen))?;
             let address = listener.local_addr().doing("ask for the address")?;
             eprintln!("serving {} at http://{address}/", common.root.display());
-            serve(listener, router).await;
+            if let Some(link) = first {
+                eprintln!(
+                    "the first administrator sets a password at http://{address}/welcome/{link}"
+                );
+            }
+            serve(listener, router, self.behind_tls).await;
+            db.close().await;
             Ok(exit::OK)
         })
     }
 }
 
 /// Serves until the process is asked to end, then lets answers under way finish.
-async fn serve(listener: TcpListener, router: Router) {
+async fn serve(listener: TcpListener, router: Router, proxied: bool) {
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let (stop, stopping) = watch::channel(false);
     let mut open = JoinSet::new();
@@ -80,8 +106,12 @@ async fn serve(listener: TcpListener, router: Router) {
             next = next => next,
         };
         match accepted {
-            Ok((stream, _)) => {
-                let work = connection(stream, router.clone(), stopping.clone());
+            Ok((stream, from)) => {
+                let from = Caller {
+                    address: from.ip(),
+                    proxied,
+                };
+                let work = connection(stream, from, router.clone(), stopping.clone());
                 open.spawn(async move {
                     work.await;
                     drop(slot);
@@ -101,12 +131,45 @@ async fn serve(listener: TcpListener, router: Router) {
     let _ = timeout(GRACE, rest).await;
 }
 
-async fn connection(stream: TcpStream, router: Router, mut stopping: watch::Receiver<bool>) {
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy)]
+struct Caller {
+    address: IpAddr,
+    /// Whether that is our own proxy.
+    proxied: bool,
+}
+
+impl Caller {
+    /// Notes on a request who sent it. A proxy adds the address it was asked from at the end.
+    fn note(self, request: &mut Request<Incoming>) {
+        let forwarded = request
+            .headers()
+            .get_all("x-forwarded-for")
+            .into_iter()
+            .last();
+        let last = forwarded
+            .and_then(|v| v.to_str().ok()?.rsplit(',').next()?.trim().parse().ok())
+            .filter(|_| self.proxied);
+        let client = Client(last.unwrap_or(self.address));
+        request.extensions_mut().insert(client);
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    from: Caller,
+    router: Router,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let service = TowerToHyperService::new(router.map_request(move |mut request: Request<_>| {
+        from.note(&mut request);
+        request
+    }));
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
         .max_header_size(MAX_HEAD)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(stream), service);
     let mut serving = pin!(serving);
     let ended = tokio::select! {
         ended = serving.as_mut() => ended,

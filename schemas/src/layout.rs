@@ -28,6 +28,7 @@ use crate::{DatasetVersion, Digest, Name};
 ///     clips/<clip>--<rung>/           one a clip and quality: what is released
 ///     clips.jsonl                     the samples of the release to come
 ///   signing/                          key and certificates that fakes are labelled with; never served
+///   state.sqlite                      what the server remembers: accounts, decisions, audit chain; never served
 ///   reports/<name>/                   report.html, report.json, groups.parquet, disparities.parquet, item_results.parquet
 /// ```
 #[derive(Debug, Clone)]
@@ -105,6 +106,11 @@ impl Layout {
 
     pub fn signing(&self) -> PathBuf {
         self.root.join("signing")
+    }
+
+    /// The server's database.
+    pub fn state(&self) -> PathBuf {
+        self.root.join("state.sqlite")
     }
 
     pub fn reports(&self) -> PathBuf {

@@ -141,6 +141,7 @@ impl DemoArgs {
             return ServeArgs {
                 listen: self.listen,
                 hosts: Vec::new(),
+                behind_tls: false,
             }
             .run(common);
         }

@@ -15,6 +15,7 @@ use std::{
     fs,
     io::{BufWriter, Write},
     path::Path,
+    sync::Arc,
     time::Instant,
 };
 
@@ -33,6 +34,7 @@ use fairframe_schemas::{
     CapturedPrecision, DatasetVersion, Digest, Label, Layout, MediaType, Name, PlaceOrigin, Reason,
     RecallList, Sample, Split, Status, Summary, source::About, version::Change,
 };
+use fairframe_web::App;
 use tower::ServiceExt;
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
@@ -282,7 +284,9 @@ fn memory_mb(line: &str) -> u64 {
 
 async fn measure(root: &Path, filters: usize) -> Outcome {
     let started = Instant::now();
-    let router = fairframe_web::router(Layout::new(root));
+    let router = fairframe_web::router(
+        App::open(Layout::new(root), Arc::new(chrono::Utc::now), false).await?,
+    );
     let base = "/datasets/million/1.0.0/samples";
     let ask = async |path: String| -> Outcome<(StatusCode, String)> {
         let request = Request::get(path).body(Body::empty())?;

@@ -20,9 +20,9 @@ use fairframe_schemas::{
 use rayon::prelude::*;
 
 use crate::{
+    access::Who,
     catalog::{self, SUMS},
     error::AppError,
-    viewer::Viewer,
 };
 
 /// Media types shown as they are; others are handed out as plain bytes.
@@ -61,15 +61,16 @@ pub struct Media {
 /// What somebody may be served.
 pub struct Allowed {
     index: Arc<Index>,
-    may_see_waiting: bool,
+    who: Who,
 }
 
 impl Allowed {
     /// The media type under which a digest may be served; none if it may not be.
     pub fn mime(&self, digest: &Digest) -> Option<&'static str> {
-        let waiting = self.index.waiting.get(digest);
-        let waiting = waiting.filter(|_| self.may_see_waiting);
-        self.index.media.get(digest).or(waiting)
+        let curated = self.index.waiting.iter();
+        let mut curated = curated.filter(|(dataset, _)| self.who.curates(dataset));
+        let waiting = || curated.find_map(|(_, media)| media.get(digest));
+        self.index.media.get(digest).or_else(waiting)
     }
 }
 
@@ -101,8 +102,8 @@ impl Served {
 struct Index {
     state: State,
     media: Served,
-    /// Of quarantined samples only.
-    waiting: Served,
+    /// Of quarantined samples only: for the dataset's curators.
+    waiting: BTreeMap<Name, Served>,
 }
 
 /// The latest version of every dataset, and when its list of files and the list of what
@@ -119,7 +120,7 @@ impl Media {
 
     /// What may be served to somebody. Reads the folder names each time, and the parts when one
     /// has changed; [`AppError::Preparing`] where that takes long.
-    pub async fn allowed(self: &Arc<Self>, viewer: &Viewer) -> Result<Allowed, AppError> {
+    pub async fn allowed(self: &Arc<Self>, who: &Who) -> Result<Allowed, AppError> {
         let this = self.clone();
         let look = tokio::task::spawn_blocking(move || this.current());
         let index = tokio::time::timeout(PATIENCE, look).await;
@@ -127,7 +128,7 @@ impl Media {
             index: index
                 .map_err(|_| AppError::Preparing)?
                 .map_err(AppError::internal)??,
-            may_see_waiting: viewer.may_see_excluded,
+            who: who.clone(),
         })
     }
 
@@ -155,24 +156,31 @@ impl Media {
     }
 }
 
+/// Media of one dataset.
+#[derive(Default)]
+struct Own {
+    media: Served,
+    waiting: Served,
+}
+
 fn build(layout: &Layout, state: State) -> Index {
     let mut media = Served::default();
-    let mut waiting = Served::default();
+    let mut waiting = BTreeMap::new();
     let mut refused = HashSet::new();
     for (name, (version, _)) in &state {
-        let mut own = Index::default();
+        let mut own = Own::default();
         // A dataset that cannot be read takes down its own media, not those of the others.
         match add_dataset(layout, name, *version, &mut own, &mut refused) {
             Ok(()) => {
                 media.0.extend(own.media.0);
-                waiting.0.extend(own.waiting.0);
+                waiting.insert(name.clone(), own.waiting);
             }
             Err(error) => {
                 tracing::error!(dataset = %name, %version, ?error, "its media are not served")
             }
         }
     }
-    for served in [&mut media, &mut waiting] {
+    for served in waiting.values_mut().chain([&mut media]) {
         served.finish(&refused);
     }
     Index {
@@ -186,7 +194,7 @@ fn add_dataset(
     layout: &Layout,
     name: &Name,
     version: DatasetVersion,
-    own: &mut Index,
+    own: &mut Own,
     refused: &mut HashSet<Digest>,
 ) -> Result<(), AppError> {
     let release = catalog::release(layout, name.as_str(), &version.to_string())?;
@@ -203,7 +211,7 @@ fn add_dataset(
     ];
     let stretches = reader.stretches(STRETCH).map_err(AppError::internal)?;
     let read = stretches.par_iter().with_max_len(1).map(|stretch| {
-        let (mut own, mut refused) = (Index::default(), HashSet::new());
+        let (mut own, mut refused) = (Own::default(), HashSet::new());
         for batch in stretch.columns(&columns).map_err(AppError::internal)? {
             add(&mut own, &mut refused, &batch.map_err(AppError::internal)?)?;
         }
@@ -217,11 +225,7 @@ fn add_dataset(
     Ok(())
 }
 
-fn add(
-    own: &mut Index,
-    refused: &mut HashSet<Digest>,
-    batch: &RecordBatch,
-) -> Result<(), AppError> {
+fn add(own: &mut Own, refused: &mut HashSet<Digest>, batch: &RecordBatch) -> Result<(), AppError> {
     let statuses: &StringArray = column(batch, Column::Status)?;
     let digests: &StringArray = column(batch, Column::MediaSha256)?;
     let mimes: &StringArray = column(batch, Column::Mime)?;

@@ -4,9 +4,14 @@
 use askama::Template;
 use axum::{
     http::{StatusCode, header},
-    response::{Html, IntoResponse, Response},
+    response::{Html, IntoResponse, Redirect, Response},
 };
 use fairframe_schemas::text;
+
+use crate::{
+    access::Who,
+    state::{StateError, accounts::AccountError, tokens::TokenError},
+};
 
 /// What a handler can answer instead of a page.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +27,24 @@ pub enum AppError {
     /// The page asks again by itself.
     #[error("the index is being made")]
     Preparing,
+    /// Nobody has logged in.
+    #[error("log in first")]
+    LogIn,
+    #[error("the token is not known, has expired or was revoked")]
+    BadToken,
+    #[error("not allowed")]
+    Forbidden,
+    /// A form of a session that has ended, or of no page of ours.
+    #[error("the form is too old")]
+    Stale,
+    /// What was sent makes no sense; says why and what to do, as sentences.
+    #[error("{0}")]
+    Invalid(String),
+    /// It made sense, but not now; says why.
+    #[error("{0}")]
+    Conflict(String),
+    #[error("too many tries")]
+    TooMany,
     #[error("{0}")]
     Internal(String),
 }
@@ -40,9 +63,18 @@ struct ErrorPage {
     sentence: String,
 }
 
-impl IntoResponse for AppError {
-    fn into_response(self) -> Response {
-        let (status, title, sentence) = match &self {
+/// An error as programs read it (RFC 9457): each answer that is one carries it, and
+/// the API sends it instead of the page.
+#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
+pub struct Problem {
+    pub title: &'static str,
+    pub status: u16,
+    pub detail: String,
+}
+
+impl AppError {
+    fn problem(&self) -> Problem {
+        let (status, title, detail) = match self {
             AppError::NotFound(kind) => (
                 StatusCode::NOT_FOUND,
                 "Not found",
@@ -51,7 +83,7 @@ impl IntoResponse for AppError {
             AppError::Method => (
                 StatusCode::METHOD_NOT_ALLOWED,
                 "Not possible",
-                "This address can be read, nothing else.".to_owned(),
+                "This address cannot be used that way.".to_owned(),
             ),
             AppError::Filter(error) => (
                 StatusCode::BAD_REQUEST,
@@ -63,29 +95,115 @@ impl IntoResponse for AppError {
                 "One moment",
                 "The samples of this release are being read. The page comes by itself.".to_owned(),
             ),
-            AppError::Internal(cause) => {
-                tracing::error!(error = %cause, "request failed");
-                (
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "Something went wrong",
-                    "The server could not answer. The cause is in its log.".to_owned(),
-                )
+            AppError::LogIn => (
+                StatusCode::UNAUTHORIZED,
+                "Log in first",
+                "This is not for everybody. Log in, or send a token.".to_owned(),
+            ),
+            AppError::BadToken => (
+                StatusCode::UNAUTHORIZED,
+                "Token refused",
+                "The token is not known, has expired or was revoked.".to_owned(),
+            ),
+            AppError::Forbidden => (
+                StatusCode::FORBIDDEN,
+                "Not allowed",
+                "Your account may not do this. Ask an administrator for the role it needs."
+                    .to_owned(),
+            ),
+            AppError::Stale => (
+                StatusCode::FORBIDDEN,
+                "Too old",
+                "This form belongs to a session that has ended. Go back, load the page again and repeat."
+                    .to_owned(),
+            ),
+            AppError::Invalid(detail) => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "Not understood", detail.clone())
+            }
+            AppError::Conflict(detail) => (StatusCode::CONFLICT, "Not now", detail.clone()),
+            AppError::TooMany => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "Too many tries",
+                "Wait a minute, then try again.".to_owned(),
+            ),
+            AppError::Internal(_) => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "Something went wrong",
+                "The server could not answer. The cause is in its log.".to_owned(),
+            ),
+        };
+        Problem {
+            title,
+            status: status.as_u16(),
+            detail,
+        }
+    }
+}
+
+impl IntoResponse for AppError {
+    fn into_response(self) -> Response {
+        let problem = self.problem();
+        let status = StatusCode::from_u16(problem.status).unwrap_or_default();
+        let mut response = match &self {
+            // People are shown the way; programs read the status in the problem.
+            AppError::LogIn => Redirect::to(&format!(
+                "/login?{}",
+                serde_html_form::to_string([("next", Who::asking().asked())]).unwrap_or_default()
+            ))
+            .into_response(),
+            _ => {
+                let page = ErrorPage {
+                    title: problem.title,
+                    sentence: problem.detail.clone(),
+                };
+                let body = page.render().unwrap_or_else(|_| problem.title.to_owned());
+                (status, Html(body)).into_response()
             }
         };
-        let page = ErrorPage { title, sentence };
-        let body = page.render().unwrap_or_else(|_| title.to_owned());
-        let mut response = (status, Html(body)).into_response();
-        if status == StatusCode::METHOD_NOT_ALLOWED {
-            let allowed = header::HeaderValue::from_static("GET, HEAD");
-            response.headers_mut().insert(header::ALLOW, allowed);
+        let headers = response.headers_mut();
+        match self {
+            AppError::Internal(cause) => tracing::error!(error = %cause, "request failed"),
+            AppError::TooMany => {
+                headers.insert(header::RETRY_AFTER, header::HeaderValue::from_static("60"));
+            }
+            AppError::Preparing => {
+                let soon = header::HeaderValue::from_static("1");
+                headers.insert(header::RETRY_AFTER, soon.clone());
+                headers.insert(header::REFRESH, soon);
+            }
+            AppError::BadToken => {
+                let scheme = header::HeaderValue::from_static("Bearer");
+                headers.insert(header::WWW_AUTHENTICATE, scheme);
+            }
+            _ => {}
         }
-        if matches!(self, AppError::Preparing) {
-            let headers = response.headers_mut();
-            let soon = header::HeaderValue::from_static("1");
-            headers.insert(header::RETRY_AFTER, soon.clone());
-            headers.insert(header::REFRESH, soon);
-        }
+        response.extensions_mut().insert(problem);
         response
+    }
+}
+
+impl From<StateError> for AppError {
+    fn from(error: StateError) -> Self {
+        AppError::internal(error)
+    }
+}
+
+impl From<AccountError> for AppError {
+    fn from(error: AccountError) -> Self {
+        match error {
+            AccountError::Name | AccountError::Taken => AppError::Invalid(error.to_string()),
+            AccountError::LastAdmin => AppError::Conflict(error.to_string()),
+            AccountError::Random(_) | AccountError::State(_) => AppError::internal(error),
+        }
+    }
+}
+
+impl From<TokenError> for AppError {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::Account(error) => error.into(),
+            other => AppError::Invalid(other.to_string()),
+        }
     }
 }
 

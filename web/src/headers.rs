@@ -7,8 +7,9 @@ use axum::{
     response::Response,
 };
 
-/// Nothing runs and nothing comes from elsewhere.
-const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; media-src 'self'; \
+/// Our own files and nothing else; nothing inline runs.
+const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; \
+                           img-src 'self'; media-src 'self'; \
                            form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// Cards and reports are single files with their style inside; still nothing runs.

@@ -1,9 +1,11 @@
 //! Pages, API, downloads: shows, never computes a metric.
 //!
-//! Every page works without JavaScript; there is none. All routes stand in
-//! [`router`]. What may be served is decided in three places: [`catalog`]
-//! (names and files of releases), [`allowed`] (media) and [`reports`].
+//! Every page works without JavaScript. All routes stand in [`router`]. Who asks is
+//! found out in [`access`], what is remembered stands in [`state`]. What may be served is
+//! decided in three places: [`catalog`] (names and files of releases), [`allowed`]
+//! (media) and [`reports`].
 
+pub mod access;
 pub mod allowed;
 pub mod browse;
 pub mod catalog;
@@ -13,14 +15,25 @@ mod headers;
 pub mod hosts;
 pub mod pages;
 pub mod reports;
+pub mod state;
 pub mod viewer;
 
 use std::sync::Arc;
 
-use axum::{Router, middleware, routing::get};
+use axum::{
+    Router, middleware,
+    routing::{get, post},
+};
 use fairframe_schemas::Layout;
 
-use crate::{allowed::Media, browse::Indexes, error::AppError, hosts::Hosts};
+use crate::{
+    access::Limits,
+    allowed::Media,
+    browse::Indexes,
+    error::AppError,
+    hosts::Hosts,
+    state::{Clock, Db, StateError},
+};
 
 /// What handlers share.
 #[derive(Clone)]
@@ -28,29 +41,29 @@ pub struct App {
     pub layout: Arc<Layout>,
     pub media: Arc<Media>,
     pub indexes: Arc<Indexes>,
-    /// Whether samples that were not accepted are shown.
-    pub may_see_excluded: bool,
+    pub db: Db,
+    pub limits: Arc<Limits>,
+    /// Whether browsers reach the server by TLS: cookies then go no other way.
+    pub https: bool,
 }
 
 impl App {
-    pub fn new(layout: Layout) -> Self {
+    /// Opens the database of a data folder.
+    pub async fn open(layout: Layout, clock: Clock, https: bool) -> Result<Self, StateError> {
         let layout = Arc::new(layout);
-        Self {
+        Ok(Self {
+            db: Db::open(&layout.state(), clock).await?,
             media: Arc::new(Media::new(layout.clone())),
             indexes: Arc::new(Indexes::new(layout.clone())),
-            may_see_excluded: false,
+            limits: Arc::default(),
             layout,
-        }
+            https,
+        })
     }
 }
 
-/// The whole of the web interface over one data folder. Reads only: nothing is ever written.
-pub fn router(layout: Layout) -> Router {
-    routes(App::new(layout))
-}
-
-/// Every route.
-pub fn routes(app: App) -> Router {
+/// The whole of the web interface over one data folder.
+pub fn router(app: App) -> Router {
     Router::new()
         .route("/", get(pages::home::home))
         .route("/datasets", get(pages::home::to_home))
@@ -77,17 +90,42 @@ pub fn routes(app: App) -> Router {
         .route("/reports/{name}", get(pages::reports::with_slash))
         .route("/reports/{name}/", get(pages::reports::report))
         .route("/reports/{name}/{file}", get(files::report_file))
+        .merge(accounts())
         .route("/assets/style.css", get(pages::style))
         .route("/assets/icon.svg", get(pages::icon))
         .route("/assets/world.svg", get(pages::samples::world))
         .route("/healthz", get(|| async { "ok\n" }))
         .fallback(|| async { AppError::NotFound("page") })
         .method_not_allowed_fallback(|| async { AppError::Method })
+        .layer(middleware::from_fn_with_state(
+            app.clone(),
+            access::identify,
+        ))
         .layer(middleware::from_fn(headers::secure))
         .with_state(app)
 }
 
+/// Logging in, one's own account, everybody's accounts.
+fn accounts() -> Router<App> {
+    use pages::{account, admin, log_in};
+    Router::new()
+        .route("/login", get(log_in::form).post(log_in::log_in))
+        .route("/logout", post(log_in::log_out))
+        .route("/welcome/{link}", get(log_in::welcome).post(log_in::set))
+        .route("/account", get(account::account))
+        .route("/account/password", post(account::password))
+        .route("/account/tokens", post(account::create_token))
+        .route("/account/tokens/{id}/revoke", post(account::revoke_token))
+        .route("/admin/accounts", get(admin::accounts).post(admin::invite))
+        .route("/admin/accounts/{name}/roles", post(admin::roles))
+        .route("/admin/accounts/{name}/link", post(admin::link))
+        .route("/admin/accounts/{name}/disabled", post(admin::disable))
+        .route("/admin/settings", post(admin::settings))
+        .route("/audit", get(pages::audit::audit))
+        .route("/audit/export", get(pages::audit::export))
+}
+
 /// The same, answering to these names only.
-pub fn router_for(layout: Layout, hosts: Hosts) -> Router {
-    router(layout).layer(middleware::from_fn_with_state(hosts, hosts::check))
+pub fn router_for(app: App, hosts: Hosts) -> Router {
+    router(app).layer(middleware::from_fn_with_state(hosts, hosts::check))
 }

@@ -2,33 +2,26 @@
 
 use std::sync::Arc;
 
+use fairframe_schemas::Name;
+
 use crate::{
-    App,
+    access::Who,
     browse::{Overlay, Scope},
 };
 
-/// Who looks, as far as samples and media are concerned.
+/// Who looks at a dataset, as far as its samples are concerned.
 #[derive(Debug, Clone)]
 pub struct Viewer {
-    /// Samples that were not accepted are for curators, and so are the media of those that wait
-    /// for a decision.
+    /// Samples that were not accepted are for curators.
     pub may_see_excluded: bool,
     /// Decisions that are not released yet.
     pub overlay: Arc<Overlay>,
 }
 
 impl Viewer {
-    pub fn of(app: &App) -> Self {
+    pub fn of(who: &Who, dataset: &Name) -> Self {
         Self {
-            may_see_excluded: app.may_see_excluded,
-            overlay: Arc::default(),
-        }
-    }
-
-    /// Anybody.
-    pub fn public() -> Self {
-        Self {
-            may_see_excluded: false,
+            may_see_excluded: who.curates(dataset),
             overlay: Arc::default(),
         }
     }

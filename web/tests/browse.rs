@@ -13,7 +13,7 @@ use fairframe_schemas::{
     ConsentState, Digest, Label, Layout, Manipulation, MediaType, Name, Purpose, Reason,
     RecallList, Sample, SampleId, Timestamp, recall::RecallEntry, version::Change,
 };
-use fairframe_web::App;
+use fairframe_web::state::accounts::Role;
 use tower::ServiceExt;
 
 const BASE: &str = "/datasets/odd/1.0.0/samples";
@@ -158,7 +158,7 @@ fn odd_samples(layout: &Layout) -> Vec<Sample> {
 }
 
 impl Site {
-    fn new() -> Self {
+    async fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
         let layout = Layout::new(root.path());
         let samples = odd_samples(&layout);
@@ -175,11 +175,9 @@ impl Site {
             },
         );
         let site = Site {
-            public: fairframe_web::router(layout.clone()),
-            curator: fairframe_web::routes(App {
-                may_see_excluded: true,
-                ..App::new(layout.clone())
-            }),
+            public: support::site::router(layout.clone()).await,
+            curator: support::site::router_of(layout.clone(), &[(Role::Curator, Some("odd"))])
+                .await,
             layout,
             _root: root,
         };
@@ -233,7 +231,7 @@ impl Site {
 
 #[tokio::test]
 async fn filters_find_what_they_say() {
-    let site = Site::new();
+    let site = Site::new().await;
     let all = ["backwards", "fake", "long", "person", "script", "video"];
     for (query, public) in [
         ("", &all[..]),
@@ -263,7 +261,7 @@ async fn filters_find_what_they_say() {
 
 #[tokio::test]
 async fn what_was_not_accepted_is_for_curators() {
-    let site = Site::new();
+    let site = Site::new().await;
     for (query, excluded) in [
         ("text=lighthouse", "waiting"),
         ("country=KE", "waiting"),
@@ -299,7 +297,7 @@ async fn what_was_not_accepted_is_for_curators() {
 
 #[tokio::test]
 async fn of_what_was_withdrawn_only_that_is_known() {
-    let site = Site::new();
+    let site = Site::new().await;
     for router in [&site.public, &site.curator] {
         let page = ask(router, Method::GET, BASE, None).await;
         assert!(page.text().contains("Withdrawn since this version."));
@@ -327,7 +325,7 @@ async fn of_what_was_withdrawn_only_that_is_known() {
 
 #[tokio::test]
 async fn what_strangers_write_stays_text() {
-    let site = Site::new();
+    let site = Site::new().await;
     let mut pages = vec![
         site.get(BASE).await,
         site.get(&format!("{BASE}?view=list")).await,
@@ -368,7 +366,7 @@ async fn what_strangers_write_stays_text() {
 
 #[tokio::test]
 async fn a_query_that_makes_no_sense_gets_a_page_that_says_so() {
-    let site = Site::new();
+    let site = Site::new().await;
     let long = "x".repeat(10_000);
     let many = "label=a&".repeat(2000);
     for (query, status, word) in [
@@ -424,7 +422,7 @@ async fn a_query_that_makes_no_sense_gets_a_page_that_says_so() {
 
 #[tokio::test]
 async fn every_link_of_a_page_leads_somewhere() {
-    let site = Site::new();
+    let site = Site::new().await;
     let starts = [
         BASE.to_owned(),
         format!("{BASE}?label=tree&text=castle&width-min=1&view=list&sort=-pixels"),
@@ -455,7 +453,7 @@ async fn every_link_of_a_page_leads_somewhere() {
 
 #[tokio::test]
 async fn samples_are_walked_in_the_order_of_their_filter() {
-    let site = Site::new();
+    let site = Site::new().await;
     for query in [
         "",
         "?sort=-width",
@@ -482,7 +480,7 @@ async fn samples_are_walked_in_the_order_of_their_filter() {
 
 #[tokio::test]
 async fn a_sample_has_a_page_with_everything_but_what_is_restricted() {
-    let site = Site::new();
+    let site = Site::new().await;
     let has = async |key: &str, words: &[&str]| {
         let page = site.get(&format!("{BASE}/{}", id(key))).await;
         for word in words {
@@ -543,7 +541,7 @@ async fn a_sample_has_a_page_with_everything_but_what_is_restricted() {
 
 #[tokio::test]
 async fn videos_play_from_anywhere_and_pictures_are_asked_for_once() {
-    let site = Site::new();
+    let site = Site::new().await;
     let bytes = b"bytes of video";
     let path = format!("/media/{}", Digest::of(bytes));
     let whole = site.get(&path).await;
@@ -573,7 +571,7 @@ async fn videos_play_from_anywhere_and_pictures_are_asked_for_once() {
 
 #[tokio::test]
 async fn a_release_without_rows_and_one_that_cannot_be_read() {
-    let site = Site::new();
+    let site = Site::new().await;
     let release = support::Release {
         dataset: "empty",
         version: "1.0.0",

@@ -1,7 +1,11 @@
 //! The pages: a struct beside its handler.
 
+pub mod account;
+pub mod admin;
+pub mod audit;
 pub mod dataset;
 pub mod home;
+pub mod log_in;
 pub mod reports;
 pub mod samples;
 
@@ -37,6 +41,13 @@ pub mod filters {
     #[askama::filter_fn]
     pub fn count<T: Borrow<u64>>(n: T, _: &dyn askama::Values) -> askama::Result<String> {
         Ok(text::count(*n.borrow()))
+    }
+
+    /// A time as it stands in the database, for people: to the minute, UTC.
+    #[askama::filter_fn]
+    pub fn when<T: AsRef<str>>(at: T, _: &dyn askama::Values) -> askama::Result<String> {
+        let at = at.as_ref();
+        Ok(at.get(..16).unwrap_or(at).replace('T', " "))
     }
 
     #[askama::filter_fn]

@@ -2,6 +2,8 @@
 //! Dollar Street table where the shared folder is present.
 #![allow(dead_code)] // each test file uses its part
 
+pub mod site;
+
 use std::{
     fs::{self, File},
     io::{BufReader, BufWriter, Write},

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     App,
+    access::Who,
     browse::{Number, Row, View, written},
     catalog,
     error::{AppError, page},
@@ -93,18 +94,19 @@ impl Samples {
 
 pub async fn samples(
     State(app): State<App>,
+    who: Who,
     Path((name, version)): Path<(String, String)>,
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Result<Html<String>, AppError> {
     let release = catalog::release(&app.layout, &name, &version)?;
-    let viewer = Viewer::of(&app);
+    let viewer = Viewer::of(&who, &release.dataset);
     let asked = Asked::parse(&release.dataset, release.version, &pairs)?;
     let number = asked.page;
     if number == 0 {
         return Err(AppError::NotFound("page of samples"));
     }
     let title = release.summary()?.title().to_owned();
-    let (index, allowed) = tokio::join!(app.indexes.get(&release), app.media.allowed(&viewer));
+    let (index, allowed) = tokio::join!(app.indexes.get(&release), app.media.allowed(&who));
     let (index, allowed) = (index?, allowed?);
     let (scope, overlay) = (viewer.scope(), viewer.overlay.clone());
     let (query, shared) = (asked.clone(), index.clone());

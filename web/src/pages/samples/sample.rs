@@ -15,6 +15,7 @@ use fairframe_schemas::{
 use super::{super::filters, Tile, Tiles, request::Asked, words};
 use crate::{
     App,
+    access::Who,
     allowed::Allowed,
     browse::{Facet, Filter, Index, Neighbours, View},
     catalog,
@@ -162,15 +163,16 @@ struct Known {
 
 pub async fn sample(
     State(app): State<App>,
+    who: Who,
     Path((name, version, id)): Path<(String, String, String)>,
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Result<Response, AppError> {
     const KIND: AppError = AppError::NotFound("sample");
     let release = catalog::release(&app.layout, &name, &version)?;
-    let viewer = Viewer::of(&app);
+    let viewer = Viewer::of(&who, &release.dataset);
     let asked = Asked::parse(&release.dataset, release.version, &pairs)?;
     let id: SampleId = id.parse().map_err(|_| KIND)?;
-    let (index, allowed) = tokio::join!(app.indexes.get(&release), app.media.allowed(&viewer));
+    let (index, allowed) = tokio::join!(app.indexes.get(&release), app.media.allowed(&who));
     let (index, allowed) = (index?, allowed?);
     let number = index.find(&id).ok_or(KIND)?;
     let everything = View::new(&index, crate::browse::Scope::All, &viewer.overlay);

@@ -1,0 +1,300 @@
+//! The audit chain: who did what, when, why. Entries are only ever added.
+//!
+//! An entry's hash is the SHA-256 of its line of JSON, in which the hash of the entry
+//! before stands; so whoever changes, removes or moves an entry must make all later
+//! ones anew, and anybody who noted a later hash sees it. Decisions handed to an
+//! ingest note the newest one.
+
+use fairframe_schemas::{Digest, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sqlx::Row;
+
+use super::{Db, Result, Write, text, time};
+
+/// What stands before the first entry.
+pub const NOTHING: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// Longest reason a person can give, in bytes.
+pub const MAX_WHY: usize = 4_000;
+
+/// What is to be told. `actor` and `subject` are names and ids, never people's data.
+#[derive(Debug, Clone)]
+pub struct Act<'a> {
+    pub actor: &'a str,
+    /// A verb: `decide`, `invite`, `approve`, ...
+    pub act: &'a str,
+    /// What it was done to: `account mira`, `sample 3f..`, ...
+    pub subject: &'a str,
+    pub details: Value,
+    pub why: &'a str,
+}
+
+/// An entry as it is hashed: the fields in this order, as one line of JSON.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    pub seq: i64,
+    pub at: String,
+    pub actor: String,
+    pub act: String,
+    pub subject: String,
+    /// JSON text, verbatim.
+    pub details: String,
+    pub why: String,
+    pub previous: String,
+}
+
+impl Entry {
+    pub fn hash(&self) -> String {
+        // A struct of texts and a number always has a JSON.
+        let line = serde_json::to_string(self).unwrap_or_default();
+        Digest::of(line.as_bytes()).to_string()
+    }
+
+    pub fn when(&self) -> Result<Timestamp> {
+        time(self.at.clone())
+    }
+}
+
+/// An entry with the hash that was written beside it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Written {
+    #[serde(flatten)]
+    pub entry: Entry,
+    pub hash: String,
+}
+
+impl Write {
+    /// Adds an entry; it stands once the transaction does. Gives its number.
+    pub async fn tell(&mut self, act: Act<'_>) -> Result<i64> {
+        let last = sqlx::query("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")
+            .fetch_optional(self.sql())
+            .await?;
+        let (seq, previous) = match last {
+            Some(row) => (row.get::<i64, _>(0) + 1, row.get(1)),
+            None => (1, NOTHING.to_owned()),
+        };
+        let entry = Entry {
+            seq,
+            at: text(self.now),
+            actor: act.actor.to_owned(),
+            act: act.act.to_owned(),
+            subject: act.subject.to_owned(),
+            details: act.details.to_string(),
+            why: act.why.to_owned(),
+            previous,
+        };
+        sqlx::query(
+            "INSERT INTO audit (seq, at, actor, act, subject, details, why, previous, hash)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )
+        .bind(entry.seq)
+        .bind(&entry.at)
+        .bind(&entry.actor)
+        .bind(&entry.act)
+        .bind(&entry.subject)
+        .bind(&entry.details)
+        .bind(&entry.why)
+        .bind(&entry.previous)
+        .bind(entry.hash())
+        .execute(self.sql())
+        .await?;
+        Ok(seq)
+    }
+}
+
+/// Entries after a number, oldest first.
+pub async fn after(db: &Db, seq: i64, limit: u32) -> Result<Vec<Written>> {
+    let sql = "SELECT seq, at, actor, act, subject, details, why, previous, hash
+               FROM audit WHERE seq > ? ORDER BY seq LIMIT ?";
+    let rows = sqlx::query(sql)
+        .bind(seq)
+        .bind(limit)
+        .fetch_all(db.read())
+        .await?;
+    Ok(rows.iter().map(written).collect())
+}
+
+/// Entries before a number, newest first.
+pub async fn before(db: &Db, seq: i64, limit: u32) -> Result<Vec<Written>> {
+    let sql = "SELECT seq, at, actor, act, subject, details, why, previous, hash
+               FROM audit WHERE seq < ? ORDER BY seq DESC LIMIT ?";
+    let rows = sqlx::query(sql)
+        .bind(seq)
+        .bind(limit)
+        .fetch_all(db.read())
+        .await?;
+    Ok(rows.iter().map(written).collect())
+}
+
+/// The newest entry's number and hash.
+pub async fn head(db: &Db) -> Result<(i64, String)> {
+    let row = sqlx::query("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")
+        .fetch_optional(db.read())
+        .await?;
+    Ok(row.map_or((0, NOTHING.to_owned()), |r| (r.get(0), r.get(1))))
+}
+
+fn written(row: &sqlx::sqlite::SqliteRow) -> Written {
+    Written {
+        entry: Entry {
+            seq: row.get(0),
+            at: row.get(1),
+            actor: row.get(2),
+            act: row.get(3),
+            subject: row.get(4),
+            details: row.get(5),
+            why: row.get(6),
+            previous: row.get(7),
+        },
+        hash: row.get(8),
+    }
+}
+
+/// Why a chain does not hold, at which entry.
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
+pub enum Broken {
+    #[error("entry {0} is missing")]
+    Missing(i64),
+    #[error("entry {0} was changed: its hash is another one")]
+    Changed(i64),
+    #[error("entry {0} does not follow from the one before")]
+    Unlinked(i64),
+}
+
+/// Holds a chain together, entry by entry.
+#[derive(Debug)]
+pub struct Check {
+    pub entries: i64,
+    pub head: String,
+}
+
+impl Default for Check {
+    fn default() -> Self {
+        Self {
+            entries: 0,
+            head: NOTHING.to_owned(),
+        }
+    }
+}
+
+impl Check {
+    pub fn next(&mut self, written: &Written) -> Result<(), Broken> {
+        let seq = written.entry.seq;
+        if seq != self.entries + 1 {
+            return Err(Broken::Missing(self.entries + 1));
+        }
+        if written.entry.hash() != written.hash {
+            return Err(Broken::Changed(seq));
+        }
+        if written.entry.previous != self.head {
+            return Err(Broken::Unlinked(seq));
+        }
+        self.entries = seq;
+        self.head.clone_from(&written.hash);
+        Ok(())
+    }
+}
+
+/// Entries read at a time.
+const PAGE: u32 = 1_000;
+
+/// The whole chain, checked.
+pub async fn verify(db: &Db) -> Result<Result<Check, Broken>> {
+    let mut check = Check::default();
+    loop {
+        let page = after(db, check.entries, PAGE).await?;
+        if page.is_empty() {
+            return Ok(Ok(check));
+        }
+        for written in &page {
+            if let Err(broken) = check.next(written) {
+                return Ok(Err(broken));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{super::tests::Fixture, *};
+
+    async fn filled() -> Fixture {
+        let f = Fixture::new().await;
+        for n in 0..5 {
+            let mut write = f.db.write().await.unwrap();
+            let subject = format!("sample {n}");
+            let act = Act {
+                actor: "mira",
+                act: "decide",
+                subject: &subject,
+                details: json!({"ruling": "reject", "n": n}),
+                why: "blurred, \"very\"",
+            };
+            assert_eq!(write.tell(act).await.unwrap(), n + 1);
+            write.commit().await.unwrap();
+        }
+        f
+    }
+
+    #[tokio::test]
+    async fn a_chain_holds_and_its_export_can_be_checked_elsewhere() {
+        let f = filled().await;
+        let check = verify(&f.db).await.unwrap().unwrap();
+        assert_eq!(check.entries, 5);
+        assert_eq!((5, check.head.clone()), head(&f.db).await.unwrap());
+        let mut elsewhere = Check::default();
+        for written in after(&f.db, 0, 100).await.unwrap() {
+            let line = serde_json::to_string(&written).unwrap();
+            elsewhere
+                .next(&serde_json::from_str(&line).unwrap())
+                .unwrap();
+        }
+        assert_eq!(elsewhere.head, check.head);
+        let newest = before(&f.db, i64::MAX, 2).await.unwrap();
+        assert_eq!(
+            newest.iter().map(|w| w.entry.seq).collect::<Vec<_>>(),
+            [5, 4]
+        );
+    }
+
+    #[tokio::test]
+    async fn whatever_is_done_to_an_entry_is_found() {
+        for (sql, found) in [
+            (
+                "UPDATE audit SET why = 'none' WHERE seq = 3",
+                Broken::Changed(3),
+            ),
+            (
+                "UPDATE audit SET at = '2020-01-01T00:00:00.000000Z' WHERE seq = 1",
+                Broken::Changed(1),
+            ),
+            ("DELETE FROM audit WHERE seq = 2", Broken::Missing(2)),
+            ("DELETE FROM audit WHERE seq = 1", Broken::Missing(1)),
+        ] {
+            let f = filled().await;
+            let mut write = f.db.write().await.unwrap();
+            sqlx::query(sql).execute(write.sql()).await.unwrap();
+            write.commit().await.unwrap();
+            assert_eq!(verify(&f.db).await.unwrap().unwrap_err(), found, "{sql}");
+        }
+        // A changed entry with its hash made anew no longer fits the next one.
+        let f = filled().await;
+        let mut forged = after(&f.db, 2, 1).await.unwrap().remove(0).entry;
+        forged.why = "none".to_owned();
+        let mut write = f.db.write().await.unwrap();
+        sqlx::query("UPDATE audit SET why = ?, hash = ? WHERE seq = 3")
+            .bind(&forged.why)
+            .bind(forged.hash())
+            .execute(write.sql())
+            .await
+            .unwrap();
+        write.commit().await.unwrap();
+        assert_eq!(
+            verify(&f.db).await.unwrap().unwrap_err(),
+            Broken::Unlinked(4)
+        );
+    }
+}

@@ -369,6 +369,7 @@ fn release(
         as_of: Some(as_of),
         now: as_of,
         restart: false,
+        listing: Default::default(),
         worker: WorkerCommand::this_binary().doing("find this program")?,
         parallel: cores(),
     };

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use chrono::SubsecRound;
 use fairframe_ingest::{
     http::{Http, HttpConfig},
+    journal::Listing,
     media::WorkerCommand,
     run::{Declared, Outcome, Settings, run},
     source::{AnySource, Source, SourceError},
@@ -28,6 +29,12 @@ pub struct IngestArgs {
     /// Forget an unfinished ingest of the dataset
     #[arg(long)]
     restart: bool,
+    /// List nothing: try what failed again
+    #[arg(long, conflicts_with = "as_listed")]
+    retry_failures: bool,
+    /// List and fetch nothing: a release of what is there, with what curators decided since
+    #[arg(long)]
+    as_listed: bool,
     /// Decoders at a time [default: all cores]
     #[arg(long, value_name = "N")]
     decoders: Option<usize>,
@@ -53,6 +60,11 @@ impl IngestArgs {
             as_of: self.at.map(|at| at.trunc_subsecs(6)),
             now: moment(None),
             restart: self.restart,
+            listing: match (self.retry_failures, self.as_listed) {
+                (true, _) => Listing::RetryFailures,
+                (_, true) => Listing::AsListed,
+                _ => Listing::Anew,
+            },
             worker: WorkerCommand::this_binary().doing("find this program")?,
             parallel: self.decoders.unwrap_or_else(corpus::cores),
         };

@@ -9,6 +9,7 @@ use std::{
 
 use fairframe_ingest::{
     admit::{ConsentLedger, LedgerLimits, Standing},
+    decided::{self, ReadError},
     manifest::{ManifestError, ReleaseReader},
     source::{SourceError, actors::ActorsSource},
     versions::Versions,
@@ -40,6 +41,8 @@ pub enum CastError {
     Manifest(#[from] ManifestError),
     #[error(transparent)]
     Source(#[from] SourceError),
+    #[error(transparent)]
+    Decided(#[from] ReadError),
 }
 
 /// A video of the actors' newest release, accepted or not.
@@ -105,7 +108,8 @@ impl Cast {
         let folder = actors.parent().unwrap_or(Path::new("."));
         let records = ActorsSource::open(&toml, folder)?.consents()?;
         let records = records.into_iter().map(|(name, bytes)| (name, Ok(bytes)));
-        let ledger = ConsentLedger::from_files(&toml.source, records, LedgerLimits::default());
+        let mut ledger = ConsentLedger::from_files(&toml.source, records, LedgerLimits::default());
+        ledger.withdraw(&decided::read(layout, &toml.dataset)?.withdrew);
         let versions = Versions::of(&layout.dataset(&toml.dataset))
             .map_err(wrap(&layout.dataset(&toml.dataset)))?;
         let Some(version) = versions.versions.last().copied() else {

@@ -71,6 +71,8 @@ pub enum JournalError {
     },
     #[error("{}: the journal is of format {found}, this release writes {FORMAT}; finish with the release that wrote it, or remove the file", path.display())]
     Format { path: PathBuf, found: i64 },
+    #[error("{}: these sources, as they are declared now, were not listed to their end before; ingest them first", .0.display())]
+    NotListed(PathBuf),
     #[error("{}: an unfinished ingest has other settings or another time; repeat it with the same files, or add `--restart`", .0.display())]
     OtherRun(PathBuf),
 }
@@ -122,6 +124,30 @@ pub struct Start<'a> {
     pub restart: bool,
     /// Begin anew instead of continuing an unfinished run of the same settings.
     pub anew: bool,
+    pub listing: Listing,
+}
+
+/// What a run lists, and what it tries again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Listing {
+    /// All sources, from the start.
+    #[default]
+    Anew,
+    /// Nothing: what was listed last stands, but what failed is tried again.
+    RetryFailures,
+    /// Nothing, and nothing is fetched: a release of what is there, with what was decided since.
+    AsListed,
+}
+
+impl Listing {
+    /// Runs that differ in this are different runs.
+    fn of(self, settings: &str) -> String {
+        match self {
+            Listing::Anew => settings.to_owned(),
+            Listing::RetryFailures => format!("{settings} retry-failures"),
+            Listing::AsListed => format!("{settings} as-listed"),
+        }
+    }
 }
 
 /// A run that was begun and not finished.
@@ -212,6 +238,7 @@ impl Journal {
     /// Starts a run, or continues the unfinished one, whose `as_of` wins when
     /// none is asked for.
     pub fn begin(&mut self, start: &Start) -> Result<Run> {
+        let wanted = start.listing.of(start.settings);
         let open: Option<(String, String, Option<String>)> = self
             .db
             .query_row(
@@ -223,7 +250,7 @@ impl Journal {
             .map_err(|e| self.wrap(e))?;
         if let Some((as_of, settings, prior)) = open.filter(|_| !start.restart) {
             let as_of: Timestamp = self.parse(&as_of)?;
-            let same = settings == start.settings && start.asked.is_none_or(|a| a == as_of);
+            let same = settings == wanted && start.asked.is_none_or(|a| a == as_of);
             if same && !start.anew {
                 let prior = prior.and_then(|v| v.parse().ok());
                 return Ok(Run {
@@ -237,6 +264,9 @@ impl Journal {
                 return Err(JournalError::OtherRun(self.path.clone()));
             }
         }
+        if start.listing != Listing::Anew && !self.is_listed_to_the_end(start.settings)? {
+            return Err(JournalError::NotListed(self.path.clone()));
+        }
         let as_of = start.asked.unwrap_or(start.now);
         let prior = start.prior.map(|v| v.to_string());
         let text = serde_json::to_string(&as_of).map_err(|error| JournalError::Row {
@@ -244,21 +274,25 @@ impl Journal {
             error,
         })?;
         self.transaction(|t| {
-            t.execute("DELETE FROM listed", [])?;
-            t.execute("DELETE FROM source", [])?;
+            if start.listing == Listing::Anew {
+                t.execute("DELETE FROM listed", [])?;
+                t.execute("DELETE FROM source", [])?;
+            }
             // A failure is tried again by the next run, never by a resumed one.
-            t.execute(
-                "DELETE FROM fetched WHERE json_extract(json, '$.failed') IS NOT NULL",
-                [],
-            )?;
-            t.execute(
-                "DELETE FROM facts WHERE json_extract(json, '$.failed') IS NOT NULL",
-                [],
-            )?;
+            if start.listing != Listing::AsListed {
+                t.execute(
+                    "DELETE FROM fetched WHERE json_extract(json, '$.failed') IS NOT NULL",
+                    [],
+                )?;
+                t.execute(
+                    "DELETE FROM facts WHERE json_extract(json, '$.failed') IS NOT NULL",
+                    [],
+                )?;
+            }
             t.execute("DELETE FROM run", [])?;
             t.execute(
                 "INSERT INTO run VALUES (1, ?1, ?2, ?3, 0)",
-                params![text, start.settings, prior],
+                params![text, wanted, prior],
             )?;
             Ok(())
         })?;
@@ -267,6 +301,19 @@ impl Journal {
             prior: start.prior,
             continued: false,
         })
+    }
+
+    /// Whether the last run had these settings and was finished.
+    fn is_listed_to_the_end(&self, settings: &str) -> Result<bool> {
+        let last: Option<(String, bool)> = self
+            .db
+            .query_row("SELECT settings, finished FROM run", [], |r| {
+                Ok((r.get(0)?, r.get(1)?))
+            })
+            .optional()
+            .map_err(|e| self.wrap(e))?;
+        Ok(last
+            .is_some_and(|(last, finished)| finished && last.split(' ').next() == Some(settings)))
     }
 
     fn has_listed(&self) -> Result<bool> {

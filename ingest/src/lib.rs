@@ -29,6 +29,7 @@ pub mod receipt;
 // Rows and what only the whole dataset decides.
 pub mod assemble;
 pub mod decide;
+pub mod decided;
 pub mod dedupe;
 pub mod prior;
 pub mod split;

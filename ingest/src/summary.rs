@@ -294,6 +294,7 @@ pub(crate) mod tests {
                 title: Some("Demo".to_owned()),
                 ..About::default()
             },
+            approval: None,
             sources: tally
                 .by_source
                 .into_iter()

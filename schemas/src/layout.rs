@@ -18,6 +18,7 @@ use crate::{DatasetVersion, Digest, Name};
 ///   manifests/<dataset>/recall.json   all that was ever withdrawn, asked for by copies of any release
 ///   restricted/<dataset>/<version>/   restricted.parquet: never served
 ///   receipts/<dataset>/               consent receipts (JSON-LD): never served
+///   decisions/<dataset>.json          what curators decided, as approved for the next release; never served
 ///   journal/<dataset>.sqlite          what a running ingest has done so far
 ///   pulled/<dataset>/<version>/       in a copy, of what it holds: ATTRIBUTION.csv, ATTRIBUTION.html,
 ///                                     samples.csv (id -> file), failures.csv
@@ -89,6 +90,11 @@ impl Layout {
 
     pub fn receipts(&self, dataset: &Name) -> PathBuf {
         self.root.join("receipts").join(dataset.as_str())
+    }
+
+    /// What curators decided.
+    pub fn decisions(&self, dataset: &Name) -> PathBuf {
+        self.root.join("decisions").join(format!("{dataset}.json"))
     }
 
     pub fn journal(&self, dataset: &Name) -> PathBuf {

@@ -5,6 +5,7 @@ pub mod column;
 pub mod comparison;
 pub mod consent;
 pub mod corpus;
+pub mod decision;
 pub mod episode;
 pub mod id;
 pub mod layout;
@@ -22,6 +23,7 @@ pub mod world;
 
 pub use column::{Column, Visibility};
 pub use consent::{ConsentError, ConsentRecord, Pseudonym};
+pub use decision::{Decided, Decision, Ruling};
 pub use id::{Digest, PairId, SampleId};
 pub use layout::Layout;
 pub use reason::Reason;

@@ -118,8 +118,27 @@ reasons! {
     NoPartner "no-partner" Rejected "nobody in the same split may be paired with this person";
     NotDrawn "not-drawn" Accepted "as many pairs as asked for were drawn without this person";
     // people's decisions
+    CuratorAccepted "curator-accepted" Accepted "a curator looked at it and accepted it";
+    CuratorQuarantined "curator-quarantined" Quarantined "a curator set it aside";
+    CuratorRejected "curator-rejected" Rejected "a curator found that it does not belong in the dataset";
     Withdrawn "withdrawn" Withdrawn "taken out on request";
     DerivedFromWithdrawn "derived-from-withdrawn" Withdrawn "made from a sample that was withdrawn";
+}
+
+impl Reason {
+    /// Whether a curator who has looked may accept a sample in spite of it. Never where a
+    /// licence or a consent is wanting: those are not for a curator to give.
+    pub fn may_be_lifted(self) -> bool {
+        matches!(self, Reason::PlaceContradiction | Reason::MediaAnimated)
+    }
+
+    /// Whether it is itself a curator's ruling, which the next one replaces.
+    pub fn is_ruling(self) -> bool {
+        matches!(
+            self,
+            Reason::CuratorAccepted | Reason::CuratorQuarantined | Reason::CuratorRejected
+        )
+    }
 }
 
 impl fmt::Display for Reason {

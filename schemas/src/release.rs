@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ConsentState, DatasetVersion, Digest, MediaType, Name, Reason, Split, Status, Timestamp,
-    source::About, version::Change,
+    decision::Approval, source::About, version::Change,
 };
 
 /// The group of samples of which a thing is not known. It is counted and
@@ -40,6 +40,9 @@ pub struct Summary {
     /// Version of the manifest format.
     pub schema_version: String,
     pub about: About,
+    /// How curators approved it; absent where nobody was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
     /// Every declared source, sorted by id.
     pub sources: Vec<SourceSummary>,
     pub counts: SampleCounts,

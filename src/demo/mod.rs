@@ -193,6 +193,7 @@ fn settings(layout: &Layout, sources: Vec<Declared>, at: Timestamp) -> Result<Se
         as_of: Some(at),
         now: at,
         restart: false,
+        listing: Default::default(),
         worker: WorkerCommand::this_binary().doing("find this program")?,
         parallel: std::thread::available_parallelism().map_or(2, usize::from),
     })

@@ -37,6 +37,7 @@ pub fn write(
         generator: "test".to_owned(),
         schema_version: schema_version(),
         about: Default::default(),
+        approval: None,
         sources: Vec::new(),
         counts: Default::default(),
         files: Vec::new(),

@@ -7,7 +7,11 @@ use std::{
     path::Path,
 };
 
-use fairframe_schemas::{ConsentRecord, ConsentState, Name, Timestamp, consent::MAX_RECORD_BYTES};
+use fairframe_schemas::{
+    ConsentRecord, ConsentState, Name, Timestamp,
+    consent::{ConsentEvent, MAX_RECORD_BYTES},
+    decision::PersonWithdrew,
+};
 use serde_json::Value;
 
 use crate::receipt::receipt;
@@ -256,6 +260,29 @@ impl ConsentLedger {
             record_id,
             withdraws,
         });
+    }
+
+    /// Adds what people withdrew by way of the server to each of their records.
+    pub fn withdraw(&mut self, withdrew: &[PersonWithdrew]) {
+        for person in withdrew {
+            let subject = (person.source.to_string(), person.subject_id.to_string());
+            for id in self.subjects.get(&subject).into_iter().flatten() {
+                let Some(record) = self.records.get_mut(&(subject.0.clone(), id.clone())) else {
+                    continue;
+                };
+                let event = ConsentEvent {
+                    state: ConsentState::Withdrawn,
+                    time: person.at,
+                    entity_id: person.subject_id.clone(),
+                    purposes: None,
+                    event_type: None,
+                    valid_from: None,
+                    valid_until: None,
+                };
+                let after = record.events.partition_point(|e| e.time <= person.at);
+                record.events.insert(after, event);
+            }
+        }
     }
 
     /// Takes in the records of another source.

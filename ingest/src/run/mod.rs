@@ -18,7 +18,7 @@ use std::{
 };
 
 use fairframe_schemas::{
-    DatasetVersion, Layout, Name, SourceToml, Timestamp, release::Summary, source::About,
+    DatasetVersion, Decided, Layout, Name, SourceToml, Timestamp, release::Summary, source::About,
     version::Change,
 };
 use sha2::{Digest as _, Sha256};
@@ -26,10 +26,11 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     admit::{ConsentLedger, InvalidConsent as Invalid, LedgerLimits},
     assemble::Rules,
+    decided::{self, ReadError},
     disk::{self, DiskError, Held},
     fetch::Fetcher,
     http::{Http, HttpConfig, HttpError, Paces},
-    journal::{Journal, JournalError, Start},
+    journal::{Journal, JournalError, Listing, Start},
     manifest::ManifestError,
     media::{DescribeError, Describer, WorkerCommand},
     prior::Prior,
@@ -64,6 +65,7 @@ pub struct Settings {
     pub now: Timestamp,
     /// Forget an unfinished run instead of continuing it.
     pub restart: bool,
+    pub listing: Listing,
     pub worker: WorkerCommand,
     /// Decoders at a time.
     pub parallel: usize,
@@ -134,6 +136,8 @@ pub enum IngestError {
     #[error("{}: {error}{}", path.display(), disk::remedy(error))]
     Io { path: PathBuf, error: io::Error },
     #[error(transparent)]
+    Decided(#[from] ReadError),
+    #[error(transparent)]
     Disk(#[from] DiskError),
     #[error(transparent)]
     Describe(DescribeError),
@@ -184,6 +188,8 @@ struct Work<'a> {
     contexts: BTreeMap<String, Context>,
     /// The latest release when the run began.
     prior: Prior,
+    /// What curators decided.
+    decided: Decided,
     layout: &'a Layout,
     reporter: &'a dyn Reporter,
 }
@@ -193,7 +199,8 @@ pub async fn run(settings: &Settings, reporter: &dyn Reporter) -> Result<Outcome
     let layout = &settings.layout;
     let _lock = lock(layout, &dataset)?;
     // First, so that a source that does not open leaves no unfinished run.
-    let (contexts, mut sources) = open(settings)?;
+    let decided = decided::read(layout, &dataset)?;
+    let (contexts, mut sources) = open(settings, &decided)?;
     let there = Versions::of(&layout.dataset(&dataset)).map_err(|error| IngestError::Io {
         path: layout.dataset(&dataset),
         error,
@@ -238,6 +245,7 @@ pub async fn run(settings: &Settings, reporter: &dyn Reporter) -> Result<Outcome
         prior: latest,
         restart,
         anew,
+        listing: settings.listing,
     })?;
     if run.continued {
         reporter.message("an unfinished ingest is continued");
@@ -263,6 +271,7 @@ pub async fn run(settings: &Settings, reporter: &dyn Reporter) -> Result<Outcome
         as_of: run.as_of,
         contexts,
         prior,
+        decided,
         layout,
         reporter,
     };
@@ -345,8 +354,11 @@ fn lock(layout: &Layout, dataset: &Name) -> Result<Held, IngestError> {
     }
 }
 
+/// The same in whatever order the sources are given.
 fn digest(sources: &[Declared]) -> String {
     let mut hasher = Sha256::new();
+    let mut sources: Vec<&Declared> = sources.iter().collect();
+    sources.sort_by_key(|s| &s.toml.source);
     for source in sources {
         hasher.update(source.text.as_bytes());
         hasher.update([0]);
@@ -356,7 +368,7 @@ fn digest(sources: &[Declared]) -> String {
 
 type Opened = (BTreeMap<String, Context>, BTreeMap<String, AnySource>);
 
-fn open(settings: &Settings) -> Result<Opened, IngestError> {
+fn open(settings: &Settings, decided: &Decided) -> Result<Opened, IngestError> {
     let store = Store::open(&settings.layout).map_err(|error| IngestError::Io {
         path: settings.layout.store(),
         error,
@@ -373,9 +385,11 @@ fn open(settings: &Settings) -> Result<Opened, IngestError> {
             .consents()?
             .into_iter()
             .map(|(name, bytes)| (name, Ok(bytes)));
+        let mut ledger = ConsentLedger::from_files(&toml.source, consents, LedgerLimits::default());
+        ledger.withdraw(&decided.withdrew);
         let context = Context {
             declared: declared.clone(),
-            ledger: ConsentLedger::from_files(&toml.source, consents, LedgerLimits::default()),
+            ledger,
             fetcher: Fetcher::with_http(http.clone(), &toml.fetch, store.clone()),
             http,
             describer: match &decoders {

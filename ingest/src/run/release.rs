@@ -9,7 +9,7 @@ use std::{
 };
 
 use fairframe_schemas::{
-    DatasetVersion, RecallList, Sample, SampleId, SourceToml, Status,
+    DatasetVersion, Decision, RecallList, Sample, SampleId, SourceToml, Status,
     release::{SourceSummary, Summary},
     version::Change,
 };
@@ -58,6 +58,11 @@ impl Work<'_> {
             None => entry.listed.sample,
         };
         self.prior.compare_upstream(&mut sample);
+        // A row of an older release says what was decided then.
+        let decision = self.decided.of(sample.sample_id).cloned();
+        decision
+            .unwrap_or_else(|| Decision::none(sample.sample_id))
+            .apply(&mut sample);
         if let Some(reason) = self.prior.recalled(sample.sample_id) {
             sample.add_reason(reason);
         }
@@ -167,6 +172,7 @@ impl Work<'_> {
             generator: format!("fairframe {}", env!("CARGO_PKG_VERSION")),
             schema_version: schema_version(),
             about: self.about.clone(),
+            approval: self.decided.approval.clone(),
             sources: self
                 .contexts
                 .values()

@@ -10,6 +10,7 @@ use std::{
 use fairframe_schemas::{Digest, Reason, Sample, SampleId, Status, recall::RecallList};
 use serde_json::{Value, json};
 
+mod decided;
 mod withdrawals;
 
 use super::*;
@@ -73,12 +74,22 @@ impl House {
     }
 
     fn ingest_at(&self, sources: &[Declared], now: &str) -> Result<Outcome, IngestError> {
+        self.run(sources, now, Listing::Anew)
+    }
+
+    fn run(
+        &self,
+        sources: &[Declared],
+        now: &str,
+        listing: Listing,
+    ) -> Result<Outcome, IngestError> {
         let settings = Settings {
             layout: self.layout(),
             sources: sources.to_vec(),
             as_of: None,
             now: now.parse().unwrap(),
             restart: false,
+            listing,
             // Most tests fetch nothing; where one does, describing fails.
             worker: WorkerCommand {
                 program: "false".into(),

@@ -141,6 +141,7 @@ fn ingest(root: &Path, source: Declared) -> Outcome {
         as_of: None,
         now: "2026-06-01T00:00:00Z".parse().unwrap(),
         restart: false,
+        listing: Default::default(),
         worker: worker(),
         parallel: 2,
     };

@@ -113,6 +113,7 @@ pub fn publish(layout: &Layout, release: Release) -> Summary {
         generator: format!("fairframe {}", env!("CARGO_PKG_VERSION")),
         schema_version: "1".to_owned(),
         about: release.about,
+        approval: None,
         sources: tally
             .by_source
             .into_iter()

@@ -67,13 +67,8 @@ pub struct Written {
 impl Write {
     /// Adds an entry; it stands once the transaction does. Gives its number.
     pub async fn tell(&mut self, act: Act<'_>) -> Result<i64> {
-        let last = sqlx::query("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")
-            .fetch_optional(self.sql())
-            .await?;
-        let (seq, previous) = match last {
-            Some(row) => (row.get::<i64, _>(0) + 1, row.get(1)),
-            None => (1, NOTHING.to_owned()),
-        };
+        let (last, previous) = head_in(self).await?;
+        let seq = last + 1;
         let entry = Entry {
             seq,
             at: text(self.now),
@@ -131,6 +126,14 @@ pub async fn before(db: &Db, seq: i64, limit: u32) -> Result<Vec<Written>> {
 pub async fn head(db: &Db) -> Result<(i64, String)> {
     let row = sqlx::query("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")
         .fetch_optional(db.read())
+        .await?;
+    Ok(row.map_or((0, NOTHING.to_owned()), |r| (r.get(0), r.get(1))))
+}
+
+/// The same inside a transaction, with its own entries.
+pub async fn head_in(write: &mut Write) -> Result<(i64, String)> {
+    let row = sqlx::query("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")
+        .fetch_optional(write.sql())
         .await?;
     Ok(row.map_or((0, NOTHING.to_owned()), |r| (r.get(0), r.get(1))))
 }

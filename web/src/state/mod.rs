@@ -8,7 +8,9 @@
 
 pub mod accounts;
 pub mod audit;
+pub mod decisions;
 pub mod links;
+pub mod proposals;
 pub mod secret;
 pub mod sessions;
 pub mod settings;

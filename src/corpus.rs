@@ -40,21 +40,47 @@ use crate::{
 /// every quality, and releases them. What is made already stays; a killed run goes on.
 #[derive(Debug, clap::Args)]
 pub struct CorpusArgs {
-    /// `source.toml` of a corpus
-    #[arg(value_name = "SOURCE.TOML")]
-    source: PathBuf,
-    /// The moment at which consents are judged [default: now]
-    #[arg(long, value_name = "RFC 3339")]
-    at: Option<Timestamp>,
+    #[command(flatten)]
+    stage: StageArgs,
     /// Draw the pairs anew, instead of adding to those of the plan that is there
     #[arg(long)]
     redraw: bool,
     /// Do not let the baseline detector answer the test split
     #[arg(long)]
     no_detector: bool,
-    /// Videos and pairs at a time [default: all cores]
+}
+
+/// What every command is told that works on videos, pairs or clips.
+#[derive(Debug, clap::Args)]
+pub struct StageArgs {
+    /// `source.toml` of a corpus
+    #[arg(value_name = "SOURCE.TOML")]
+    source: PathBuf,
+    /// The moment at which consents are judged [default: now]
+    #[arg(long, value_name = "RFC 3339")]
+    at: Option<Timestamp>,
+    /// Videos, pairs or clips at a time [default: all cores]
     #[arg(long, value_name = "N")]
     workers: Option<usize>,
+}
+
+impl StageArgs {
+    /// Does one stage and says what came of it.
+    pub fn run<O: serde::Serialize>(
+        &self,
+        common: &Common,
+        stage: impl FnOnce(&Opened, &Workers, &Common) -> Result<O, Failure>,
+        describe: impl FnOnce(&O) -> String,
+    ) -> Result<u8, Failure> {
+        let mut opened = Opened::at(&self.source, self.at, common)?;
+        let outcome = stage(&opened, &workers(self.workers)?, common)?;
+        opened.again(self.at, common)?;
+        match common.json {
+            true => exit::print_json(&outcome)?,
+            false => exit::print(&describe(&outcome))?,
+        }
+        Ok(exit::OK)
+    }
 }
 
 impl CorpusArgs {
@@ -73,17 +99,16 @@ impl CorpusArgs {
     /// With all else left as it is by default.
     pub fn new(source: PathBuf, at: Timestamp) -> Self {
         Self {
-            source,
-            at: Some(at),
+            stage: StageArgs {
+                source,
+                at: Some(at),
+                workers: None,
+            },
             redraw: false,
             no_detector: false,
-            workers: None,
         }
     }
 }
-
-/// What the baseline detector is told to stand for: its answers and their report.
-const REPORT: &str = "baseline";
 
 /// Lets the baseline detector answer a release's test split, and judges it: real against fake
 /// by method, compression and region.
@@ -95,7 +120,7 @@ pub fn detect(
 ) -> Result<(), Failure> {
     let doing = || format!("detect the fakes of {}", release.display());
     let dataset = opened.dataset();
-    let out = opened.layout.reports().join(format!("{dataset}-{REPORT}"));
+    let out = detector::folder(&opened.layout, dataset);
     let detected = match detector::run(
         &opened.layout,
         dataset,
@@ -122,8 +147,13 @@ pub fn detect(
 
 /// Every stage, then the release.
 pub fn make(args: &CorpusArgs, common: &Common) -> Result<Outcome, Failure> {
-    let mut opened = Opened::at(&args.source, args.at, common)?;
-    let workers = workers(args.workers)?;
+    let StageArgs {
+        source,
+        at,
+        workers,
+    } = &args.stage;
+    let mut opened = Opened::at(source, *at, common)?;
+    let workers = self::workers(*workers)?;
     let say = |text: &str| {
         if !common.quiet {
             eprint!("{text}");
@@ -135,7 +165,7 @@ pub fn make(args: &CorpusArgs, common: &Common) -> Result<Outcome, Failure> {
     say(&crate::swap::describe(&opened.swap(&workers, common)?));
     opened.compress(&workers, common)?;
     // Whoever withdrew meanwhile is heard before anything is released.
-    opened.again(args.at, common)?;
+    opened.again(*at, common)?;
     let outcome = opened.release(common)?;
     if !args.no_detector {
         detect(&opened, &outcome.folder, &workers, common)?;
@@ -181,6 +211,11 @@ impl Opened {
         let as_of = moment(at);
         let actors = declared.folder.join(&rule.actors);
         let cast = Cast::open(&layout, &actors, as_of).doing(doing())?;
+        if cast.dataset == dataset {
+            let why =
+                format!("`{dataset}` is the dataset of its actors; give the corpus one of its own");
+            return Err(why).doing(doing());
+        }
         let at = DeclaredAt {
             source: std::path::absolute(path).doing(doing())?,
             actors: actors.canonicalize().doing(doing())?,
@@ -382,7 +417,7 @@ pub fn cores() -> usize {
 
 fn says(corpus: &Name, gone: &Gone) -> String {
     format!(
-        "corpus `{corpus}`: withdrawn and removed: {} framed videos, {} fakes, {} clips",
-        gone.frames, gone.fakes, gone.clips
+        "corpus `{corpus}`: withdrawn and removed: {} framed videos, {} fakes, {} clips; {} pairs are not made any more",
+        gone.frames, gone.fakes, gone.clips, gone.pairs
     )
 }

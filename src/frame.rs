@@ -1,14 +1,11 @@
 //! `fairframe frame`.
 
-use std::path::PathBuf;
-
 use fairframe_corpus::frame::Outcome;
-use fairframe_schemas::Timestamp;
 
 use crate::{
     Common,
-    corpus::{Opened, workers},
-    exit::{self, Failure},
+    corpus::{Opened, StageArgs},
+    exit::Failure,
 };
 
 /// Finds, follows and cuts out the face in each video of the actors.
@@ -16,27 +13,13 @@ use crate::{
 /// What is framed already stays; a killed run goes on.
 #[derive(Debug, clap::Args)]
 pub struct FrameArgs {
-    /// `source.toml` of a corpus
-    #[arg(value_name = "SOURCE.TOML")]
-    source: PathBuf,
-    /// The moment at which consents are judged [default: now]
-    #[arg(long, value_name = "RFC 3339")]
-    at: Option<Timestamp>,
-    /// Videos at a time [default: all cores]
-    #[arg(long, value_name = "N")]
-    workers: Option<usize>,
+    #[command(flatten)]
+    stage: StageArgs,
 }
 
 impl FrameArgs {
     pub fn run(self, common: &Common) -> Result<u8, Failure> {
-        let mut opened = Opened::at(&self.source, self.at, common)?;
-        let outcome = opened.frame(&workers(self.workers)?, common)?;
-        opened.again(self.at, common)?;
-        match common.json {
-            true => exit::print_json(&outcome)?,
-            false => exit::print(&describe(&outcome))?,
-        }
-        Ok(exit::OK)
+        self.stage.run(common, Opened::frame, describe)
     }
 }
 

@@ -1,14 +1,14 @@
 //! `fairframe swap`.
 
-use std::path::PathBuf;
-
-use fairframe_corpus::{item::Made, swap::Outcome};
-use fairframe_schemas::Timestamp;
+use fairframe_corpus::{
+    item::Made,
+    swap::{Outcome, Spent},
+};
 
 use crate::{
     Common,
-    corpus::{Opened, workers},
-    exit::{self, Failure},
+    corpus::{Opened, StageArgs},
+    exit::Failure,
 };
 
 /// Makes the fakes of a corpus: each pair that was planned, by each method.
@@ -17,27 +17,13 @@ use crate::{
 /// same, is left; a refused fake is one line, and not made up for.
 #[derive(Debug, clap::Args)]
 pub struct SwapArgs {
-    /// `source.toml` of a corpus
-    #[arg(value_name = "SOURCE.TOML")]
-    source: PathBuf,
-    /// The moment at which consents are judged [default: now]
-    #[arg(long, value_name = "RFC 3339")]
-    at: Option<Timestamp>,
-    /// Pairs at a time [default: all cores]
-    #[arg(long, value_name = "N")]
-    workers: Option<usize>,
+    #[command(flatten)]
+    stage: StageArgs,
 }
 
 impl SwapArgs {
     pub fn run(self, common: &Common) -> Result<u8, Failure> {
-        let mut opened = Opened::at(&self.source, self.at, common)?;
-        let outcome = opened.swap(&workers(self.workers)?, common)?;
-        opened.again(self.at, common)?;
-        match common.json {
-            true => exit::print_json(&outcome)?,
-            false => exit::print(&describe(&outcome))?,
-        }
-        Ok(exit::OK)
+        self.stage.run(common, Opened::swap, describe)
     }
 }
 
@@ -47,12 +33,17 @@ pub fn describe(outcome: &Outcome) -> String {
     let mut line = |n: u64, words: String| text.push_str(&format!("  {n:>9} {words}\n"));
     let (mut made, mut found, mut frames, mut swapped) = (0, 0, 0, 0);
     let mut errors = Vec::new();
+    let (mut spent, mut timed) = (Spent::default(), 0);
     for fake in &outcome.fakes {
         if let Made::Done(done) = &fake.result {
             made += 1;
             found += u64::from(fake.found);
             frames += done.frames;
             swapped += done.swapped;
+            if let Some(took) = &fake.spent {
+                spent.add(took);
+                timed += done.frames;
+            }
             errors.extend(done.landmark_error.map(|error| (error, &fake.item)));
         }
     }
@@ -73,6 +64,15 @@ pub fn describe(outcome: &Outcome) -> String {
         if let Some((error, item)) = found {
             text.push_str(&format!("  {what}: {item} (landmark error {error:.3})\n"));
         }
+    }
+    if timed > 0 {
+        let total = spent.total_s();
+        let share = |(part, s)| format!("{part} {:.0}%", 100.0 * s / total);
+        text.push_str(&format!(
+            "  {:.1} frames a second and worker: {}\n",
+            timed as f64 / total,
+            spent.parts().map(share).join(", ")
+        ));
     }
     text.push_str(&format!("  {}\n", outcome.folder.display()));
     text

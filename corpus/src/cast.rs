@@ -154,6 +154,14 @@ impl Cast {
             .covers(&self.source, subject, purposes, self.as_of)
     }
 
+    /// What forbids to show this video at all: it is not accepted, or consent has ended since.
+    pub fn against_showing(&self, video: &Video) -> Option<Reason> {
+        let standing = |subject: &String| self.standing(subject, &[]).against;
+        video
+            .against()
+            .or_else(|| video.sample.subject_ids.iter().find_map(standing))
+    }
+
     /// What forbids to show this video's person with another face, or their face elsewhere:
     /// the video is not accepted, nobody or more than one is named, or consent to
     /// `manipulate` is not in force.

@@ -87,7 +87,8 @@ pub fn clips<'a>(
     methods: &'a [Name],
 ) -> io::Result<Vec<Clip<'a>>> {
     let fakes = Stage::new(corpus, FAKES);
-    let accepted = cast.videos.iter().filter(|v| v.against().is_none());
+    let shown = |v: &&Video| cast.against_showing(v).is_none();
+    let accepted = cast.videos.iter().filter(shown);
     let mut clips: Vec<Clip> = accepted
         .map(|video| Clip {
             name: video.sample.sample_id.to_string(),
@@ -425,7 +426,7 @@ pub fn gone(
     sample.derived_from.iter().find_map(|id| {
         let against = match sample.manipulation {
             Some(_) => manipulable.get(id).copied(),
-            None => cast.video(*id).map(Video::against),
+            None => cast.video(*id).map(|video| cast.against_showing(video)),
         };
         match against {
             // Not in the actors' release any more: nobody answers for it.

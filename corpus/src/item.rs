@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io,
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
@@ -158,7 +158,14 @@ impl Work {
     /// Makes the item visible, in place of an earlier one, once it is on the disk.
     pub fn finish<T: Serialize>(self, outcome: &Outcome<T>) -> io::Result<()> {
         let text = serde_json::to_vec_pretty(outcome)?;
-        fs::write(self.temporary.join(OUTCOME), text)?;
+        // A worker wrote here: a link that it left leads elsewhere.
+        let path = self.temporary.join(OUTCOME);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = File::options().write(true).create_new(true).open(&path)?;
+        file.write_all(&text)?;
         let folder = File::open(&self.temporary)?;
         rustix::fs::syncfs(&folder)?;
         remove(&self.finished)?;
@@ -210,6 +217,25 @@ mod tests {
         assert!(stage.remove("a").unwrap());
         assert!(!stage.remove("a").unwrap());
         assert!(stage.items().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_link_that_a_worker_left_is_not_written_through() {
+        let root = tempfile::tempdir().unwrap();
+        let other = root.path().join("other");
+        fs::write(&other, "kept").unwrap();
+        let work = Stage::new(root.path(), "fakes").begin("a").unwrap();
+        std::os::unix::fs::symlink(&other, work.folder().join(OUTCOME)).unwrap();
+        let outcome = Outcome {
+            made_from: String::new(),
+            result: Made::Done(1),
+        };
+        work.finish(&outcome).unwrap();
+        assert_eq!(fs::read_to_string(&other).unwrap(), "kept");
+        assert_eq!(
+            Stage::new(root.path(), "fakes").done("a", "").unwrap(),
+            Some(Made::Done(1))
+        );
     }
 
     #[test]

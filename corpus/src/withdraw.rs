@@ -21,8 +21,8 @@ use fairframe_schemas::{Layout, Name, Reason, SampleId, corpus::PairRow};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    cast::{Cast, CastError},
-    clips,
+    cast::{Cast, CastError, Video},
+    clips, detector,
     item::Stage,
     pair,
 };
@@ -51,6 +51,8 @@ pub struct Gone {
     pub frames: u64,
     pub fakes: u64,
     pub clips: u64,
+    /// Pairs of the plan that may not be made any more; planned anew, they are refused rows.
+    pub pairs: u64,
 }
 
 impl Gone {
@@ -150,20 +152,40 @@ pub fn withdraw(layout: &Layout, corpus: &Name, cast: &Cast) -> Result<Gone, Wit
         clips::write(&folder, rows, cast)
             .map_err(wrap(&folder.join(fairframe_schemas::corpus::CLIPS)))?;
     }
-    let mut gone = Gone::default();
-    for (stage, count) in [
-        (FRAMES, &mut gone.frames),
-        (FAKES, &mut gone.fakes),
-        (CLIPS, &mut gone.clips),
-    ] {
+    let planned = pairs.iter().filter(|p| p.accepted().is_some());
+    let mut gone = Gone {
+        pairs: planned
+            .filter(|p| !answered.has(&p.pair_id.to_string()))
+            .count() as u64,
+        ..Gone::default()
+    };
+    let mut leaving = Vec::new();
+    for stage in [FRAMES, FAKES, CLIPS] {
         let items = Stage::new(&folder, stage);
         let at = items.folder("");
         let mut names = items.items().map_err(wrap(&at))?;
         names.extend(items.unfinished().map_err(wrap(&at))?);
         names.retain(|name| !answered.has(name));
-        for name in names {
-            *count += u64::from(items.remove(&name).map_err(wrap(&items.folder(&name)))?);
+        leaving.extend(names.into_iter().map(|name| (stage, name)));
+    }
+    // What the baseline detector learned of them, before the last trace that it did.
+    if gone.pairs > 0 || !leaving.is_empty() {
+        let report = detector::folder(layout, corpus);
+        match fs::remove_dir_all(&report) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(wrap(&report)(error));
+            }
+            _ => {}
         }
+    }
+    for (stage, name) in leaving {
+        let items = Stage::new(&folder, stage);
+        let removed = items.remove(&name).map_err(wrap(&items.folder(&name)))?;
+        *match stage {
+            FRAMES => &mut gone.frames,
+            FAKES => &mut gone.fakes,
+            _ => &mut gone.clips,
+        } += u64::from(removed);
     }
     Ok(gone)
 }
@@ -173,7 +195,8 @@ struct Answered(BTreeSet<String>);
 
 impl Answered {
     fn of(cast: &Cast, pairs: &[PairRow]) -> Self {
-        let accepted = cast.videos.iter().filter(|v| v.against().is_none());
+        let shown = |v: &&Video| cast.against_showing(v).is_none();
+        let accepted = cast.videos.iter().filter(shown);
         let mut names: BTreeSet<String> =
             accepted.map(|v| v.sample.sample_id.to_string()).collect();
         let manipulable = cast.manipulable();

@@ -275,6 +275,13 @@ impl SourceToml {
             range("corpus.pair.reuse", rule.reuse, 1.0, 1e6, "1 to 1000000")?;
             let within = few(rule.within_subject);
             range("corpus.pair.within_subject", within, 0.0, 1e3, "0 to 1000")?;
+            if let Some((key, value)) = c.swap.relative() {
+                return Err(SourceTomlError::Range {
+                    key,
+                    value,
+                    allowed: "absolute paths",
+                });
+            }
             for (key, value, least, most, allowed) in c.swap.numbers() {
                 range(key, value, least, most, allowed)?;
             }

@@ -14,7 +14,16 @@ pub use logistic::{FitError, Model};
 pub use look::LookTask;
 pub use stage::{Detected, DetectorError, run};
 
+use std::path::PathBuf;
+
+use fairframe_schemas::{Layout, Name};
+
 use crate::face::Rgb;
+
+/// Where the answers to a corpus's newest release stand, with their report.
+pub fn folder(layout: &Layout, corpus: &Name) -> PathBuf {
+    layout.reports().join(format!("{corpus}-baseline"))
+}
 
 /// How many numbers describe a crop.
 pub const FEATURES: usize = spectrum::BINS + residual::FEATURES;

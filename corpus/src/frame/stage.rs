@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, io, path::PathBuf};
 
 use fairframe_ingest::reporter::Reporter;
 use fairframe_schemas::{
-    Digest, Layout, Name, Reason, SampleId, Status,
+    Digest, Layout, Name, Reason, SampleId,
     source::{FrameRule, MediaLimits},
 };
 use serde::Serialize;
@@ -121,7 +121,7 @@ fn one(
         path: stage.folder(&id),
         error,
     };
-    if let Some(reason) = against(cast, video) {
+    if let Some(reason) = cast.against_showing(video) {
         stage.remove(&id).map_err(in_folder)?;
         return Ok(Became::Refused(Refusal::new(reason, reason.text())));
     }
@@ -161,18 +161,6 @@ fn one(
 
 fn finish(work: item::Work, made_from: String, result: Made<Framed>) -> io::Result<()> {
     work.finish(&item::Outcome { made_from, result })
-}
-
-/// What forbids to look at a video's faces.
-fn against(cast: &Cast, video: &Video) -> Option<Reason> {
-    let sample = &video.sample;
-    if sample.status != Status::Accepted {
-        let gravest = sample.reasons.iter().find(|r| r.status() == sample.status);
-        return Some(gravest.copied().unwrap_or(Reason::Withdrawn));
-    }
-    // Consents as they stand now, for whatever they are given.
-    let standing = |subject: &String| cast.standing(subject, &[]).against;
-    sample.subject_ids.iter().find_map(standing)
 }
 
 /// Digest of all that a clip's frames depend on.

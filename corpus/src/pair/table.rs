@@ -18,7 +18,7 @@ use arrow_buffer::OffsetBuffer;
 use arrow_schema::DataType;
 use fairframe_ingest::manifest::{ColumnKind, ParallelWriter};
 use fairframe_schemas::{
-    SchemaVersion,
+    PairId, SchemaVersion,
     column::list_item,
     corpus::pair::{PairColumn, PairRow, PairStratum, stratum_fields},
 };
@@ -175,6 +175,17 @@ pub fn read(path: &Path) -> Result<Option<Vec<PairRow>>, PairsError> {
                 column: column.name(),
                 value,
             })?;
+            // What is made of a pair is kept and removed by its id: it may not name another's.
+            if let Some((target, source)) = row.target_sample.zip(row.source_sample)
+                && row.pair_id != PairId::new(target, source)
+            {
+                return Err(PairsError::Value {
+                    path: path.to_owned(),
+                    row: rows.len() as u64 + 1,
+                    column: PairColumn::PairId.name(),
+                    value: row.pair_id.to_string(),
+                });
+            }
             rows.push(row);
         }
     }
@@ -267,7 +278,7 @@ impl Cells<'_> {
 
 #[cfg(test)]
 mod tests {
-    use fairframe_schemas::{PairId, Reason, SampleId, Split, Status, corpus::pair::Direction};
+    use fairframe_schemas::{Reason, SampleId, Split, Status, corpus::pair::Direction};
 
     use super::*;
 
@@ -353,5 +364,11 @@ mod tests {
         std::fs::write(&path, written).unwrap();
         let said = read(&path).unwrap_err().to_string();
         assert!(said.contains("column `pair_id` is missing"), "{said}");
+        // A pair under the id of another: what was made of that one would be taken for this one's.
+        let mut forged = rows();
+        forged[1].pair_id = PairId::new(SampleId::new("s", "b"), SampleId::new("s", "c"));
+        std::fs::write(&path, bytes(&forged).unwrap()).unwrap();
+        let said = read(&path).unwrap_err().to_string();
+        assert!(said.contains("row 2, column `pair_id`"), "{said}");
     }
 }

@@ -16,29 +16,22 @@
 //! mask/000000.png       grey, 8 bits: how strongly each pixel was replaced
 //! ```
 //!
-//! A frame that lacks one of them keeps the target's pixels. What it leaves is judged as any
-//! file of strangers: read in a worker, sizes checked, and pixels outside of its own mask are
+//! A frame that lacks one of them keeps the target's pixels. It runs confined
+//! (`worker::Program`), and what it leaves is judged as any file of strangers: read in a worker, sizes checked, and pixels outside of its own mask are
 //! the target's whatever it painted there.
 
 use std::{
     fs::{self, File},
     io::{BufWriter, Read, Write},
-    os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    thread,
-    time::Duration,
 };
 
-use fairframe_schemas::{
-    Reason,
-    source::{ExternalMethod, SwapRule},
-};
+use fairframe_schemas::{Reason, source::SwapRule};
 use image::{ColorType, ImageDecoder, ImageEncoder, codecs::png};
-use rustix::process::{Pid, Signal, kill_process_group};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    spent::{Spent, timed},
     swapper::Swapped,
     task::{Side, SwapDone, Writer, broken, written},
 };
@@ -51,10 +44,6 @@ use crate::{
 
 const JOB: &str = "job.json";
 const VERSION: u32 = 1;
-/// How often a running program is looked at.
-const LOOK: Duration = Duration::from_millis(50);
-/// Bytes of its last words that are kept.
-const WORDS: usize = 300;
 
 #[derive(Serialize)]
 struct Job {
@@ -99,7 +88,7 @@ impl Task for HandOut {
     fn work(self, out: &Path) -> Result<(), Refusal> {
         let landmarker = Landmarker::new().map_err(broken)?;
         let side = |side: &Side, name: &str| -> Result<JobSide, Refusal> {
-            let faces = side.faces(&landmarker, &self.limits)?;
+            let faces = side.faces(&landmarker, &self.limits, &mut Spent::default())?;
             let folder = out.join(name);
             fs::create_dir(&folder).map_err(|e| written(&folder, e))?;
             let mut decoder = side.open(&self.limits)?;
@@ -153,7 +142,7 @@ pub struct TakeIn {
 }
 
 impl Task for TakeIn {
-    type Done = SwapDone;
+    type Done = (SwapDone, Spent);
     const NAME: &'static str = "swap-take-in";
 
     fn reads(&self) -> Vec<PathBuf> {
@@ -164,12 +153,13 @@ impl Task for TakeIn {
         ]
     }
 
-    fn work(self, out: &Path) -> Result<SwapDone, Refusal> {
+    fn work(self, out: &Path) -> Result<Self::Done, Refusal> {
         let landmarker = Landmarker::new().map_err(broken)?;
-        let faces = self.target.faces(&landmarker, &self.limits)?;
+        let mut spent = Spent::default();
+        let faces = self.target.faces(&landmarker, &self.limits, &mut spent)?;
         let mut writer = Writer::open(&self.target, &self.limits, &self.rule, out)?;
-        let mut decoder = self.target.open(&self.limits)?;
-        while let Some(frame) = decoder.next_frame()? {
+        let mut decoder = timed(&mut spent.decode_s, || self.target.open(&self.limits))?;
+        while let Some(frame) = timed(&mut spent.decode_s, || decoder.next_frame())? {
             let target = frame.rgb;
             let name = format!("{:06}.png", frame.index);
             let size = (target.width, target.height);
@@ -177,12 +167,14 @@ impl Task for TakeIn {
                 read_png(&self.exchange.join(folder).join(&name), size, channels)
             };
             let mut swapped = Swapped::kept(frame.index as usize, target);
-            match (read("fake", 3)?, read("mask", 1)?) {
+            let pictures = timed(&mut spent.decode_s, || (read("fake", 3), read("mask", 1)));
+            match (pictures.0?, pictures.1?) {
                 (Some(fake), Some(mask)) => swapped.paint_over(&fake, mask),
                 _ => swapped.reason = Some(Reason::SwapMethodFailed),
             }
             writer.take(swapped, &faces, &landmarker)?;
         }
+        writer.spent.add(&spent);
         writer.finish()
     }
 }
@@ -233,117 +225,9 @@ fn read_png(path: &Path, size: (u32, u32), channels: u8) -> Result<Option<Vec<u8
     Ok(Some(data))
 }
 
-/// Killed with all that it started when dropped.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Some(group) = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw) {
-            // Gone already is what is wanted.
-            let _ = kill_process_group(group, Signal::KILL);
-        }
-        let _ = self.0.wait();
-    }
-}
-
-/// Runs the program in `folder` and waits for it, no longer than it may take. It runs with the
-/// rights of whoever declared it.
-pub fn run(method: &ExternalMethod, folder: &Path) -> Result<(), Refusal> {
-    let failed = |what: String| Refusal::new(Reason::SwapMethodFailed, what);
-    let Some((program, arguments)) = method.command.split_first() else {
-        return Err(failed("no command is declared".to_owned()));
-    };
-    let words = folder.join("stderr.txt");
-    let said = File::create(&words).map_err(|e| written(&words, e))?;
-    let started = Command::new(program)
-        .args(arguments)
-        .arg(folder)
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(said)
-        .process_group(0)
-        .spawn();
-    let mut running = Running(started.map_err(|e| failed(format!("`{program}`: {e}")))?);
-    let looks = method.timeout_s.saturating_mul(1000) / LOOK.as_millis() as u64;
-    for _ in 0..=looks {
-        match running.0.try_wait() {
-            Ok(Some(status)) if status.success() => return Ok(()),
-            Ok(Some(status)) => {
-                return Err(failed(format!("`{program}`: {status}: {}", last(&words))));
-            }
-            Ok(None) => thread::sleep(LOOK),
-            Err(error) => return Err(failed(format!("`{program}`: {error}"))),
-        }
-    }
-    let seconds = method.timeout_s;
-    Err(failed(format!("`{program}` was stopped after {seconds} s")))
-}
-
-/// What it said at the end, in one line.
-fn last(path: &Path) -> String {
-    let mut bytes = Vec::new();
-    // An explanation, not more: what cannot be read is left out.
-    if let Ok(file) = File::open(path) {
-        let _ = file.take(1 << 20).read_to_end(&mut bytes);
-    }
-    let text = String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(WORDS)..]).into_owned();
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn method(script: &str, timeout_s: u64) -> ExternalMethod {
-        ExternalMethod {
-            command: ["sh", "-c", script].map(str::to_owned).into(),
-            version: String::new(),
-            timeout_s,
-        }
-    }
-
-    #[test]
-    fn a_program_works_in_its_folder_and_fails_with_its_last_words() {
-        let folder = tempfile::tempdir().unwrap();
-        // With `-c`, the argument after the script is `$0`.
-        run(&method("echo hello > \"$0/said\"", 10), folder.path()).unwrap();
-        let said = fs::read_to_string(folder.path().join("said")).unwrap();
-        assert_eq!(said, "hello\n");
-        let failing = method("echo 'no   model' >&2; exit 3", 10);
-        let refusal = run(&failing, folder.path()).unwrap_err();
-        assert_eq!(refusal.reason, Reason::SwapMethodFailed);
-        assert!(refusal.message.ends_with("3: no model"), "{refusal}");
-        let missing = ExternalMethod {
-            command: vec!["/no/such/program".to_owned()],
-            ..failing.clone()
-        };
-        let refusal = run(&missing, folder.path()).unwrap_err();
-        assert!(refusal.message.contains("/no/such/program"), "{refusal}");
-        let nothing = ExternalMethod {
-            command: Vec::new(),
-            ..failing
-        };
-        assert!(run(&nothing, folder.path()).is_err());
-    }
-
-    #[test]
-    fn a_program_that_does_not_end_is_stopped_with_its_children() {
-        let folder = tempfile::tempdir().unwrap();
-        let script = "sleep 1000 & echo $! > child; wait";
-        let refusal = run(&method(script, 1), folder.path()).unwrap_err();
-        assert!(refusal.message.contains("stopped after 1 s"), "{refusal}");
-        let child = fs::read_to_string(folder.path().join("child")).unwrap();
-        // Gone, or dead and not yet buried by whoever took it over: a kill takes a moment.
-        let status = format!("/proc/{}/status", child.trim());
-        let gone = || {
-            let status = fs::read_to_string(&status);
-            status.is_err() || status.unwrap().contains("State:\tZ")
-        };
-        while !gone() {
-            thread::yield_now();
-        }
-    }
 
     #[test]
     fn what_a_program_leaves_is_not_believed() {

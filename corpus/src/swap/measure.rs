@@ -36,6 +36,33 @@ pub fn seam_energy(target: &Rgb, fake: &Rgb, mask: &[u8]) -> Option<f64> {
     (n > 0.0).then(|| (of_fake + n) / (of_target + n))
 }
 
+/// How much sharper the fake is than the target where it is all replaced: its mean Laplacian
+/// over the target's; one level is added to both. `None` where nothing is.
+pub fn sharpness(target: &Rgb, fake: &Rgb, mask: &[u8]) -> Option<f64> {
+    let (width, height) = (target.width as usize, target.height as usize);
+    let level = |picture: &Rgb, at: usize| {
+        let three = &picture.data[at * 3..at * 3 + 3];
+        three.iter().map(|&v| i32::from(v)).sum::<i32>()
+    };
+    let laplacian = |picture: &Rgb, at: usize| {
+        let around = [at - 1, at + 1, at - width, at + width];
+        let sum: i32 = around.iter().map(|&i| level(picture, i)).sum();
+        u64::from((sum - 4 * level(picture, at)).unsigned_abs())
+    };
+    let (mut of_fake, mut of_target, mut n) = (0, 0, 0u64);
+    for y in 1..height.saturating_sub(1) {
+        for x in 1..width.saturating_sub(1) {
+            let at = y * width + x;
+            if mask[at] > 250 {
+                of_fake += laplacian(fake, at);
+                of_target += laplacian(target, at);
+                n += 3;
+            }
+        }
+    }
+    (n > 0).then(|| (of_fake + n) as f64 / (of_target + n) as f64)
+}
+
 /// Mean difference of two pictures, in levels, over the pixels of which `weight` is above 0.
 pub fn difference(a: &Rgb, b: &Rgb, weight: impl Fn(usize) -> f64) -> Option<f64> {
     let (mut sum, mut total) = (0.0, 0.0);
@@ -114,6 +141,25 @@ mod tests {
         }
         assert!(seam_energy(&target, &cut, &mask).unwrap() > 10.0);
         assert_eq!(seam_energy(&target, &cut, &[0; 32 * 32]), None);
+    }
+
+    #[test]
+    fn sharpness_is_detail_over_the_targets() {
+        let pattern = |height: u8| {
+            let mut picture = even(100);
+            for (at, pixel) in picture.data.chunks_exact_mut(3).enumerate() {
+                if (at % 32 + at / 32).is_multiple_of(2) {
+                    pixel.fill(100 + height);
+                }
+            }
+            picture
+        };
+        let (soft, sharp) = (pattern(4), pattern(8));
+        let all = [255; 32 * 32];
+        // 4 neighbours differ by the height: 16 levels against 32, and one more.
+        assert_eq!(sharpness(&soft, &soft, &all), Some(1.0));
+        assert_eq!(sharpness(&sharp, &soft, &all), Some(17.0 / 33.0));
+        assert_eq!(sharpness(&soft, &sharp, &[250; 32 * 32]), None);
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod choose;
 mod colour;
 mod faces;
 mod grid;
+mod likeness;
 mod looks;
 mod membrane;
 mod pose;
@@ -28,6 +29,7 @@ mod texture;
 mod measure;
 mod quality;
 mod sheet;
+mod spent;
 
 // How it is run.
 mod consent;
@@ -42,13 +44,14 @@ mod tests;
 
 pub use consent::Consented;
 pub use external::{HandOut, TakeIn};
+pub use spent::Spent;
 pub use stage::{Made, Outcome, Settings, SwapError, run};
 pub use task::{MASK, MASTER, SHEET, Side, SwapDone, SwapTask};
 
 /// The stage's folder in a corpus's.
 pub const FAKES: &str = "fakes";
 /// Changes when the same inputs give other pixels: what is there is then made again.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The item of a pair and method.
 pub fn item(pair: fairframe_schemas::PairId, method: &fairframe_schemas::Name) -> String {

@@ -43,6 +43,7 @@ fn array(column: QualityColumn, rows: &[QualityRow]) -> ArrayRef {
         QualityColumn::HiddenShare => numbers(&|r| r.hidden_share),
         QualityColumn::LandmarkError => numbers(&|r| r.landmark_error),
         QualityColumn::SeamEnergy => numbers(&|r| r.seam_energy),
+        QualityColumn::Sharpness => numbers(&|r| r.sharpness),
         QualityColumn::ColourDifference => numbers(&|r| r.colour_difference),
         QualityColumn::MaskShare => numbers(&|r| Some(r.mask_share)),
         QualityColumn::Flicker => numbers(&|r| r.flicker),

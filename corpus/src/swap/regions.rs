@@ -21,6 +21,10 @@ const FEATURES: [usize; 86] = [
     1, 4, 5, 195, 197, 6, 45, 275, 51, 281, // back of the nose, which shines
 ];
 
+/// The first of these that are no lids.
+const LIDS: usize = 32;
+/// Distances of the eyes around a lid that a socket reaches.
+const SOCKET: [f32; 2] = [0.14, 0.36];
 /// Distances of the eyes within the outline over which a fake face fades in.
 const FADE: [f32; 2] = [0.05, 0.30];
 /// Of the ring in which both faces are made to agree.
@@ -35,6 +39,8 @@ pub struct Regions {
     pub ring: Plane,
     /// Lids, brows, lips, nose.
     pub features: Plane,
+    /// Eyes and what lies in their shadow.
+    pub sockets: Plane,
     /// Cheeks and forehead.
     pub skin: Plane,
 }
@@ -49,15 +55,20 @@ impl Regions {
         let oval = OVAL.map(point);
         let depth = Grid::of(side, side, |x, y| within(&oval, place(x, y)));
         let features = FEATURES.map(point);
-        let features = Grid::of(side, side, |x, y| {
-            let [x, y] = place(x, y);
-            let nearest = features
-                .iter()
-                .map(|p| (p[0] - x).powi(2) + (p[1] - y).powi(2))
-                .fold(f32::INFINITY, f32::min);
-            1.0 - smoothstep(0.05, 0.12, nearest.sqrt())
-        });
+        let near = |points: &[[f32; 2]], [low, high]: [f32; 2]| {
+            Grid::of(side, side, |x, y| {
+                let [x, y] = place(x, y);
+                let nearest = points
+                    .iter()
+                    .map(|p| (p[0] - x).powi(2) + (p[1] - y).powi(2))
+                    .fold(f32::INFINITY, f32::min);
+                1.0 - smoothstep(low, high, nearest.sqrt())
+            })
+        };
+        let sockets = near(&features[..LIDS], SOCKET);
+        let features = near(&features, [0.05, 0.12]);
         Self {
+            sockets,
             face: depth.map(|&d| smoothstep(FADE[0], FADE[1], d)),
             ring: depth.map(|&d| f32::from(u8::from(d > RING[0] && d < RING[1]))),
             skin: depth.zip(&features, |&d, &f| smoothstep(0.2, 0.35, d) * (1.0 - f)),

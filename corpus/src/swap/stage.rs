@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
+    thread,
 };
 
 use fairframe_ingest::reporter::Reporter;
@@ -16,8 +17,9 @@ use serde::{Serialize, de::IgnoredAny};
 
 use super::{
     Consented, FAKES, VERSION,
-    external::{self, HandOut, TakeIn},
+    external::{HandOut, TakeIn},
     item,
+    spent::Spent,
     task::{MASK, MASTER, SHEET, Side, SwapDone, SwapTask},
 };
 use crate::{
@@ -25,7 +27,7 @@ use crate::{
     frame,
     item::{self as items, Refusal, Stage},
     video,
-    worker::{WorkerError, Workers, parallel_map},
+    worker::{self, Program, WorkerError, Workers, parallel_map},
 };
 
 /// Where a program's frames stand while it works.
@@ -63,6 +65,8 @@ pub struct Made {
     /// It was there already, made from the same.
     pub found: bool,
     pub result: items::Made<SwapDone>,
+    /// What making it took; of one that was there or refused, nothing is known.
+    pub spent: Option<Spent>,
 }
 
 /// What became of all.
@@ -193,6 +197,7 @@ impl<'a> Making<'a> {
                 item: name,
                 found: true,
                 result,
+                spent: None,
             });
         }
         // An earlier fake goes before anything is made in its place.
@@ -204,13 +209,13 @@ impl<'a> Making<'a> {
         };
         let exchange = work.folder().join(EXCHANGE);
         self.io(&name, gone(fs::remove_dir_all(&exchange)))?;
-        let result = match made {
-            Ok(done) => items::Made::Done(done),
+        let (result, spent) = match made {
+            Ok((done, spent)) => (items::Made::Done(done), Some(spent)),
             Err(WorkerError::Refused(refusal)) => {
                 for file in [MASTER, MASK, SHEET] {
                     self.io(&name, gone(fs::remove_file(work.folder().join(file))))?;
                 }
-                items::Made::Refused(refusal)
+                (items::Made::Refused(refusal), None)
             }
             Err(error) => return Err(error.into()),
         };
@@ -220,6 +225,7 @@ impl<'a> Making<'a> {
             item: name,
             found: false,
             result: outcome.result,
+            spent,
         })
     }
 
@@ -290,7 +296,12 @@ impl<'a> Making<'a> {
         Digest::of(all.to_string().as_bytes()).to_string()
     }
 
-    fn swap(&self, method: &Name, ready: Ready, out: &Path) -> Result<SwapDone, WorkerError> {
+    fn swap(
+        &self,
+        method: &Name,
+        ready: Ready,
+        out: &Path,
+    ) -> Result<(SwapDone, Spent), WorkerError> {
         let rule = &self.corpus.swap;
         let limits = video::Limits {
             media: self.settings.source.media.clone(),
@@ -320,7 +331,7 @@ impl<'a> Making<'a> {
         source: Side,
         limits: video::Limits,
         out: &Path,
-    ) -> Result<SwapDone, WorkerError> {
+    ) -> Result<(SwapDone, Spent), WorkerError> {
         let workers = self.settings.workers;
         let exchange = out.join(EXCHANGE);
         let machine = |error: io::Error| WorkerError::Machine {
@@ -335,7 +346,7 @@ impl<'a> Making<'a> {
             limits: limits.clone(),
         };
         workers.run(hand_out, &exchange)?;
-        external::run(program, &exchange)?;
+        workers.run_program(&confined(program), &exchange)?;
         let take_in = TakeIn {
             target,
             exchange,
@@ -351,6 +362,24 @@ struct Ready {
     target: Side,
     source: Side,
     digests: Vec<String>,
+}
+
+/// A declared program with what it may use. `timeout_s` is of the clock: all processors may be
+/// busy with it for so long.
+fn confined(method: &ExternalMethod) -> Program {
+    let cores = thread::available_parallelism().map_or(1, |n| n.get() as u64);
+    Program {
+        command: method.command.clone(),
+        reads: method.reads.clone(),
+        devices: method.devices.clone(),
+        limits: worker::Limits {
+            memory_mb: method.memory_mb,
+            cpu_s: method.timeout_s.saturating_mul(cores),
+            wall_s: method.timeout_s,
+            open_files: 1024,
+            ..worker::Limits::default()
+        },
+    }
 }
 
 /// Not there is as good as removed.

@@ -17,10 +17,12 @@ use super::{
     colour::Palette,
     faces::{Plan, Sampler},
     grid::{Colours, Grid, Mixed, Plane, smoothstep},
+    likeness,
     looks::{Looks, common, exact, mirrored},
     membrane,
     pose::{Placed, Pose},
     regions::Regions,
+    spent::{Spent, timed},
     texture::draw,
 };
 use crate::face::{Mesh, Rgb};
@@ -160,6 +162,7 @@ pub struct Swapper<'a> {
     /// Where both faces are skin, and the target's is replaced.
     allowed: Plane,
     window: VecDeque<Pending>,
+    spent: Spent,
 }
 
 impl<'a> Swapper<'a> {
@@ -201,6 +204,16 @@ impl<'a> Swapper<'a> {
             }
             textures.push(completed(whole, &borrowed));
         }
+        let usual = completed(theirs.texture.map(|c| from.carry(&to, *c)), &borrowed);
+        let lifted = likeness::lifted(&usual, &looks.texture, regions);
+        for texture in &mut textures {
+            *texture = texture.zip(&lifted, |c, l| c.map(|v| (v * l).min(255.0)));
+        }
+        let seen: Vec<Colours> = target.iter().map(exact).collect();
+        let detail = likeness::detail(&textures, &seen, &looks.bare, regions);
+        for texture in &mut textures {
+            *texture = likeness::sharpened(texture, detail);
+        }
         let poses: Vec<Pose> = frames
             .iter()
             .filter_map(|&i| plan.source.poses[i])
@@ -224,12 +237,14 @@ impl<'a> Swapper<'a> {
             looks,
             allowed,
             window: VecDeque::new(),
+            spent: Spent::default(),
         })
     }
 
     /// The next target frame; the fake one that is ready now, some frames behind.
     pub fn push(&mut self, index: usize, picture: Rgb) -> Option<Swapped> {
-        let found = self.find(index, &picture);
+        let mut spent = self.spent;
+        let found = self.find(index, &picture, &mut spent);
         self.window.push_back(Pending {
             index,
             picture,
@@ -238,29 +253,35 @@ impl<'a> Swapper<'a> {
         if self.window.len() > 2 * REACH + 1 {
             self.window.pop_front();
         }
-        (self.window.len() > REACH)
+        let made = (self.window.len() > REACH)
             .then(|| self.window.len() - 1 - REACH)
-            .and_then(|at| self.make(at))
+            .and_then(|at| self.make(at, &mut spent));
+        self.spent = spent;
+        made
     }
 
-    /// The fakes of the last frames, in order.
-    pub fn finish(self) -> Vec<Swapped> {
+    /// The fakes of the last frames, in order, and where the time went.
+    pub fn finish(self) -> (Vec<Swapped>, Spent) {
+        let mut spent = self.spent;
         let first = self.window.len().saturating_sub(REACH);
-        (first..self.window.len())
-            .filter_map(|at| self.make(at))
-            .collect()
+        let last = (first..self.window.len())
+            .filter_map(|at| self.make(at, &mut spent))
+            .collect();
+        (last, spent)
     }
 
-    fn find(&self, index: usize, picture: &Rgb) -> Option<Found> {
+    fn find(&self, index: usize, picture: &Rgb, spent: &mut Spent) -> Option<Found> {
         let mesh = self.plan.target.meshes.get(index)?.as_ref()?;
-        let source = self.texture(index)?;
-        let texture = self.plan.atlas.unwrap(picture, mesh);
-        let seen = self.looks.seen(&texture);
-        let known = seen
-            .zip(&self.allowed, |s, a| s * f32::from(u8::from(*a > 0.0)))
-            .zip(&self.plan.regions.ring, |s, r| s * r)
-            .zip(&self.looks.bare, |s, b| s * b);
-        let correction = membrane::correction(&texture, &source, &known, &self.plan.inside);
+        let source = timed(&mut spent.blend_s, || self.texture(index))?;
+        let texture = timed(&mut spent.warp_s, || self.plan.atlas.unwrap(picture, mesh));
+        let seen = timed(&mut spent.hide_s, || self.looks.seen(&texture));
+        let correction = timed(&mut spent.blend_s, || {
+            let known = seen
+                .zip(&self.allowed, |s, a| s * f32::from(u8::from(*a > 0.0)))
+                .zip(&self.plan.regions.ring, |s, r| s * r)
+                .zip(&self.looks.bare, |s, b| s * b);
+            membrane::correction(&texture, &source, &known, &self.plan.inside)
+        });
         Some(Found { seen, correction })
     }
 
@@ -318,23 +339,23 @@ impl<'a> Swapper<'a> {
         shaped
     }
 
-    fn make(&self, at: usize) -> Option<Swapped> {
+    fn make(&self, at: usize, spent: &mut Spent) -> Option<Swapped> {
         let pending = self.window.get(at)?;
         let mut swapped = Swapped::kept(pending.index, pending.picture.clone());
-        swapped.reason = self.replace(at, &mut swapped).err();
+        swapped.reason = self.replace(at, &mut swapped, spent).err();
         Some(swapped)
     }
 
     /// Replaces the face of a frame, unless there is a reason not to.
-    fn replace(&self, at: usize, swapped: &mut Swapped) -> Result<(), Reason> {
+    fn replace(&self, at: usize, swapped: &mut Swapped, spent: &mut Spent) -> Result<(), Reason> {
         let index = swapped.index;
         let faces = &self.plan.target;
         let mesh = faces.meshes.get(index).and_then(Option::as_ref);
         let (Some(mesh), Some(pose), Some(source), Some((seen, correction))) = (
             mesh,
             faces.poses.get(index).copied().flatten(),
-            self.texture(index),
-            self.smooth(at),
+            timed(&mut spent.blend_s, || self.texture(index)),
+            timed(&mut spent.blend_s, || self.smooth(at)),
         ) else {
             return Err(Reason::FaceMissing);
         };
@@ -355,7 +376,9 @@ impl<'a> Swapper<'a> {
         }
         swapped.source = frame;
         let allowed = self.allowed.zip(&seen, |a, s| a * s);
-        self.paint(&self.shaped(mesh), &source, &correction, &allowed, swapped);
+        timed(&mut spent.warp_s, || {
+            self.paint(&self.shaped(mesh), &source, &correction, &allowed, swapped);
+        });
         Ok(())
     }
 

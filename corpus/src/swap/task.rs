@@ -18,6 +18,7 @@ use super::{
     measure::{self, Moment},
     quality,
     sheet::Sheet,
+    spent::{Spent, timed},
     swapper::{self, Swapped, Swapper},
 };
 use crate::{
@@ -61,6 +62,7 @@ pub struct SwapDone {
     /// Means over the swapped frames, as in `quality.parquet`.
     pub landmark_error: Option<f64>,
     pub seam_energy: Option<f64>,
+    pub sharpness: Option<f64>,
     pub colour_difference: Option<f64>,
     pub flicker: Option<f64>,
     pub master: Encoded,
@@ -68,7 +70,7 @@ pub struct SwapDone {
 }
 
 impl Task for SwapTask {
-    type Done = SwapDone;
+    type Done = (SwapDone, Spent);
     const NAME: &'static str = "swap";
 
     fn reads(&self) -> Vec<PathBuf> {
@@ -78,47 +80,54 @@ impl Task for SwapTask {
             .collect()
     }
 
-    fn work(self, out: &Path) -> Result<SwapDone, Refusal> {
+    fn work(self, out: &Path) -> Result<Self::Done, Refusal> {
         let landmarker = Landmarker::new().map_err(broken)?;
-        let target = self.target.faces(&landmarker, &self.limits)?;
-        let source = self.source.faces(&landmarker, &self.limits)?;
-        let plan = Plan::new(target, source);
+        let mut spent = Spent::default();
+        let target = self.target.faces(&landmarker, &self.limits, &mut spent)?;
+        let source = self.source.faces(&landmarker, &self.limits, &mut spent)?;
+        let plan = timed(&mut spent.learn_s, || Plan::new(target, source));
         let mut writer = Writer::open(&self.target, &self.limits, &self.rule, out)?;
 
         let mut of_source = plan.of_source();
-        let mut decoder = self.source.open(&self.limits)?;
+        let mut decoder = timed(&mut spent.decode_s, || self.source.open(&self.limits))?;
         decoder.only(of_source.wanted.iter().map(|&i| i as u64));
-        while let Some(frame) = decoder.next_frame()? {
+        while let Some(frame) = timed(&mut spent.decode_s, || decoder.next_frame())? {
             let index = frame.index as usize;
-            of_source.see(index, &frame.rgb);
+            timed(&mut spent.learn_s, || of_source.see(index, &frame.rgb));
             if let Some(mesh) = &plan.source.meshes[index] {
                 writer.sheet.source(index, &frame.rgb, mesh);
             }
         }
         let mut of_target = plan.of_target();
-        let mut decoder = self.target.open(&self.limits)?;
+        let mut decoder = timed(&mut spent.decode_s, || self.target.open(&self.limits))?;
         decoder.only(of_target.wanted.iter().map(|&i| i as u64));
-        while let Some(frame) = decoder.next_frame()? {
-            of_target.see(frame.index as usize, &frame.rgb);
+        while let Some(frame) = timed(&mut spent.decode_s, || decoder.next_frame())? {
+            let index = frame.index as usize;
+            timed(&mut spent.learn_s, || of_target.see(index, &frame.rgb));
         }
 
         let limits = swapper::Limits {
             pose_gap: self.rule.most_pose_gap as f32,
             hidden: self.rule.most_hidden as f32,
         };
-        let swapper = Swapper::new(&plan, limits, of_target, of_source);
+        let swapper = timed(&mut spent.learn_s, || {
+            Swapper::new(&plan, limits, of_target, of_source)
+        });
         let mut swapper = swapper.ok_or_else(|| {
             Refusal::new(Reason::FaceMissing, "one of the two videos shows no face")
         })?;
-        let mut decoder = self.target.open(&self.limits)?;
-        while let Some(frame) = decoder.next_frame()? {
+        let mut decoder = timed(&mut spent.decode_s, || self.target.open(&self.limits))?;
+        while let Some(frame) = timed(&mut spent.decode_s, || decoder.next_frame())? {
             if let Some(made) = swapper.push(frame.index as usize, frame.rgb) {
                 writer.take(made, &plan.target, &landmarker)?;
             }
         }
-        for made in swapper.finish() {
+        let (last, swapping) = swapper.finish();
+        for made in last {
             writer.take(made, &plan.target, &landmarker)?;
         }
+        spent.add(&swapping);
+        writer.spent.add(&spent);
         writer.finish()
     }
 }
@@ -130,8 +139,13 @@ impl Side {
 
     /// The subject's mesh in every frame: what `frame` found, and in frames that it did not
     /// look at, followed from the frame before.
-    pub fn faces(&self, landmarker: &Landmarker, limits: &video::Limits) -> Result<Faces, Refusal> {
-        let mut decoder = self.open(limits)?;
+    pub fn faces(
+        &self,
+        landmarker: &Landmarker,
+        limits: &video::Limits,
+        spent: &mut Spent,
+    ) -> Result<Faces, Refusal> {
+        let mut decoder = timed(&mut spent.decode_s, || self.open(limits))?;
         let seconds = decoder.times();
         let mut meshes: Vec<Option<Mesh>> = vec![None; seconds.len()];
         let mut looked = vec![false; seconds.len()];
@@ -146,7 +160,7 @@ impl Side {
         }
         if looked.contains(&false) {
             let mut last: Option<Mesh> = None;
-            while let Some(frame) = decoder.next_frame()? {
+            while let Some(frame) = timed(&mut spent.decode_s, || decoder.next_frame())? {
                 let index = frame.index as usize;
                 let Some(slot) = meshes.get_mut(index) else {
                     break;
@@ -154,9 +168,9 @@ impl Side {
                 if !looked[index]
                     && let Some(last) = &last
                 {
-                    *slot = landmarker
-                        .mesh(&frame.rgb, Roi::of_mesh(last))
-                        .map_err(broken)?;
+                    let roi = Roi::of_mesh(last);
+                    let found = timed(&mut spent.landmarks_s, || landmarker.mesh(&frame.rgb, roi));
+                    *slot = found.map_err(broken)?;
                 }
                 last = slot.clone();
             }
@@ -184,6 +198,7 @@ pub struct Writer<'a> {
     pub sheet: Sheet,
     rows: Vec<QualityRow>,
     before: Option<Moment>,
+    pub spent: Spent,
 }
 
 impl<'a> Writer<'a> {
@@ -206,6 +221,7 @@ impl<'a> Writer<'a> {
             seconds,
             rows: Vec::new(),
             before: None,
+            spent: Spent::default(),
         })
     }
 
@@ -228,13 +244,18 @@ impl<'a> Writer<'a> {
         } = made;
         let time_s = self.seconds.get(index).copied().unwrap_or_default();
         let mesh = faces.meshes.get(index).and_then(Option::as_ref);
-        let (mut error, mut seam) = (None, None);
+        let (mut error, mut seam, mut sharpness) = (None, None, None);
         if reason.is_none()
             && let Some(mesh) = mesh
         {
-            let found = landmarker.mesh(&fake, Roi::of_mesh(mesh)).map_err(broken)?;
+            let roi = Roi::of_mesh(mesh);
+            let found = timed(&mut self.spent.landmarks_s, || landmarker.mesh(&fake, roi));
+            let found = found.map_err(broken)?;
             error = found.map(|found| measure::landmark_error(&found, mesh));
-            seam = measure::seam_energy(&target, &fake, &mask);
+            (seam, sharpness) = timed(&mut self.spent.measure_s, || {
+                let seam = measure::seam_energy(&target, &fake, &mask);
+                (seam, measure::sharpness(&target, &fake, &mask))
+            });
             if error.is_none_or(|e| e > self.rule.most_landmark_error) {
                 reason = Some(Reason::SwapDistorted);
             } else if seam.is_some_and(|s| s > self.rule.most_seam) {
@@ -246,13 +267,20 @@ impl<'a> Writer<'a> {
             }
         }
         let weight = |at: usize| f64::from(mask[at]) / 255.0;
-        let colour = measure::difference(&fake, &target, weight);
+        let colour = timed(&mut self.spent.measure_s, || {
+            measure::difference(&fake, &target, weight)
+        });
         let worth = error.filter(|_| reason.is_none());
-        self.sheet
-            .see(index, [&target, &fake], &mask, mesh, source, worth);
-        self.master.push(&fake, time_s)?;
-        self.mask.push_grey(&mask, time_s)?;
+        timed(&mut self.spent.encode_s, || {
+            self.sheet
+                .see(index, [&target, &fake], &mask, mesh, source, worth);
+            self.master.push(&fake, time_s)?;
+            self.mask.push_grey(&mask, time_s)
+        })?;
         let moment = Moment { target, fake, mask };
+        let flicker = timed(&mut self.spent.measure_s, || {
+            self.before.as_ref().and_then(|b| moment.flicker(b))
+        });
         self.rows.push(QualityRow {
             frame: index as u64,
             time_s,
@@ -262,9 +290,10 @@ impl<'a> Writer<'a> {
             hidden_share: hidden.map(f64::from),
             landmark_error: error,
             seam_energy: seam,
+            sharpness,
             colour_difference: colour,
             mask_share: measure::mask_share(&moment.mask),
-            flicker: self.before.as_ref().and_then(|b| moment.flicker(b)),
+            flicker,
         });
         self.before = Some(moment);
         Ok(())
@@ -272,7 +301,13 @@ impl<'a> Writer<'a> {
 
     /// Closes the files. A clip with too few swapped frames is refused; the table of its frames
     /// is written all the same.
-    pub fn finish(self) -> Result<SwapDone, Refusal> {
+    pub fn finish(self) -> Result<(SwapDone, Spent), Refusal> {
+        let mut spent = self.spent;
+        let done = timed(&mut spent.encode_s, || self.close())?;
+        Ok((done, spent))
+    }
+
+    fn close(self) -> Result<SwapDone, Refusal> {
         let rows = &self.rows;
         let mut kept: BTreeMap<Reason, u64> = BTreeMap::new();
         for reason in rows.iter().filter_map(|r| r.reason) {
@@ -300,6 +335,7 @@ impl<'a> Writer<'a> {
             swapped,
             landmark_error: mean(|r| r.landmark_error),
             seam_energy: mean(|r| r.seam_energy),
+            sharpness: mean(|r| r.sharpness),
             colour_difference: mean(|r| r.colour_difference),
             flicker: mean(|r| r.flicker),
             kept,

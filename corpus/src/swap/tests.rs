@@ -78,7 +78,7 @@ fn swap(target: &Clip, source: &Clip, limits: Limits) -> Option<Vec<Swapped>> {
     for (i, (picture, _)) in target.iter().enumerate() {
         made.extend(swapper.push(i, picture.clone()));
     }
-    made.extend(swapper.finish());
+    made.extend(swapper.finish().0);
     Some(made)
 }
 

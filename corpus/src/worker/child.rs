@@ -15,7 +15,10 @@ use crate::{
     swap::{HandOut, SwapTask, TakeIn},
 };
 
-use super::{Job, Limits, MAX_MESSAGE, NO_LIMITS, NO_TASK, Task, confine};
+use super::{
+    CODE, Job, Limits, MAX_MESSAGE, NO_LIMITS, NO_TASK, Task, confine,
+    program::{PROGRAM, launch},
+};
 
 /// Serves the task of this name, of all that there are.
 macro_rules! tasks {
@@ -30,6 +33,9 @@ macro_rules! tasks {
 
 /// Runs the hidden subcommand `corpus-worker` for the task of this name.
 pub fn worker_main(name: &str) -> ExitCode {
+    if name == PROGRAM {
+        return launch();
+    }
     tasks!(name, FrameTask, Encode, SwapTask, HandOut, TakeIn, LookTask)
 }
 
@@ -53,7 +59,7 @@ pub fn serve<T: Task>() -> ExitCode {
     let Ok(terms) = serde_json::from_slice::<Terms>(&text) else {
         return ExitCode::from(NO_TASK);
     };
-    if end_with(terms.parent).is_err() || confine::resources(&terms.limits).is_err() {
+    if end_with(terms.parent).is_err() || confine::resources(&terms.limits, Some(CODE)).is_err() {
         return ExitCode::from(NO_LIMITS);
     }
     let Ok(job) = serde_json::from_slice::<Job<T>>(&text) else {
@@ -75,7 +81,7 @@ pub fn serve<T: Task>() -> ExitCode {
 
 /// Has the kernel kill this process when the thread that started it ends, which waits for it;
 /// an error where it is gone already.
-fn end_with(parent: i32) -> io::Result<()> {
+pub fn end_with(parent: i32) -> io::Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
     match getppid().map(Pid::as_raw_pid) == Some(parent) {
         true => Ok(()),

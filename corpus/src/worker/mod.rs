@@ -6,10 +6,12 @@
 //! output. Before the child looks at a file it limits itself (`confine`): memory, CPU time, open
 //! files, what it may read and write, no network, no other programs. The parent watches
 //! the clock and the bytes written, and kills it on trouble: that is one refused item.
+//! [`Workers::run_program`] runs programs of others under the same eyes.
 
 mod child;
 mod confine;
 mod parallel;
+mod program;
 mod run;
 
 use std::path::{Path, PathBuf};
@@ -21,6 +23,7 @@ use crate::item::Refusal;
 pub use child::{serve, worker_main};
 pub use fairframe_ingest::media::WorkerCommand;
 pub use parallel::parallel_map;
+pub use program::Program;
 pub use run::{WorkerError, Workers, this_binary};
 
 /// What one item needs done.
@@ -77,6 +80,8 @@ struct Job<T> {
     parent: i32,
 }
 
+/// Bytes of address space for code, libraries and stacks, beyond the memory limit.
+const CODE: u64 = 2 << 30;
 /// Exit code of a worker that could not limit itself and so touched no file.
 const NO_LIMITS: u8 = 3;
 /// Exit code of a worker that does not know the task, or cannot read it.

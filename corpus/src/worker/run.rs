@@ -37,7 +37,7 @@ pub fn this_binary() -> io::Result<WorkerCommand> {
 /// Does tasks in processes of their own, `parallel` at a time however many threads ask.
 #[derive(Debug)]
 pub struct Workers {
-    command: WorkerCommand,
+    pub(super) command: WorkerCommand,
     limits: Limits,
     parallel: usize,
     free: Mutex<usize>,
@@ -113,7 +113,7 @@ impl Workers {
         self.freed.notify_one();
     }
 
-    fn machine(&self, problem: &dyn std::fmt::Display) -> WorkerError {
+    pub(super) fn machine(&self, problem: &dyn std::fmt::Display) -> WorkerError {
         WorkerError::Machine {
             path: self.command.program.clone(),
             problem: problem.to_string(),
@@ -147,12 +147,13 @@ impl Workers {
             let whole = output.take(MAX_MESSAGE).read_to_end(&mut answer);
             whole.map(|_| answer)
         });
-        let ended = self.watch(&mut running.0, out);
+        let ended = watch(&mut running.0, &self.limits, out);
         // Closes the pipes, so that both threads end.
         drop(running);
         let _ = writing.join();
         let answer = reading.join();
-        let status = ended?;
+        let status = ended.map_err(|e| self.machine(&e))?;
+        let status = status.map_err(|why| crashed(&format!("the worker was stopped: {why}")))?;
         match (status.success(), status.code(), answer) {
             (true, _, Ok(Ok(answer))) => Ok(answer),
             (_, Some(code), _) if code == i32::from(NO_LIMITS) => Err(self.machine(
@@ -166,62 +167,66 @@ impl Workers {
             ))),
         }
     }
+}
 
-    /// Waits for its end, or for it to take too long or write too much.
-    fn watch(&self, child: &mut Child, out: &Path) -> Result<ExitStatus, WorkerError> {
-        /// Between two looks at what was written.
-        const LOOK: Duration = Duration::from_millis(300);
-        let wall_clock = Duration::from_secs(self.limits.wall_s);
-        let started = Instant::now();
-        let mut looked = started;
-        let mut pause = Duration::from_micros(500);
-        loop {
-            let ended = child.try_wait().map_err(|e| self.machine(&e))?;
-            let now = Instant::now();
-            if ended.is_some() || now - looked > LOOK {
-                looked = now;
-                self.check_output(out)?;
-            }
-            if let Some(status) = ended {
-                return Ok(status);
-            }
-            if now - started > wall_clock {
-                let message = format!("the worker gave no answer in {wall_clock:?}");
-                return Err(crashed(&message));
-            }
-            thread::sleep(pause);
-            pause = (pause * 2).min(Duration::from_millis(10));
-        }
-    }
-
-    fn check_output(&self, out: &Path) -> Result<(), WorkerError> {
-        let (mut bytes, mut files) = (0u64, 0u64);
-        let mut folders = vec![out.to_owned()];
-        while let Some(folder) = folders.pop() {
-            let entries = match fs::read_dir(&folder) {
-                // Gone since it was seen.
-                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
-                other => other.map_err(|e| self.machine(&e))?,
-            };
-            for entry in entries {
-                let entry = entry.map_err(|e| self.machine(&e))?;
-                files += 1;
-                match entry.metadata() {
-                    Ok(m) if m.is_dir() => folders.push(entry.path()),
-                    Ok(m) => bytes = bytes.saturating_add(m.len()),
-                    Err(_) => {}
-                }
-                if bytes > self.limits.output_mb << 20 || files > self.limits.output_files {
-                    let message = format!(
-                        "the worker wrote more than {} MB or {} files",
-                        self.limits.output_mb, self.limits.output_files
-                    );
-                    return Err(crashed(&message));
-                }
+/// Waits for a child's end; or why it must be stopped: it takes too long, or writes too much
+/// below `out`.
+pub(super) fn watch(
+    child: &mut Child,
+    limits: &Limits,
+    out: &Path,
+) -> io::Result<Result<ExitStatus, String>> {
+    /// Between two looks at what was written.
+    const LOOK: Duration = Duration::from_millis(300);
+    let wall_clock = Duration::from_secs(limits.wall_s);
+    let started = Instant::now();
+    let mut looked = started;
+    let mut pause = Duration::from_micros(500);
+    loop {
+        let ended = child.try_wait()?;
+        let now = Instant::now();
+        if ended.is_some() || now - looked > LOOK {
+            looked = now;
+            if let Some(why) = too_much(limits, out)? {
+                return Ok(Err(why));
             }
         }
-        Ok(())
+        if let Some(status) = ended {
+            return Ok(Ok(status));
+        }
+        if now - started > wall_clock {
+            return Ok(Err(format!("it did not end in {} s", limits.wall_s)));
+        }
+        thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(10));
     }
+}
+
+fn too_much(limits: &Limits, out: &Path) -> io::Result<Option<String>> {
+    let (mut bytes, mut files) = (0u64, 0u64);
+    let mut folders = vec![out.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let entries = match fs::read_dir(&folder) {
+            // Gone since it was seen.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+            other => other?,
+        };
+        for entry in entries {
+            let entry = entry?;
+            files += 1;
+            match entry.metadata() {
+                Ok(m) if m.is_dir() => folders.push(entry.path()),
+                Ok(m) => bytes = bytes.saturating_add(m.len()),
+                Err(_) => {}
+            }
+            let (most_mb, most_files) = (limits.output_mb, limits.output_files);
+            if bytes > most_mb << 20 || files > most_files {
+                let most = format!("more than {most_mb} MB or {most_files} files");
+                return Ok(Some(format!("it wrote {most}")));
+            }
+        }
+    }
+    Ok(None)
 }
 
 fn crashed(message: &str) -> WorkerError {

@@ -7,11 +7,11 @@ use fairframe_corpus::{
     item::Made,
     label::Signer,
     video::{Decoder, Frame, Limits},
-    worker::{self, Workers},
+    worker::{self, WorkerCommand, Workers},
 };
 use fairframe_ingest::reporter::Silent;
 use fairframe_schemas::{
-    Reason,
+    Digest, Reason,
     source::{CompressRule, Rung, RungPixels},
 };
 
@@ -226,4 +226,44 @@ fn further_rungs() {
     assert!(lost(0) < lost(4));
     let half: Vec<f64> = at(2).iter().map(|f| f.time_s).collect();
     assert!((half[10] - 10.0 / 15.0).abs() < 1e-4);
+}
+
+#[test]
+fn a_worker_does_not_say_which_file_is_released() {
+    let root = tempfile::tempdir().unwrap();
+    let input = short(root.path());
+    let clips = [clip_in("real", &input, Kind::Real)];
+    let rule = CompressRule {
+        rungs: CompressRule::default().rungs[..1].to_vec(),
+        ..CompressRule::default()
+    };
+    let made = run(&root.path().join("honest"), &rule, &clips).unwrap();
+    let forged = CompressDone {
+        file: "../../../secret".to_owned(),
+        ..done(&made[0]).clone()
+    };
+    std::fs::write(root.path().join("secret"), "a key").unwrap();
+    let forged = serde_json::json!({ "Ok": forged }).to_string();
+    std::fs::write(root.path().join("answer"), forged).unwrap();
+    // A worker that somebody took over: it writes a clip, and tells of another file.
+    let script = format!(
+        "out=$(sed 's/.*\"out\":\"\\([^\"]*\\)\".*/\\1/'); echo clip > $out/clip.mp4; cat {}",
+        root.path().join("answer").display()
+    );
+    let command = WorkerCommand {
+        program: "/bin/sh".into(),
+        arguments: vec!["-c".to_owned(), script],
+    };
+    let corpus = root.path().join("corpus");
+    let compress = Compress {
+        corpus: &corpus,
+        rule: &rule,
+        limits: &Limits::default(),
+        workers: &Workers::new(command, 1, worker::Limits::default()),
+        signer: &Signer::of_installation(&root.path().join("signing")).unwrap(),
+        at: at(),
+    };
+    let outs = compress::run(&compress, &clips, &Silent).unwrap();
+    assert_eq!(done(&outs[0]).file, "clip.mp4");
+    assert_eq!(done(&outs[0]).sha256, Digest::of(b"clip\n"));
 }

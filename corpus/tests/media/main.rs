@@ -4,8 +4,10 @@
 mod compress;
 mod encode;
 mod fuzz;
+mod hard;
 mod label;
 mod make;
 mod misbehave;
+mod program;
 mod video;
 mod worker;

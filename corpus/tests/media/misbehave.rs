@@ -35,6 +35,10 @@ pub enum Misbehave {
     Socket,
     Exec,
     Fork,
+    /// Kills the process that started it.
+    Kill,
+    /// A socket by the second set of calls of x86-64.
+    OtherCalls,
     RaiseLimit,
     Panic,
     Abort,
@@ -114,6 +118,22 @@ impl Task for Misbehave {
                 match unsafe { libc::fork() } {
                     -1 => said(Err(std::io::Error::last_os_error())),
                     0 => std::process::exit(0),
+                    _ => "it could".to_owned(),
+                }
+            }
+            Self::Kill => {
+                let parent = std::os::unix::process::parent_id();
+                // SAFETY: a plain call with numbers.
+                match unsafe { libc::syscall(libc::SYS_tgkill, parent, parent, libc::SIGKILL) } {
+                    0 => "it could".to_owned(),
+                    _ => said(Err(std::io::Error::last_os_error())),
+                }
+            }
+            Self::OtherCalls => {
+                let call = libc::SYS_socket | 0x4000_0000;
+                // SAFETY: a plain call with numbers.
+                match unsafe { libc::syscall(call, libc::AF_INET, libc::SOCK_STREAM, 0) } {
+                    -1 => said(Err(std::io::Error::last_os_error())),
                     _ => "it could".to_owned(),
                 }
             }

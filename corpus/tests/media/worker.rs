@@ -70,6 +70,9 @@ fn what_no_task_may() {
         Misbehave::Socket,
         Misbehave::Exec,
         Misbehave::Fork,
+        Misbehave::Kill,
+        #[cfg(target_arch = "x86_64")]
+        Misbehave::OtherCalls,
         Misbehave::RaiseLimit,
     ];
     for task in denied {

@@ -20,6 +20,7 @@ table! {
         HiddenShare "hidden_share" null DataType::Float64;
         LandmarkError "landmark_error" null DataType::Float64;
         SeamEnergy "seam_energy" null DataType::Float64;
+        Sharpness "sharpness" null DataType::Float64;
         ColourDifference "colour_difference" null DataType::Float64;
         MaskShare "mask_share" always DataType::Float64;
         Flicker "flicker" null DataType::Float64;
@@ -46,6 +47,9 @@ pub struct QualityRow {
     /// Mean gradient along the border of the mask, over the target's at the same places: 1
     /// where the border does not show.
     pub seam_energy: Option<f64>,
+    /// Mean Laplacian where the mask is full, over the target's there: below 1 the fake is the
+    /// softer one.
+    pub sharpness: Option<f64>,
     /// Mean difference of the colours within the mask from the target's, in levels of 255.
     pub colour_difference: Option<f64>,
     /// Share of the picture that was replaced, weighed by how strongly.

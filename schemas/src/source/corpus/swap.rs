@@ -1,6 +1,6 @@
 //! `[corpus.swap]`: how fakes are made, and which are refused.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -43,13 +43,41 @@ pub struct ExternalMethod {
     /// Seconds after which it is stopped, and the fake refused.
     #[serde(default = "hour")]
     pub timeout_s: u64,
+    /// MiB that each of its processes may hold.
+    #[serde(default = "memory")]
+    pub memory_mb: u64,
+    /// Absolute paths of files and folders that it may read and run, besides the folder it
+    /// works in, the system's programs and libraries, and what its command names.
+    #[serde(default)]
+    pub reads: Vec<PathBuf>,
+    /// Absolute paths of devices that it may use, such as `/dev/nvidia0`.
+    #[serde(default)]
+    pub devices: Vec<PathBuf>,
 }
 
 fn hour() -> u64 {
     3600
 }
 
+fn memory() -> u64 {
+    8192
+}
+
 impl SwapRule {
+    /// The first path that is not absolute, with its key: nobody could say from where it counts.
+    pub(crate) fn relative(&self) -> Option<(&'static str, String)> {
+        let mut paths = self.external.values().flat_map(|method| {
+            let reads = method
+                .reads
+                .iter()
+                .map(|p| ("corpus.swap.external.reads", p));
+            let devices = method.devices.iter();
+            reads.chain(devices.map(|p| ("corpus.swap.external.devices", p)))
+        });
+        let found = paths.find(|(_, path)| !path.is_absolute());
+        found.map(|(key, path)| (key, path.display().to_string()))
+    }
+
     /// Key, value, least, most, and both in words, of every number.
     pub(crate) fn numbers(&self) -> Vec<(&'static str, f64, f64, f64, &'static str)> {
         let timeout = "corpus.swap.external.timeout_s";
@@ -93,6 +121,8 @@ impl SwapRule {
         for method in self.external.values() {
             let seconds = method.timeout_s as f64;
             numbers.push((timeout, seconds, 1.0, 604_800.0, "1 to 604800"));
+            let (key, memory) = ("corpus.swap.external.memory_mb", method.memory_mb as f64);
+            numbers.push((key, memory, 16.0, 1_048_576.0, "16 to 1048576"));
         }
         numbers
     }
@@ -136,6 +166,13 @@ mod tests {
         let endless = format!("{text}timeout_s = 1000000\n");
         let rule: SwapRule = toml::from_str(&endless).unwrap();
         let outside = |n: &(_, f64, f64, f64, _)| !(n.2..=n.3).contains(&n.1);
+        assert_eq!(rule.relative(), None);
+        for key in ["reads", "devices"] {
+            let text = format!("{text}{key} = ['/opt/ghost', 'ghost']\n");
+            let rule: SwapRule = toml::from_str(&text).unwrap();
+            let (named, path) = rule.relative().unwrap();
+            assert!(named.ends_with(key) && path == "ghost", "{named} {path}");
+        }
         assert_eq!(rule.numbers().iter().filter(|n| outside(n)).count(), 1);
     }
 }

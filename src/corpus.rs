@@ -127,7 +127,7 @@ pub fn detect(
         release,
         &opened.declared.toml.media,
         workers,
-        &Progress::new(common.quiet),
+        &Progress::new(common),
         &out,
     ) {
         // The release is there; there is nobody to learn from, or to be asked about.
@@ -262,7 +262,7 @@ impl Opened {
     pub fn frame(&self, workers: &Workers, common: &Common) -> Result<frame::Outcome, Failure> {
         let (rule, media) = (&self.rule.frame, &self.declared.toml.media);
         let (layout, cast) = (&self.layout, &self.cast);
-        let progress = Progress::new(common.quiet);
+        let progress = Progress::new(common);
         frame::run(
             layout,
             self.dataset(),
@@ -280,7 +280,7 @@ impl Opened {
             layout: &self.layout,
             source: &self.declared.toml,
             workers,
-            reporter: &Progress::new(common.quiet),
+            reporter: &Progress::new(common),
         };
         swap::run(&settings, &self.cast, &self.plan("swap")?).doing(self.doing("swap"))
     }
@@ -313,7 +313,7 @@ impl Opened {
             signer: &Signer::of_installation(&self.layout.signing()).doing(doing())?,
             at: self.as_of,
         };
-        let progress = Progress::new(common.quiet);
+        let progress = Progress::new(common);
         let made = compress::run(&settings, &inputs, &progress).doing(doing())?;
         let splits = Splits::of(&pairs);
         let rows = clips::rows(&toml.source, &clips, &rule.compress.rungs, &made, &splits);

@@ -190,7 +190,7 @@ pub fn ingest(settings: &Settings, common: &Common) -> Result<Outcome, Failure> 
         .enable_all()
         .build()
         .doing("start the runtime")?;
-    let progress = Progress::new(common.quiet);
+    let progress = Progress::new(common);
     runtime.block_on(run(settings, &progress)).doing("ingest")
 }
 

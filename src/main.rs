@@ -56,6 +56,9 @@ pub struct Common {
     /// No progress
     #[arg(long, short, global = true)]
     pub quiet: bool,
+    /// Progress as lines of JSON, for the server; the run ends when its parent does
+    #[arg(long = "progress-lines", global = true, hide = true)]
+    pub lines: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -123,6 +126,12 @@ fn main() -> ExitCode {
         .with_env_filter(tracing_subscriber::EnvFilter::from_env("FAIRFRAME_LOG"))
         .with_writer(std::io::stderr)
         .init();
+    #[cfg(target_os = "linux")]
+    if common.lines {
+        // A server that was killed starts the job again: not beside this one.
+        let _ =
+            rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
+    }
     let result = match command {
         Command::Demo(args) => args.run(&common),
         Command::Ingest(args) => args.run(&common),

@@ -1,4 +1,5 @@
-//! Progress as a person sees it: a bar on a terminal, a line every few seconds elsewhere.
+//! Progress as a person sees it: a bar on a terminal, a line every few seconds elsewhere;
+//! and as the server reads it, [`fairframe_web::jobs::Line`].
 
 use std::{
     io::IsTerminal,
@@ -7,13 +8,20 @@ use std::{
 };
 
 use fairframe_ingest::reporter::Reporter;
+use fairframe_web::jobs::Line;
 use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::Common;
 
 /// Seconds between lines where there is no terminal.
 const EVERY: Duration = Duration::from_secs(5);
 
+/// Seconds between lines for the server.
+const EVERY_LINE: Duration = Duration::from_millis(250);
+
 pub struct Progress {
     quiet: bool,
+    lines: bool,
     terminal: bool,
     stage: Mutex<Option<Stage>>,
 }
@@ -28,9 +36,10 @@ struct Stage {
 }
 
 impl Progress {
-    pub fn new(quiet: bool) -> Self {
+    pub fn new(common: &Common) -> Self {
         Self {
-            quiet,
+            quiet: common.quiet || common.lines,
+            lines: common.lines,
             terminal: std::io::stderr().is_terminal(),
             stage: Mutex::new(None),
         }
@@ -42,6 +51,15 @@ impl Progress {
 }
 
 impl Stage {
+    fn tell(&mut self) {
+        self.said = Instant::now();
+        say(&Line::Stage {
+            name: self.name.clone(),
+            done: self.done,
+            total: self.total,
+        });
+    }
+
     fn line(&self) -> String {
         let rate = self.done as f64 / self.began.elapsed().as_secs_f64().max(1e-3);
         let left = match self.total {
@@ -91,7 +109,7 @@ impl Reporter for Progress {
                 bar
             });
             let now = Instant::now();
-            *stage = Some(Stage {
+            let stage = stage.insert(Stage {
                 name: name.to_owned(),
                 total,
                 done: 0,
@@ -99,6 +117,9 @@ impl Reporter for Progress {
                 said: now,
                 bar,
             });
+            if self.lines {
+                stage.tell();
+            }
         });
     }
 
@@ -106,7 +127,10 @@ impl Reporter for Progress {
         self.with(|stage| {
             let Some(stage) = stage else { return };
             stage.done += steps;
-            if let Some(bar) = &stage.bar {
+            let whole = stage.total == Some(stage.done);
+            if self.lines && (whole || stage.said.elapsed() >= EVERY_LINE) {
+                stage.tell();
+            } else if let Some(bar) = &stage.bar {
                 bar.inc(steps);
             } else if !self.quiet && stage.said.elapsed() >= EVERY {
                 stage.said = Instant::now();
@@ -116,9 +140,20 @@ impl Reporter for Progress {
     }
 
     fn message(&self, text: &str) {
-        if !self.quiet {
+        if self.lines {
+            say(&Line::Message {
+                text: text.to_owned(),
+            });
+        } else if !self.quiet {
             eprintln!("{text}");
         }
+    }
+}
+
+/// One line of JSON on stderr.
+fn say(line: &Line) {
+    if let Ok(text) = serde_json::to_string(line) {
+        eprintln!("{text}");
     }
 }
 

@@ -94,7 +94,7 @@ pub fn plain(origin: Origin, to: PathBuf) -> Settings {
 /// Pulls with progress on stderr.
 pub fn pull(settings: &Settings, common: &Common) -> Result<Pulled, Failure> {
     let runtime = tokio::runtime::Runtime::new().doing("start the runtime")?;
-    let progress = Progress::new(common.quiet);
+    let progress = Progress::new(common);
     let done = runtime
         .block_on(run(settings, &progress))
         .doing(format!("pull {}", settings.origin))?;

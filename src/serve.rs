@@ -5,6 +5,7 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
+    path::PathBuf,
     pin::pin,
     sync::Arc,
     time::Duration,
@@ -12,7 +13,7 @@ use std::{
 
 use axum::Router;
 use fairframe_schemas::Layout;
-use fairframe_web::{App, access::Client, hosts::Hosts, state::links};
+use fairframe_web::{App, access::Client, hosts::Hosts, jobs::Workshop, state::links};
 use hyper::{Request, body::Incoming, server::conn::http1};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -59,6 +60,9 @@ pub struct ServeArgs {
     /// proxy's `X-Forwarded-For` says who asks
     #[arg(long)]
     pub behind_tls: bool,
+    /// A folder of folders with a `source.toml` each: what curators may ingest and release
+    #[arg(long, value_name = "DIR")]
+    pub sources: Option<PathBuf>,
 }
 
 impl ServeArgs {
@@ -68,7 +72,12 @@ impl ServeArgs {
         runtime.block_on(async {
             let layout = Layout::new(&common.root);
             let app = App::open(layout, Arc::new(chrono::Utc::now), self.behind_tls);
-            let app = app.await.doing("open the database")?;
+            let mut app = app.await.doing("open the database")?;
+            app.workshop = Workshop {
+                program: Some(std::env::current_exe().doing("find this program")?),
+                sources: self.sources.clone(),
+            };
+            let runner = tokio::spawn(app.runner().run());
             let first = links::first(&app.db).await.doing("make the first link")?;
             let db = app.db.clone();
             let router = fairframe_web::router_for(app, hosts)
@@ -84,6 +93,9 @@ impl ServeArgs {
                 );
             }
             serve(listener, router, self.behind_tls).await;
+            // A job under way is ended, and begun again by the next server.
+            runner.abort();
+            let _ = runner.await;
             db.close().await;
             Ok(exit::OK)
         })

@@ -142,6 +142,7 @@ impl DemoArgs {
                 listen: self.listen,
                 hosts: Vec::new(),
                 behind_tls: false,
+                sources: Some(self.datasets.clone()),
             }
             .run(common);
         }

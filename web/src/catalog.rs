@@ -8,10 +8,16 @@ use std::{
 };
 
 pub use fairframe_ingest::sums::{SUMS, SumsLine as Listed};
-use fairframe_ingest::{sums, versions::Versions};
-use fairframe_schemas::{DatasetVersion, Digest, Layout, Name, RecallList, Summary};
+use fairframe_ingest::{
+    manifest::{ManifestError, ReleaseReader},
+    sums,
+    versions::Versions,
+};
+use fairframe_schemas::{
+    DatasetVersion, Digest, Layout, Name, RecallList, Sample, SampleId, Status, Summary,
+};
 
-use crate::error::AppError;
+use crate::{App, error::AppError};
 
 /// Largest `summary.json`, `croissant.json` or `SHA256SUMS` read, in bytes.
 pub const MAX_TEXT: u64 = 64 << 20;
@@ -134,6 +140,54 @@ impl Release {
         let published = recall_list(&layout.recall(&self.dataset), &self.dataset)?;
         list.extend(published.entries);
         Ok(list)
+    }
+}
+
+impl App {
+    /// Works through every row of a dataset's newest release, off the threads that serve.
+    pub async fn rows<T: Send + 'static>(
+        &self,
+        dataset: &Dataset,
+        work: impl FnOnce(
+            &mut dyn Iterator<Item = Result<Sample, ManifestError>>,
+        ) -> Result<T, ManifestError>
+        + Send
+        + 'static,
+    ) -> Result<T, AppError> {
+        let folder = self.layout.release(&dataset.name, dataset.latest());
+        let all = move || {
+            let release = ReleaseReader::open(&folder)?;
+            let batches = release.accepted().chain(release.excluded());
+            let mut rows = batches.flat_map(|batch| match batch {
+                Ok(rows) => rows.into_iter().map(Ok).collect(),
+                Err(error) => vec![Err(error)],
+            });
+            work(&mut rows)
+        };
+        tokio::task::spawn_blocking(all)
+            .await
+            .map_err(AppError::internal)?
+            .map_err(AppError::internal)
+    }
+
+    /// How many of these samples (sorted) can be decided about: they stand in the newest
+    /// release, and were not withdrawn.
+    pub async fn decidable(
+        &self,
+        dataset: &Dataset,
+        samples: &[SampleId],
+    ) -> Result<usize, AppError> {
+        let samples = samples.to_vec();
+        self.rows(dataset, move |rows| {
+            let mut found = 0;
+            for row in rows {
+                let row = row?;
+                let wanted = samples.binary_search(&row.sample_id).is_ok();
+                found += usize::from(wanted && row.status != Status::Withdrawn);
+            }
+            Ok(found)
+        })
+        .await
     }
 }
 

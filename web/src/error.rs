@@ -10,7 +10,10 @@ use fairframe_schemas::text;
 
 use crate::{
     access::Who,
-    state::{StateError, accounts::AccountError, tokens::TokenError},
+    state::{
+        StateError, accounts::AccountError, decisions::UndoError, jobs::JobError,
+        proposals::ProposalError, tokens::TokenError,
+    },
 };
 
 /// What a handler can answer instead of a page.
@@ -203,6 +206,37 @@ impl From<TokenError> for AppError {
         match error {
             TokenError::Account(error) => error.into(),
             other => AppError::Invalid(other.to_string()),
+        }
+    }
+}
+
+impl From<UndoError> for AppError {
+    fn from(error: UndoError) -> Self {
+        match error {
+            UndoError::None => AppError::NotFound("decision"),
+            UndoError::State(error) => error.into(),
+            other => AppError::Conflict(other.to_string()),
+        }
+    }
+}
+
+impl From<ProposalError> for AppError {
+    fn from(error: ProposalError) -> Self {
+        match error {
+            ProposalError::NoNotes | ProposalError::LongNotes => {
+                AppError::Invalid(error.to_string())
+            }
+            ProposalError::State(error) => error.into(),
+            other => AppError::Conflict(other.to_string()),
+        }
+    }
+}
+
+impl From<JobError> for AppError {
+    fn from(error: JobError) -> Self {
+        match error {
+            JobError::State(error) => error.into(),
+            other => AppError::Conflict(other.to_string()),
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod error;
 pub mod files;
 mod headers;
 pub mod hosts;
+pub mod jobs;
 pub mod pages;
 pub mod reports;
 pub mod state;
@@ -25,6 +26,7 @@ use axum::{
     routing::{get, post},
 };
 use fairframe_schemas::Layout;
+use tokio::sync::Notify;
 
 use crate::{
     access::Limits,
@@ -32,6 +34,7 @@ use crate::{
     browse::Indexes,
     error::AppError,
     hosts::Hosts,
+    jobs::{Runner, Workshop},
     state::{Clock, Db, StateError},
 };
 
@@ -45,6 +48,9 @@ pub struct App {
     pub limits: Arc<Limits>,
     /// Whether browsers reach the server by TLS: cookies then go no other way.
     pub https: bool,
+    pub workshop: Workshop,
+    /// Wakes the runner of jobs.
+    pub wake: Arc<Notify>,
 }
 
 impl App {
@@ -58,7 +64,19 @@ impl App {
             limits: Arc::default(),
             layout,
             https,
+            workshop: Workshop::default(),
+            wake: Arc::default(),
         })
+    }
+
+    /// What runs the jobs that people ask for.
+    pub fn runner(&self) -> Runner {
+        Runner {
+            db: self.db.clone(),
+            layout: self.layout.clone(),
+            workshop: self.workshop.clone(),
+            wake: self.wake.clone(),
+        }
     }
 }
 
@@ -91,6 +109,7 @@ pub fn router(app: App) -> Router {
         .route("/reports/{name}/", get(pages::reports::report))
         .route("/reports/{name}/{file}", get(files::report_file))
         .merge(accounts())
+        .merge(curating())
         .route("/assets/style.css", get(pages::style))
         .route("/assets/icon.svg", get(pages::icon))
         .route("/assets/world.svg", get(pages::samples::world))
@@ -123,6 +142,35 @@ fn accounts() -> Router<App> {
         .route("/admin/settings", post(admin::settings))
         .route("/audit", get(pages::audit::audit))
         .route("/audit/export", get(pages::audit::export))
+}
+
+/// Deciding, proposing and approving releases, running jobs.
+fn curating() -> Router<App> {
+    use pages::{decisions, jobs, release};
+    Router::new()
+        .route("/datasets/{name}/decide", post(decisions::decide))
+        .route("/datasets/{name}/decisions", get(decisions::decisions))
+        .route(
+            "/datasets/{name}/decisions/{batch}/undo",
+            post(decisions::undo),
+        )
+        .route(
+            "/datasets/{name}/release",
+            get(release::page).post(release::propose),
+        )
+        .route(
+            "/datasets/{name}/release/{proposal}/approve",
+            post(release::approve),
+        )
+        .route(
+            "/datasets/{name}/release/{proposal}/decline",
+            post(release::decline),
+        )
+        .route("/jobs", get(jobs::jobs).post(jobs::ask))
+        .route("/jobs/{seq}", get(jobs::job))
+        .route("/jobs/{seq}/events", get(jobs::events))
+        .route("/jobs/{seq}/cancel", post(jobs::cancel))
+        .route("/assets/live.js", get(pages::live))
 }
 
 /// The same, answering to these names only.

@@ -4,8 +4,11 @@ pub mod account;
 pub mod admin;
 pub mod audit;
 pub mod dataset;
+pub mod decisions;
 pub mod home;
+pub mod jobs;
 pub mod log_in;
+pub mod release;
 pub mod reports;
 pub mod samples;
 
@@ -21,6 +24,15 @@ pub async fn style() -> Response {
         (header::CACHE_CONTROL, "public, max-age=300"),
     ];
     (headers, include_str!("../../assets/style.css")).into_response()
+}
+
+/// Brings a job's page up to date as the job goes on.
+pub async fn live() -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "text/javascript; charset=utf-8"),
+        (header::CACHE_CONTROL, "public, max-age=300"),
+    ];
+    (headers, include_str!("../../assets/live.js")).into_response()
 }
 
 /// The sign in the browser's tab.

@@ -9,6 +9,7 @@
 pub mod accounts;
 pub mod audit;
 pub mod decisions;
+pub mod jobs;
 pub mod links;
 pub mod proposals;
 pub mod secret;

@@ -178,6 +178,12 @@ pub async fn approve(
         audit_seq: seq,
         audit_hash: hash,
     });
+    let handed = serde_json::to_string(&decided).map_err(|_| stored("decisions", "approved"))?;
+    sqlx::query("UPDATE proposal SET decided = ? WHERE seq = ?")
+        .bind(handed)
+        .bind(proposal.seq)
+        .execute(write.sql())
+        .await?;
     Ok(decided)
 }
 
@@ -248,13 +254,6 @@ pub async fn of(db: &Db, dataset: &Name, limit: u32) -> Result<Vec<Proposal>> {
         .bind(limit)
         .fetch_all(db.read())
         .await?;
-    rows.iter().map(proposal).collect()
-}
-
-/// Approved ones whose release is not there yet: what a server that starts goes on with.
-pub async fn approved(db: &Db) -> Result<Vec<Proposal>> {
-    let sql = sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE state = 'approved' ORDER BY seq"));
-    let rows = sqlx::query(sql).fetch_all(db.read()).await?;
     rows.iter().map(proposal).collect()
 }
 
@@ -357,7 +356,7 @@ mod tests {
             approve_as(&f, seq, "noor").await,
             Err(ProposalError::Ended)
         ));
-        assert_eq!(approved(&f.db).await.unwrap().len(), 1);
+        assert_eq!(find(&f.db, seq).await.unwrap().unwrap().decided, decided);
         let mut write = f.db.write().await.unwrap();
         released(&mut write, seq, "1.0.1".parse().unwrap())
             .await

@@ -1,13 +1,16 @@
 //! `fairframe ingest`.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
 use chrono::SubsecRound;
 use fairframe_ingest::{
     http::{Http, HttpConfig},
     journal::Listing,
     media::WorkerCommand,
-    run::{Declared, Outcome, Settings, run},
+    run::{Declared, IngestError, Outcome, Settings, run},
     source::{AnySource, Source, SourceError},
 };
 use fairframe_schemas::{Layout, SourceToml, Status, Timestamp};
@@ -17,6 +20,9 @@ use crate::{
     exit::{self, Doing, Failure},
     progress::Progress,
 };
+
+/// How long a server's ingest waits for another one of the dataset to end.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Debug, clap::Args)]
 pub struct IngestArgs {
@@ -191,7 +197,21 @@ pub fn ingest(settings: &Settings, common: &Common) -> Result<Outcome, Failure> 
         .build()
         .doing("start the runtime")?;
     let progress = Progress::new(common);
-    runtime.block_on(run(settings, &progress)).doing("ingest")
+    // One that was killed with its server may take a moment to let go.
+    let patience = Instant::now()
+        + if common.lines.is_some() {
+            PATIENCE
+        } else {
+            Duration::ZERO
+        };
+    loop {
+        match runtime.block_on(run(settings, &progress)) {
+            Err(IngestError::Locked(_)) if Instant::now() < patience => {
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            ended => return ended.doing("ingest"),
+        }
+    }
 }
 
 /// What a person reads at the end: counts in and out, where it is.

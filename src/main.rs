@@ -56,9 +56,14 @@ pub struct Common {
     /// No progress
     #[arg(long, short, global = true)]
     pub quiet: bool,
-    /// Progress as lines of JSON, for the server; the run ends when its parent does
-    #[arg(long = "progress-lines", global = true, hide = true)]
-    pub lines: bool,
+    /// Progress as lines of JSON, for the server of this process id; the run ends when that does
+    #[arg(
+        long = "progress-lines",
+        value_name = "PID",
+        global = true,
+        hide = true
+    )]
+    pub lines: Option<i32>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -126,11 +131,8 @@ fn main() -> ExitCode {
         .with_env_filter(tracing_subscriber::EnvFilter::from_env("FAIRFRAME_LOG"))
         .with_writer(std::io::stderr)
         .init();
-    #[cfg(target_os = "linux")]
-    if common.lines {
-        // A server that was killed starts the job again: not beside this one.
-        let _ =
-            rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
+    if let Some(server) = common.lines {
+        end_with(server);
     }
     let result = match command {
         Command::Demo(args) => args.run(&common),
@@ -161,6 +163,18 @@ fn main() -> ExitCode {
             eprintln!("failed to {error}");
             ExitCode::from(exit::FAILED)
         }
+    }
+}
+
+/// Lets this process be killed when its server is: a server that starts again begins the job
+/// again, not beside this one.
+fn end_with(server: i32) {
+    use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+    let set = set_parent_process_death_signal(Some(Signal::KILL));
+    // It may have been killed before that was set.
+    let there = getppid().is_some_and(|parent| parent.as_raw_nonzero().get() == server);
+    if set.is_err() || !there {
+        std::process::exit(i32::from(exit::FAILED));
     }
 }
 

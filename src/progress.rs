@@ -38,8 +38,8 @@ struct Stage {
 impl Progress {
     pub fn new(common: &Common) -> Self {
         Self {
-            quiet: common.quiet || common.lines,
-            lines: common.lines,
+            quiet: common.quiet || common.lines.is_some(),
+            lines: common.lines.is_some(),
             terminal: std::io::stderr().is_terminal(),
             stage: Mutex::new(None),
         }

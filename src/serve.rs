@@ -4,6 +4,7 @@
 //! head, the time between pieces of its body, and the number of connections.
 
 use std::{
+    io::Write as _,
     net::{IpAddr, SocketAddr},
     path::PathBuf,
     pin::pin,
@@ -88,7 +89,9 @@ impl ServeArgs {
             let address = listener.local_addr().doing("ask for the address")?;
             eprintln!("serving {} at http://{address}/", common.root.display());
             if let Some(link) = first {
-                eprintln!(
+                // Whoever started the server may have stopped listening.
+                let _ = writeln!(
+                    std::io::stderr(),
                     "the first administrator sets a password at http://{address}/welcome/{link}"
                 );
             }
@@ -158,7 +161,7 @@ impl Caller {
             .headers()
             .get_all("x-forwarded-for")
             .into_iter()
-            .last();
+            .next_back();
         let last = forwarded
             .and_then(|v| v.to_str().ok()?.rsplit(',').next()?.trim().parse().ok())
             .filter(|_| self.proxied);

@@ -133,7 +133,7 @@ pub struct Decided {
 /// Why a file of decisions is not used.
 #[derive(Debug, thiserror::Error)]
 pub enum DecidedError {
-    #[error("line {}, column {}: {0}", .0.line(), .0.column())]
+    #[error(transparent)]
     Json(#[from] serde_json::Error),
     #[error("decisions are about `{found}`, not about `{wanted}`")]
     Dataset { found: Name, wanted: Name },

@@ -3,7 +3,6 @@
 //! ```text
 //! million make ROOT [ROWS]        a dataset `million` in the data folder ROOT (default: 1 000 000 rows)
 //! million measure ROOT [FILTERS]  pages of samples with every facet, under random filters (default: 200)
-//! million serve ROOT [PORT]       to look at; with samples that were not accepted, as curators see it
 //! ```
 //!
 //! Rows are invented, in the proportions of Commons: few countries, licences, labels and creators
@@ -363,16 +362,6 @@ fn report<T: std::fmt::Display>(what: &str, mut times: Vec<(f64, T)>) {
     }
 }
 
-/// Any data folder, for curators.
-async fn serve(root: &Path, port: usize) -> Outcome {
-    let app = fairframe_web::App {
-        may_see_excluded: true,
-        ..fairframe_web::App::new(Layout::new(root))
-    };
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", u16::try_from(port)?)).await?;
-    Ok(axum::serve(listener, fairframe_web::routes(app)).await?)
-}
-
 #[tokio::main]
 async fn main() -> Outcome {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -380,9 +369,6 @@ async fn main() -> Outcome {
     match args.first().map(String::as_str) {
         Some("make") if args.len() > 1 => make(Path::new(&args[1]), number(2, 1_000_000)?),
         Some("measure") if args.len() > 1 => measure(Path::new(&args[1]), number(2, 200)?).await,
-        Some("serve") if args.len() > 1 => serve(Path::new(&args[1]), number(2, 8080)?).await,
-        _ => Err(
-            "usage: million make ROOT [ROWS] | measure ROOT [FILTERS] | serve ROOT [PORT]".into(),
-        ),
+        _ => Err("usage: million make ROOT [ROWS] | measure ROOT [FILTERS]".into()),
     }
 }

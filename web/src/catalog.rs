@@ -13,9 +13,7 @@ use fairframe_ingest::{
     sums,
     versions::Versions,
 };
-use fairframe_schemas::{
-    DatasetVersion, Digest, Layout, Name, RecallList, Sample, SampleId, Status, Summary,
-};
+use fairframe_schemas::{DatasetVersion, Digest, Layout, Name, RecallList, Sample, Summary};
 
 use crate::{App, error::AppError};
 
@@ -168,26 +166,6 @@ impl App {
             .await
             .map_err(AppError::internal)?
             .map_err(AppError::internal)
-    }
-
-    /// How many of these samples (sorted) can be decided about: they stand in the newest
-    /// release, and were not withdrawn.
-    pub async fn decidable(
-        &self,
-        dataset: &Dataset,
-        samples: &[SampleId],
-    ) -> Result<usize, AppError> {
-        let samples = samples.to_vec();
-        self.rows(dataset, move |rows| {
-            let mut found = 0;
-            for row in rows {
-                let row = row?;
-                let wanted = samples.binary_search(&row.sample_id).is_ok();
-                found += usize::from(wanted && row.status != Status::Withdrawn);
-            }
-            Ok(found)
-        })
-        .await
     }
 }
 

@@ -197,7 +197,12 @@ impl Runner {
         command
             .arg("--root")
             .arg(self.layout.root())
-            .args(["--json", "--progress-lines", "ingest"])
+            .args([
+                "--json",
+                "--progress-lines",
+                &std::process::id().to_string(),
+            ])
+            .arg("ingest")
             .args(&declared.files);
         match job.kind {
             Kind::Ingest => {}
@@ -311,9 +316,10 @@ fn take_up(progress: &mut Progress, line: &str) {
     progress.messages.push('\n');
     let over = progress.messages.len().saturating_sub(MAX_MESSAGES);
     if over > 0 {
-        let cut = progress.messages[over..]
-            .find('\n')
-            .map_or(progress.messages.len(), |at| over + at + 1);
+        // Whole lines go. A line's end is one byte, whatever characters stand around it.
+        let rest = &progress.messages.as_bytes()[over..];
+        let end = rest.iter().position(|byte| *byte == b'\n');
+        let cut = end.map_or(progress.messages.len(), |at| over + at + 1);
         progress.messages.drain(..cut);
     }
 }

@@ -36,6 +36,7 @@ use crate::{
     hosts::Hosts,
     jobs::{Runner, Workshop},
     state::{Clock, Db, StateError},
+    viewer::Overlays,
 };
 
 /// What handlers share.
@@ -44,6 +45,7 @@ pub struct App {
     pub layout: Arc<Layout>,
     pub media: Arc<Media>,
     pub indexes: Arc<Indexes>,
+    pub overlays: Arc<Overlays>,
     pub db: Db,
     pub limits: Arc<Limits>,
     /// Whether browsers reach the server by TLS: cookies then go no other way.
@@ -61,6 +63,7 @@ impl App {
             db: Db::open(&layout.state(), clock).await?,
             media: Arc::new(Media::new(layout.clone())),
             indexes: Arc::new(Indexes::new(layout.clone())),
+            overlays: Arc::default(),
             limits: Arc::default(),
             layout,
             https,
@@ -171,6 +174,7 @@ fn curating() -> Router<App> {
         .route("/jobs/{seq}/events", get(jobs::events))
         .route("/jobs/{seq}/cancel", post(jobs::cancel))
         .route("/assets/live.js", get(pages::live))
+        .route("/assets/review.js", get(pages::review))
 }
 
 /// The same, answering to these names only.

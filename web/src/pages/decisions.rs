@@ -5,18 +5,21 @@ use axum::{
     extract::{Path, State},
     response::{Html, IntoResponse, Redirect, Response},
 };
-use fairframe_schemas::{Name, Ruling, SampleId};
+use fairframe_schemas::{Name, Reason, Ruling, SampleId, Status};
 use serde::Deserialize;
 
+use super::filters;
 use crate::{
     App,
     access::{self, Posted, Who},
+    browse::{Facet, Filter, Overlay, Row, Scope, View},
     catalog,
     error::{AppError, page},
     state::{
         audit::MAX_WHY,
-        decisions::{self, Batch, Change, MAX_LABEL, MAX_LABELS, Order},
+        decisions::{self, Batch, Change, MAX_BATCH, MAX_LABEL, MAX_LABELS, Order},
     },
+    viewer,
 };
 
 /// Batches of the list.
@@ -35,8 +38,14 @@ pub(super) fn curated(app: &App, who: &Who, name: &str) -> Result<catalog::Datas
 pub struct Wish {
     /// `accept`, `quarantine`, `reject`, `clear` or `label`.
     change: String,
+    /// The samples; or, where there are none, a filter as in the address of a page of samples.
     #[serde(default)]
     sample: Vec<String>,
+    #[serde(default)]
+    filter: String,
+    /// How many the filter held when the form was made.
+    #[serde(default)]
+    held: Option<usize>,
     /// One a line, for `label`.
     #[serde(default)]
     labels: String,
@@ -55,25 +64,13 @@ pub async fn decide(
     let dataset = curated(&app, &who, &name)?;
     let change = change(&form)?;
     let why = why(&form.why, &change)?;
-    let asked = form.sample.iter().map(|s| s.parse::<SampleId>());
-    let mut samples = asked
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|_| AppError::NotFound("sample"))?;
-    samples.sort();
-    samples.dedup();
-    if samples.is_empty() {
-        return Err(AppError::Invalid("No sample was chosen.".to_owned()));
-    }
-    let there = app.decidable(&dataset, &samples).await?;
-    if there < samples.len() {
-        return Err(AppError::NotFound("sample"));
-    }
+    let samples = chosen(&app, &dataset, &form, &change).await?;
     let order = Order {
         dataset: &dataset.name,
         actor: who.name(),
         change: &change,
         why,
-        filter: "",
+        filter: &form.filter,
     };
     let mut write = app.db.write().await?;
     decisions::decide(&mut write, &order, &samples).await?;
@@ -84,6 +81,86 @@ pub async fn decide(
         next => next,
     };
     Ok(Redirect::to(next).into_response())
+}
+
+/// The samples that are meant, if all of them can be decided about like that.
+async fn chosen(
+    app: &App,
+    dataset: &catalog::Dataset,
+    form: &Wish,
+    change: &Change,
+) -> Result<Vec<SampleId>, AppError> {
+    const KIND: AppError = AppError::NotFound("sample");
+    let version = dataset.latest().to_string();
+    let release = catalog::release(&app.layout, dataset.name.as_str(), &version)?;
+    let index = app.indexes.get(&release).await?;
+    let overlay = viewer::overlay(app, &release, &index).await?;
+    let asked = form.sample.iter().map(|s| s.parse::<SampleId>());
+    let mut samples = asked.collect::<Result<Vec<_>, _>>().map_err(|_| KIND)?;
+    let filter = match samples.is_empty() {
+        false => None,
+        true if form.held.is_none() => {
+            return Err(AppError::Invalid("No sample was chosen.".to_owned()));
+        }
+        true => {
+            let unread = |e| AppError::Invalid(format!("The filter cannot be read: {e}."));
+            let pairs: Vec<(String, String)> =
+                serde_html_form::from_str(&form.filter).map_err(unread)?;
+            Some(Filter::parse(&pairs, &[])?)
+        }
+    };
+    let (change, held) = (change.clone(), form.held);
+    let choose = move || {
+        let view = View::new(&index, Scope::All, &overlay);
+        let released = Overlay::default();
+        let released = View::new(&index, Scope::All, &released);
+        if let Some(filter) = filter {
+            samples = view.ids(&filter);
+            if held != Some(samples.len()) {
+                return Err(AppError::Conflict(format!(
+                    "The filter holds {} samples by now: look again, then decide.",
+                    samples.len()
+                )));
+            }
+        }
+        samples.sort();
+        samples.dedup();
+        if samples.len() > MAX_BATCH {
+            return Err(AppError::Invalid(format!(
+                "These are {} samples; decide about at most {MAX_BATCH} at once.",
+                samples.len()
+            )));
+        }
+        for id in &samples {
+            let row = released.find(id).ok_or(KIND)?;
+            let gone = row.is_withdrawn() || view.find(id).is_none_or(|r| r.is_withdrawn());
+            if gone {
+                return Err(KIND);
+            }
+            if let Some(reason) = against(&row, &change) {
+                return Err(AppError::Conflict(format!(
+                    "Sample {id} cannot be accepted: {}. That is not for a curator to lift.",
+                    reason.text()
+                )));
+            }
+        }
+        Ok(samples)
+    };
+    tokio::task::spawn_blocking(choose)
+        .await
+        .map_err(AppError::internal)?
+}
+
+/// The gravest reason for which an acceptance would change nothing.
+pub(crate) fn against(released: &Row<'_>, change: &Change) -> Option<Reason> {
+    let Change::Rule(Ruling::Accept) = change else {
+        return None;
+    };
+    let words = released.words(Facet::Reason);
+    let reasons = words.iter().filter_map(|code| code.parse::<Reason>().ok());
+    reasons
+        .filter(|r| r.status() != Status::Accepted && !r.may_be_lifted() && !r.is_ruling())
+        .max_by_key(|r| r.status())
 }
 
 fn change(form: &Wish) -> Result<Change, AppError> {

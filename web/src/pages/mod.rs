@@ -28,11 +28,20 @@ pub async fn style() -> Response {
 
 /// Brings a job's page up to date as the job goes on.
 pub async fn live() -> Response {
+    script(include_str!("../../assets/live.js"))
+}
+
+/// Keys for deciding.
+pub async fn review() -> Response {
+    script(include_str!("../../assets/review.js"))
+}
+
+fn script(text: &'static str) -> Response {
     let headers = [
         (header::CONTENT_TYPE, "text/javascript; charset=utf-8"),
         (header::CACHE_CONTROL, "public, max-age=300"),
     ];
-    (headers, include_str!("../../assets/live.js")).into_response()
+    (headers, text).into_response()
 }
 
 /// The sign in the browser's tab.

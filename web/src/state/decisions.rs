@@ -13,8 +13,8 @@ use sqlx::{Row, sqlite::SqliteRow};
 
 use super::{Db, Result, StateError, Write, audit::Act, text, time};
 
-/// Most samples decided at once.
-pub const MAX_BATCH: usize = 1_000_000;
+/// Most samples decided at once: some seconds of the one writer.
+pub const MAX_BATCH: usize = 100_000;
 
 /// Most labels a curator gives a sample, and the longest, in bytes.
 pub const MAX_LABELS: usize = 100;

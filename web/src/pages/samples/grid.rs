@@ -50,6 +50,8 @@ struct Samples {
     pages: u64,
     /// Whether only accepted samples are looked at.
     accepted_only: bool,
+    /// The secret of the form for all of the filter: for curators, of the newest release.
+    bulk: Option<String>,
 }
 
 /// Two ends of a number.
@@ -99,7 +101,6 @@ pub async fn samples(
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Result<Html<String>, AppError> {
     let release = catalog::release(&app.layout, &name, &version)?;
-    let viewer = Viewer::of(&who, &release.dataset);
     let asked = Asked::parse(&release.dataset, release.version, &pairs)?;
     let number = asked.page;
     if number == 0 {
@@ -108,6 +109,7 @@ pub async fn samples(
     let title = release.summary()?.title().to_owned();
     let (index, allowed) = tokio::join!(app.indexes.get(&release), app.media.allowed(&who));
     let (index, allowed) = (index?, allowed?);
+    let viewer = Viewer::of(&app, &who, &release, &index).await?;
     let (scope, overlay) = (viewer.scope(), viewer.overlay.clone());
     let (query, shared) = (asked.clone(), index.clone());
     let found = tokio::task::spawn_blocking(move || {
@@ -148,6 +150,7 @@ pub async fn samples(
         last: first + tiles.len() as u64,
         pages,
         accepted_only: !viewer.may_see_excluded,
+        bulk: (viewer.may_see_excluded && viewer.is_newest).then(|| who.csrf().to_owned()),
         tiles,
         asked,
     })

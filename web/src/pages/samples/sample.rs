@@ -8,8 +8,8 @@ use axum::{
 };
 use fairframe_ingest::{attribution::web_link, card::map};
 use fairframe_schemas::{
-    CapturedPrecision, DatasetVersion, Digest, Label, Name, Sample, SampleId, Status, Timestamp,
-    licence, text, world as shapes,
+    CapturedPrecision, DatasetVersion, Digest, Label, Name, Reason, Ruling, Sample, SampleId,
+    Status, Timestamp, licence, text, world as shapes,
 };
 
 use super::{super::filters, Tile, Tiles, request::Asked, words};
@@ -17,9 +17,11 @@ use crate::{
     App,
     access::Who,
     allowed::Allowed,
-    browse::{Facet, Filter, Index, Neighbours, View},
+    browse::{Facet, Filter, Index, Neighbours, Overlay, View},
     catalog,
     error::{AppError, page},
+    pages::decisions as decidable,
+    state::decisions::{self, Change, Standing},
     viewer::Viewer,
 };
 
@@ -68,6 +70,20 @@ struct SamplePage {
     made_into: Vec<Tile>,
     pair: Option<Pair>,
     steps: Steps,
+    /// For curators, of a sample of the newest release.
+    review: Option<Review>,
+}
+
+/// What a curator can decide, and what was.
+struct Review {
+    csrf: String,
+    standing: Option<Standing>,
+    /// Why it cannot be accepted.
+    against: Option<Reason>,
+    /// One a line.
+    labels: String,
+    /// Where to go on to once it is decided.
+    next: String,
 }
 
 /// How a sample is shown itself.
@@ -169,11 +185,11 @@ pub async fn sample(
 ) -> Result<Response, AppError> {
     const KIND: AppError = AppError::NotFound("sample");
     let release = catalog::release(&app.layout, &name, &version)?;
-    let viewer = Viewer::of(&who, &release.dataset);
     let asked = Asked::parse(&release.dataset, release.version, &pairs)?;
     let id: SampleId = id.parse().map_err(|_| KIND)?;
     let (index, allowed) = tokio::join!(app.indexes.get(&release), app.media.allowed(&who));
     let (index, allowed) = (index?, allowed?);
+    let viewer = Viewer::of(&app, &who, &release, &index).await?;
     let number = index.find(&id).ok_or(KIND)?;
     let everything = View::new(&index, crate::browse::Scope::All, &viewer.overlay);
     if everything.find(&id).is_some_and(|row| row.is_withdrawn()) {
@@ -233,6 +249,13 @@ pub async fn sample(
     let step = |row: Option<u32>| row.map(|row| asked.sample(&index.id(row)));
     let place_in_list = known.neighbours.place.unwrap_or(1);
     let back = asked.with_page(1 + (place_in_list - 1) / super::grid::PER_PAGE);
+    let review = match viewer.may_see_excluded && viewer.is_newest {
+        true => {
+            let after = step(known.neighbours.after);
+            Some(review(&app, &who, &release, &index, &sample, after).await?)
+        }
+        false => None,
+    };
     let status = row.word(Facet::Status).to_owned();
     let labels = shown_labels(&sample, &row.words(Facet::Label));
     let reasons: Vec<&str> = row.words(Facet::Reason);
@@ -279,12 +302,38 @@ pub async fn sample(
             .take(OTHERS)
             .collect(),
         pair,
+        review,
         dataset: release.dataset,
         version: release.version,
         asked: asked.clone(),
         sample,
     })?;
     Ok(body.into_response())
+}
+
+/// What can be decided of a sample of the newest release.
+async fn review(
+    app: &App,
+    who: &Who,
+    release: &catalog::Release,
+    index: &Index,
+    sample: &Sample,
+    after: Option<String>,
+) -> Result<Review, AppError> {
+    let standing = decisions::of(&app.db, &release.dataset, sample.sample_id).await?;
+    let released = Overlay::default();
+    let released = View::new(index, crate::browse::Scope::All, &released);
+    let accept = Change::Rule(Ruling::Accept);
+    let against = released.find(&sample.sample_id);
+    let own = standing.as_ref().and_then(|s| s.decision.labels.clone());
+    let given = || sample.labels.iter().map(|l| l.label.clone()).collect();
+    Ok(Review {
+        csrf: who.csrf().to_owned(),
+        against: against.and_then(|row| decidable::against(&row, &accept)),
+        labels: own.unwrap_or_else(given).join("\n"),
+        standing,
+        next: after.unwrap_or_else(|| who.asked().to_owned()),
+    })
 }
 
 fn look_up(index: &Index, view: &View, asked: &Asked, row: u32) -> Result<Known, AppError> {

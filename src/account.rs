@@ -1,7 +1,5 @@
 //! `fairframe account`: for whoever has the machine, when nobody can log in any more.
 
-use std::sync::Arc;
-
 use fairframe_schemas::Layout;
 use fairframe_web::state::{
     Db,
@@ -13,6 +11,7 @@ use serde_json::json;
 use crate::{
     Common,
     exit::{self, Doing, Failure},
+    ingest::clock,
 };
 
 #[derive(Debug, clap::Args)]
@@ -32,9 +31,7 @@ impl AccountArgs {
         let runtime = tokio::runtime::Runtime::new().doing("start the runtime")?;
         let link = runtime.block_on(async {
             let path = Layout::new(&common.root).state();
-            let db = Db::open(&path, Arc::new(chrono::Utc::now))
-                .await
-                .doing(doing())?;
+            let db = Db::open(&path, clock()).await.doing(doing())?;
             let account = accounts::find(&db, By::Name(&self.name))
                 .await
                 .doing(doing())?;

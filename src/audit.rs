@@ -4,7 +4,6 @@ use std::{
     fs::File,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use fairframe_schemas::Layout;
@@ -17,6 +16,7 @@ use serde_json::json;
 use crate::{
     Common,
     exit::{self, Doing, Failure},
+    ingest::clock,
 };
 
 #[derive(Debug, clap::Args)]
@@ -94,9 +94,7 @@ async fn of_server(
 ) -> Result<Result<Check, Broken>, Failure> {
     let doing = || format!("read {}", path.display());
     std::fs::metadata(path).doing(doing())?;
-    let db = Db::open(path, Arc::new(chrono::Utc::now))
-        .await
-        .doing(doing())?;
+    let db = Db::open(path, clock()).await.doing(doing())?;
     let mut check = Check::default();
     let mut last = 0;
     loop {

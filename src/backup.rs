@@ -1,6 +1,6 @@
 //! `fairframe backup`: the server's database, whole, as of one moment.
 
-use std::{path::PathBuf, sync::Arc};
+use std::path::PathBuf;
 
 use fairframe_schemas::Layout;
 use fairframe_web::state::Db;
@@ -8,6 +8,7 @@ use fairframe_web::state::Db;
 use crate::{
     Common,
     exit::{self, Doing, Failure},
+    ingest::clock,
 };
 
 #[derive(Debug, clap::Args)]
@@ -23,9 +24,7 @@ impl BackupArgs {
         std::fs::metadata(&path).doing(format!("read {}", path.display()))?;
         let runtime = tokio::runtime::Runtime::new().doing("start the runtime")?;
         runtime.block_on(async {
-            let db = Db::open(&path, Arc::new(chrono::Utc::now))
-                .await
-                .doing(doing())?;
+            let db = Db::open(&path, clock()).await.doing(doing())?;
             db.back_up(&self.to).await.doing(doing())
         })?;
         Ok(exit::OK)

@@ -2,6 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -14,6 +15,7 @@ use fairframe_ingest::{
     source::{AnySource, Source, SourceError},
 };
 use fairframe_schemas::{Layout, SourceToml, Status, Timestamp};
+use fairframe_web::state::Clock;
 
 use crate::{
     Common, corpus,
@@ -95,6 +97,11 @@ impl IngestArgs {
 /// what is judged is what they say.
 pub fn moment(at: Option<Timestamp>) -> Timestamp {
     at.unwrap_or_else(chrono::Utc::now).trunc_subsecs(6)
+}
+
+/// The clock of a server and of what is done to its database.
+pub fn clock() -> Clock {
+    Arc::new(chrono::Utc::now)
 }
 
 /// What `--check` found in one source.

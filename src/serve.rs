@@ -32,6 +32,7 @@ use tower_http::timeout::RequestBodyTimeoutLayer;
 use crate::{
     Common,
     exit::{self, Doing, Failure},
+    ingest::clock,
 };
 
 /// Longest wait for the whole head of a request, and for the next request on a connection.
@@ -72,7 +73,7 @@ impl ServeArgs {
         let hosts = Hosts::new(self.hosts.iter().map(String::as_str));
         runtime.block_on(async {
             let layout = Layout::new(&common.root);
-            let app = App::open(layout, Arc::new(chrono::Utc::now), self.behind_tls);
+            let app = App::open(layout, clock(), self.behind_tls);
             let mut app = app.await.doing("open the database")?;
             app.workshop = Workshop {
                 program: Some(std::env::current_exe().doing("find this program")?),

@@ -68,6 +68,8 @@ const DEPENDENCIES: &[(&str, &[&str], &str)] = &[
         &["ingest", "corpus", "eval", "web"],
         "schemas only names columns",
     ),
+    ("sqlx", &["web"], "what the server remembers is the web's"),
+    ("argon2", &["web"], "passwords are the web's"),
     ("clap", &[""], "the root is the command line"),
     ("indicatif", &[""], "only the binary knows a terminal"),
     (
@@ -126,6 +128,12 @@ const RULES: &[Rule] = &[
         why: "SQL stands with the record it keeps",
     },
     Rule {
+        words: &["sqlx::"],
+        but: NONE,
+        only: &["web/src/state/"],
+        why: "SQL stands with what is remembered",
+    },
+    Rule {
         words: &["scraper::"],
         but: NONE,
         only: &["ingest/src/html.rs"],
@@ -157,14 +165,17 @@ const RULES: &[Rule] = &[
             "corpus/src/frame/",
             "corpus/src/swap/spent.rs",
             "src/progress.rs",
+            // Waiting for another process to end.
+            "src/ingest.rs",
+            "web/src/jobs.rs",
         ],
         why: "no clock inside a computation",
     },
     Rule {
         words: &["Command::new"],
         but: NONE,
-        only: &["ingest/src/media/", "corpus/src/worker/"],
-        why: "the only processes started are decoders, and the swappers that somebody declares",
+        only: &["ingest/src/media/", "corpus/src/worker/", "web/src/jobs.rs"],
+        why: "the only processes started are decoders, the swappers that somebody declares, and the server's jobs",
     },
     Rule {
         words: &["TcpListener", "TcpStream", "UdpSocket", "lookup_host"],
@@ -190,16 +201,20 @@ const RULES: &[Rule] = &[
             "corpus/src/",
             "eval/src/report/mod.rs",
             "src/demo/root.rs",
+            // The folder of the database.
+            "web/src/state/mod.rs",
         ],
-        why: "web shows and never writes; schemas and the rest of eval compute",
+        why: "web writes nothing but its database; schemas and the rest of eval compute",
     },
 ];
 
-/// Modules of ingest that web may use: readers of a release, and what is shown of it.
+/// Modules of ingest that web may use: readers of a release, what is shown of it, and how
+/// decisions are handed over.
 const WEB_OF_INGEST: &[&str] = &[
     "attribution",
     "card",
     "croissant",
+    "decided",
     "manifest",
     "sums",
     "versions",

@@ -7,6 +7,8 @@ use fairframe_schemas::{
     decision::{DecidedError, MAX_BYTES},
 };
 
+use crate::atomic;
+
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     #[error("{}: {error}", path.display())]
@@ -15,6 +17,12 @@ pub enum ReadError {
     TooLarge(PathBuf),
     #[error("{}: {error}; let the server write it again, by approving a release", path.display())]
     Invalid { path: PathBuf, error: DecidedError },
+}
+
+/// Hands decisions over to the ingests to come: whole or not at all.
+pub fn write(layout: &Layout, decided: &Decided) -> io::Result<()> {
+    let text = serde_json::to_vec(decided)?;
+    atomic::write(&layout.decisions(&decided.dataset), &text)
 }
 
 /// The decisions about a dataset; where there is no file, nothing was decided.

@@ -4,14 +4,14 @@
 //! is ended by a signal: it can be killed at any moment and goes on the next time.
 
 use std::{
-    fs::{self, File},
-    io::Write as _,
-    path::{Path, PathBuf},
+    fs,
+    path::PathBuf,
     process::{ExitStatus, Stdio},
     sync::Arc,
     time::Duration,
 };
 
+use fairframe_ingest::decided;
 use fairframe_schemas::{DatasetVersion, Layout, Name, SourceToml};
 use serde::{Deserialize, Serialize};
 use tokio::{
@@ -191,7 +191,7 @@ impl Runner {
         if let Some(proposal) = job.proposal
             && let Some(proposal) = proposals::find(&self.db, proposal).await?
         {
-            hand_over(&self.layout, &proposal.decided).map_err(RunError::Decisions)?;
+            decided::write(&self.layout, &proposal.decided).map_err(RunError::Decisions)?;
         }
         let mut command = Command::new(program);
         command
@@ -322,19 +322,6 @@ fn take_up(progress: &mut Progress, line: &str) {
         let cut = end.map_or(progress.messages.len(), |at| over + at + 1);
         progress.messages.drain(..cut);
     }
-}
-
-/// Writes decisions where an ingest reads them: whole or not at all.
-pub fn hand_over(layout: &Layout, decided: &fairframe_schemas::Decided) -> std::io::Result<()> {
-    let path = layout.decisions(&decided.dataset);
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    let staged = path.with_extension("json.tmp");
-    let mut file = File::create(&staged)?;
-    file.write_all(&serde_json::to_vec(decided)?)?;
-    file.sync_all()?;
-    fs::rename(&staged, &path)?;
-    File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]

@@ -229,6 +229,7 @@ fn make(root: &Path, rows: usize) -> Outcome {
         generator: "million".to_owned(),
         schema_version: "1".to_owned(),
         about: About::default(),
+        approval: None,
         sources: Vec::new(),
         counts: counts.finish(rows as u64, 0).counts,
         files: Vec::new(),

@@ -71,6 +71,10 @@ async fn a_decision_shows_at_once_to_curators_only_and_is_undone() {
         page.text()
     );
     assert!(page.text().contains("by mira"));
+    let page = desk.mira.get("/datasets/photos").await;
+    assert!(page.text().contains("/datasets/photos/release"), "{}", page.text());
+    let page = desk.site.visitor().get("/datasets/photos").await;
+    assert!(!page.text().contains("/datasets/photos/release"));
     // Everybody else sees what was released.
     let page = desk.site.visitor().get(&one).await;
     assert_eq!(page.status, StatusCode::OK);

@@ -72,7 +72,11 @@ async fn a_decision_shows_at_once_to_curators_only_and_is_undone() {
     );
     assert!(page.text().contains("by mira"));
     let page = desk.mira.get("/datasets/photos").await;
-    assert!(page.text().contains("/datasets/photos/release"), "{}", page.text());
+    assert!(
+        page.text().contains("/datasets/photos/release"),
+        "{}",
+        page.text()
+    );
     let page = desk.site.visitor().get("/datasets/photos").await;
     assert!(!page.text().contains("/datasets/photos/release"));
     // Everybody else sees what was released.

@@ -221,6 +221,7 @@ fn make(root: &Path, rows: usize) -> Outcome {
     writer.finish()?;
     table.finish()?.flush()?;
     let summary = Summary {
+        approval: None,
         dataset: dataset.clone(),
         version,
         previous: None,

@@ -245,3 +245,16 @@ impl From<JobError> for AppError {
 pub fn page(template: &impl Template) -> Result<Html<String>, AppError> {
     template.render().map(Html).map_err(AppError::internal)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_that_is_not_ready_asks_again_by_itself() {
+        let response = AppError::Preparing.into_response();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers()[header::REFRESH], "1");
+        assert_eq!(response.headers()[header::RETRY_AFTER], "1");
+    }
+}

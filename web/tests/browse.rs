@@ -120,6 +120,7 @@ fn odd_samples(layout: &Layout) -> Vec<Sample> {
     backwards.perceptual_hash = Some(0b1000);
     let mut long = new("long", &"long title ".repeat(400));
     long.labels = labelled(&[&"label".repeat(800)]);
+    long.creator = Some("creator".repeat(500));
     long.country = Some("FJ".to_owned());
     (long.latitude, long.longitude) = (Some(-17.0), Some(179.5));
     let mut video = new("video", "A video of the castle");
@@ -428,6 +429,8 @@ async fn every_link_of_a_page_leads_somewhere() {
         format!("{BASE}?label=tree&text=castle&width-min=1&view=list&sort=-pixels"),
         format!("{BASE}?country!=IT&more=label&box=-90,-180,90,180"),
         format!("{BASE}/{}", id("fake")),
+        format!("{BASE}/{}", id("long")),
+        format!("{BASE}/{}", id("person")),
         format!("{BASE}/{}?type=video", id("video")),
     ];
     for router in [&site.public, &site.curator] {

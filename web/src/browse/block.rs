@@ -14,7 +14,7 @@ use fairframe_ingest::manifest::{ManifestError, Stretch};
 use fairframe_schemas::{Column, Digest, SampleId, Status};
 
 use super::{
-    facet::{Facet, MAX_WORD, Number, PLACE},
+    facet::{Facet, Number, PLACE, kept},
     text::{self, Search},
     words::{Codes, Texts},
 };
@@ -97,7 +97,7 @@ struct Own {
 
 impl Own {
     fn push(&mut self, word: &str) {
-        let word = &word[..word.floor_char_boundary(MAX_WORD)];
+        let word = kept(word);
         if let Some(last) = self.last
             && self.words[last as usize] == word
         {

@@ -46,6 +46,8 @@ struct Held {
 pub struct Indexes {
     layout: Arc<Layout>,
     held: Mutex<Vec<Held>>,
+    /// Bytes.
+    most: usize,
 }
 
 impl Indexes {
@@ -53,6 +55,7 @@ impl Indexes {
         Self {
             layout,
             held: Mutex::default(),
+            most: MAX_BYTES,
         }
     }
 
@@ -87,7 +90,7 @@ impl Indexes {
         }
         // What the release was before is of no use any more, and may show what was withdrawn.
         held.retain(|h| (&h.state.dataset, h.state.version) != (&state.dataset, state.version));
-        give_up(&mut held);
+        give_up(&mut held, self.most);
         let (done, outcome) = watch::channel(None);
         held.push(Held {
             state,
@@ -124,13 +127,13 @@ impl Indexes {
 }
 
 /// Lets the least used go until what is left is small enough.
-fn give_up(held: &mut Vec<Held>) {
+fn give_up(held: &mut Vec<Held>, most: usize) {
     let bytes = |h: &Held| match &*h.outcome.borrow() {
         Some(Ok(index)) => index.bytes(),
         _ => 0,
     };
     let mut left: usize = held.iter().map(bytes).sum();
-    while left > MAX_BYTES {
+    while left > most {
         let first = held.remove(0);
         left -= bytes(&first);
     }
@@ -150,4 +153,60 @@ pub fn withdrawn(layout: &Layout, release: &Release) -> Result<BTreeSet<SampleId
     let latest = dataset.latest().to_string();
     let latest = catalog::release(layout, dataset.name.as_str(), &latest)?;
     Ok(latest.withdrawn(layout)?.samples())
+}
+
+#[cfg(test)]
+mod tests {
+    use fairframe_ingest::manifest::{ManifestWriter, Stamp};
+    use fairframe_schemas::{MediaType, Sample};
+
+    use super::*;
+
+    fn publish(layout: &Layout, name: &str) -> Release {
+        let (dataset, version) = (Name::new(name).unwrap(), DatasetVersion::FIRST);
+        let folder = layout.release(&dataset, version);
+        fs::create_dir_all(&folder).unwrap();
+        let stamp = Stamp {
+            dataset: dataset.clone(),
+            version,
+            recall_version: 0,
+        };
+        let restricted = layout.root().join("restricted.parquet");
+        let mut writer = ManifestWriter::create(&folder, &restricted, stamp).unwrap();
+        writer
+            .add(Sample::new("s", name, MediaType::Image))
+            .unwrap();
+        writer.finish().unwrap();
+        fs::write(folder.join(SUMS), "").unwrap();
+        catalog::release(layout, name, "1.0.0").unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_least_used_go_and_the_last_one_stays() {
+        let root = tempfile::tempdir().unwrap();
+        let layout = Arc::new(Layout::new(root.path()));
+        let [a, b, c] = ["a", "b", "c"].map(|name| publish(&layout, name));
+        let mut indexes = Indexes::new(layout);
+        let one = indexes.get(&a).await.unwrap().bytes();
+        assert!(one > 0);
+        indexes.most = 2 * one + one / 2;
+        let held = |indexes: &Indexes| -> Vec<String> {
+            let held = indexes.held.lock().unwrap();
+            held.iter().map(|h| h.state.dataset.to_string()).collect()
+        };
+        let first = indexes.get(&a).await.unwrap();
+        indexes.get(&b).await.unwrap();
+        indexes.get(&c).await.unwrap();
+        assert_eq!(held(&indexes), ["a", "b", "c"]);
+        // Looked at again, it is the same, and the last to go.
+        assert!(Arc::ptr_eq(&first, &indexes.get(&a).await.unwrap()));
+        assert_eq!(held(&indexes), ["b", "c", "a"]);
+        indexes.most = one + one / 2;
+        let d = publish(&indexes.layout, "d");
+        indexes.get(&d).await.unwrap();
+        assert_eq!(held(&indexes), ["a", "d"]);
+        indexes.most = 0;
+        indexes.get(&b).await.unwrap();
+        assert_eq!(held(&indexes), ["b"]);
+    }
 }

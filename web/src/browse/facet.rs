@@ -78,9 +78,12 @@ pub const PLACE: [&str; 3] = ["coordinates", "area", "unknown"];
 /// Bytes of a word that are kept; the rest is cut off.
 pub const MAX_WORD: usize = 200;
 
-impl Facet {
-    pub const COUNT: usize = Facet::ALL.len();
+/// What is kept of a word.
+pub fn kept(word: &str) -> &str {
+    &word[..word.floor_char_boundary(MAX_WORD)]
+}
 
+impl Facet {
     pub fn by_key(key: &str) -> Option<Facet> {
         Facet::ALL.iter().copied().find(|f| f.key() == key)
     }

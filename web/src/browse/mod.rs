@@ -32,7 +32,7 @@ mod words;
 mod model_tests;
 
 pub use cache::Indexes;
-pub use facet::{Facet, Number, PLACE, nearest};
+pub use facet::{Facet, MAX_WORD, Number, PLACE, kept, nearest};
 pub use filter::{Area, Choice, Filter, FilterError, MAX_QUERY, Range, query, written};
 pub use group::{Group, GroupError, Key, MIN_CELL, Value};
 pub use index::{Index, IndexError};

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use fairframe_schemas::{Reason, SampleId, Status};
 
-use super::{Facet, Index, facet::MAX_WORD, words::Words};
+use super::{Facet, Index, facet::kept, words::Words};
 
 /// What is different from the release, by sample.
 #[derive(Debug, Clone, Default)]
@@ -81,7 +81,7 @@ impl Patch {
             let reasons = index.words(Facet::Reason);
             let label_codes = change.labels.as_ref().map(|words| {
                 let codes = words.iter().map(|word| {
-                    let word = &word[..word.floor_char_boundary(MAX_WORD)];
+                    let word = kept(word);
                     labels.code(word).unwrap_or_else(|| {
                         let new = &mut patch.new_labels;
                         *new_codes.entry(word).or_insert_with(|| {

@@ -17,7 +17,7 @@ use crate::{
     App,
     access::Who,
     allowed::Allowed,
-    browse::{Facet, Filter, Index, Neighbours, Overlay, View},
+    browse::{Facet, Filter, Index, MAX_WORD, Neighbours, Overlay, View, kept},
     catalog,
     error::{AppError, page},
     pages::decisions as decidable,
@@ -54,7 +54,8 @@ struct SamplePage {
     title: String,
     sample: Sample,
     status: String,
-    undecided: bool,
+    /// By a decision that is not released yet.
+    changed: bool,
     reasons: Vec<String>,
     labels: Vec<(Label, String)>,
     media: Option<Media>,
@@ -259,27 +260,26 @@ pub async fn sample(
     let status = row.word(Facet::Status).to_owned();
     let labels = shown_labels(&sample, &row.words(Facet::Label));
     let reasons: Vec<&str> = row.words(Facet::Reason);
-    let released: Vec<&str> = sample.reasons.iter().map(|r| r.code()).collect();
     let body = page(&SamplePage {
-        undecided: status != sample.status.as_str() || reasons != released,
+        changed: viewer.overlay.changes.contains_key(&id),
         reasons: reasons
             .iter()
             .map(|r| words::shown(Facet::Reason, r))
             .collect(),
         labels: labels
             .into_iter()
-            .map(|label| {
-                let link = one(Facet::Label, &label.label).1;
-                (label, link)
-            })
+            .map(|(label, word)| (label, one(Facet::Label, &word).1))
             .collect(),
         title: title(&sample),
         media: media(&app, &allowed, &sample),
         licence: licence_of(&sample),
-        creator: sample.creator.as_deref().map(|c| one(Facet::Creator, c)),
-        subjects: sample
-            .subject_ids
-            .iter()
+        creator: sample
+            .creator
+            .clone()
+            .map(|name| (name, one(Facet::Creator, row.word(Facet::Creator)).1)),
+        subjects: row
+            .words(Facet::Subject)
+            .into_iter()
             .map(|s| one(Facet::Subject, s))
             .collect(),
         facts: facts(&sample),
@@ -339,6 +339,7 @@ async fn review(
 fn look_up(index: &Index, view: &View, asked: &Asked, row: u32) -> Result<Known, AppError> {
     let sample = index.read(row).map_err(AppError::internal)?;
     let group = sample.as_ref().and_then(|s| s.split_group.clone());
+    let group = group.filter(|name| name.len() <= MAX_WORD);
     let group = group.map(|name| {
         let filter = Filter {
             group: Some(name),
@@ -374,17 +375,25 @@ fn title(sample: &Sample) -> String {
     short
 }
 
-/// The labels as they stand now; what the release says of each is kept.
-fn shown_labels(sample: &Sample, now: &[&str]) -> Vec<Label> {
-    let released = |word: &&str| sample.labels.iter().find(|l| l.label.starts_with(*word));
-    let label = |word: &&str| {
-        released(word).cloned().unwrap_or_else(|| Label {
-            label: (*word).to_owned(),
-            confidence: None,
-            origin: "not released yet".to_owned(),
-        })
-    };
-    now.iter().map(label).collect()
+/// The labels as they stand now, each with its word in the index; what the release says of one is
+/// kept.
+fn shown_labels(sample: &Sample, now: &[&str]) -> Vec<(Label, String)> {
+    let word_of = |label: &Label| now.iter().find(|word| **word == kept(&label.label));
+    let released = sample.labels.iter();
+    let mut shown: Vec<(Label, String)> = released
+        .filter_map(|label| Some((label.clone(), (*word_of(label)?).to_owned())))
+        .collect();
+    for word in now {
+        if !shown.iter().any(|(_, known)| known == word) {
+            let label = Label {
+                label: (*word).to_owned(),
+                confidence: None,
+                origin: "not released yet".to_owned(),
+            };
+            shown.push((label, (*word).to_owned()));
+        }
+    }
+    shown
 }
 
 fn media(app: &App, allowed: &Allowed, sample: &Sample) -> Option<Media> {

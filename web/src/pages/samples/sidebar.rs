@@ -91,12 +91,9 @@ fn section(asked: &Asked, counts: &Counts) -> Section {
     let is_more = asked.more == Some(facet);
     let most = if is_more { MANY } else { FEW };
     words.sort_by_key(|(word, _)| !chosen(word));
-    if is_more || facet == Facet::Year {
-        words.sort_by_key(|(word, _)| (!chosen(word), word.is_empty()));
-    }
     let total = words.len();
     words.truncate(most.max(words.iter().filter(|(w, _)| chosen(w)).count()));
-    let entries: Vec<Entry> = words
+    let mut entries: Vec<Entry> = words
         .into_iter()
         .map(|(word, samples)| Entry {
             toggle: asked.with(asked.filter.toggled(facet, &word)),
@@ -107,6 +104,10 @@ fn section(asked: &Asked, counts: &Counts) -> Section {
             samples,
         })
         .collect();
+    if is_more {
+        // A word is looked for by its letters.
+        entries.sort_by_key(|entry| entry.word.to_lowercase());
+    }
     Section {
         title: facet.title(),
         id: facet.key(),

@@ -17,7 +17,7 @@ use crate::{DatasetVersion, Digest, Name};
 ///     recall.json  summary.json  SHA256SUMS
 ///   manifests/<dataset>/recall.json   all that was ever withdrawn, asked for by copies of any release
 ///   restricted/<dataset>/<version>/   restricted.parquet: never served
-///   receipts/<dataset>/               consent receipts (JSON-LD): never served
+///   receipts/<dataset>/               consent receipts (JSON-LD): to curators only
 ///   decisions/<dataset>.json          what curators decided, as approved for the next release; never served
 ///   journal/<dataset>.sqlite          what a running ingest has done so far
 ///   pulled/<dataset>/<version>/       in a copy, of what it holds: ATTRIBUTION.csv, ATTRIBUTION.html,

@@ -2,7 +2,7 @@
 //! the latest release of a dataset; to curators also those of samples that are
 //! quarantined, which nobody could judge unseen. A digest on any latest recall list is
 //! refused, whoever else may hold the same bytes, and so is one that any
-//! sample does not allow to be handed on.
+//! sample does not allow to be handed on, or that was withdrawn on this server ([`Withheld`]).
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -23,6 +23,11 @@ use crate::{
     access::Who,
     catalog::{self, SUMS},
     error::AppError,
+    state::{
+        Db,
+        withdrawn::{Watch, Withdrawn},
+    },
+    withheld::Withheld,
 };
 
 /// Media types shown as they are; others are handed out as plain bytes.
@@ -55,22 +60,34 @@ const BYTES: &str = "application/octet-stream";
 /// The index of media, rebuilt when a release appears or goes.
 pub struct Media {
     layout: Arc<Layout>,
+    db: Db,
+    watch: Watch,
     index: Mutex<Arc<Index>>,
+    withheld: Mutex<Arc<Withheld>>,
 }
 
 /// What somebody may be served.
 pub struct Allowed {
     index: Arc<Index>,
+    withheld: Arc<Withheld>,
     who: Who,
 }
 
 impl Allowed {
     /// The media type under which a digest may be served; none if it may not be.
     pub fn mime(&self, digest: &Digest) -> Option<&'static str> {
+        if self.withheld.refuses(digest) {
+            return None;
+        }
         let curated = self.index.waiting.iter();
         let mut curated = curated.filter(|(dataset, _)| self.who.curates(dataset));
         let waiting = || curated.find_map(|(_, media)| media.get(digest));
         self.index.media.get(digest).or_else(waiting)
+    }
+
+    /// What was withdrawn on this server.
+    pub fn withheld(&self) -> &Withheld {
+        &self.withheld
     }
 }
 
@@ -108,37 +125,54 @@ struct Index {
 
 /// The latest version of every dataset, and when its list of files and the list of what
 /// is withdrawn were written.
-type State = BTreeMap<Name, (DatasetVersion, [Option<SystemTime>; 2])>;
+pub(crate) type State = BTreeMap<Name, (DatasetVersion, [Option<SystemTime>; 2])>;
 
 impl Media {
-    pub fn new(layout: Arc<Layout>) -> Self {
+    pub fn new(layout: Arc<Layout>, db: Db) -> Self {
         Self {
             layout,
+            db,
+            watch: Watch::default(),
             index: Mutex::default(),
+            withheld: Mutex::default(),
         }
     }
 
     /// What may be served to somebody. Reads the folder names each time, and the parts when one
     /// has changed; [`AppError::Preparing`] where that takes long.
     pub async fn allowed(self: &Arc<Self>, who: &Who) -> Result<Allowed, AppError> {
+        let withdrawn = self.watch.now(&self.db).await?;
         let this = self.clone();
-        let look = tokio::task::spawn_blocking(move || this.current());
-        let index = tokio::time::timeout(PATIENCE, look).await;
+        let look = tokio::task::spawn_blocking(move || {
+            let state = this.state()?;
+            let withheld = this.withheld(&state, withdrawn);
+            Ok::<_, AppError>((this.current(state)?, withheld))
+        });
+        let found = tokio::time::timeout(PATIENCE, look).await;
+        let (index, withheld) = found
+            .map_err(|_| AppError::Preparing)?
+            .map_err(AppError::internal)??;
         Ok(Allowed {
-            index: index
-                .map_err(|_| AppError::Preparing)?
-                .map_err(AppError::internal)??,
+            index,
+            withheld,
             who: who.clone(),
         })
     }
 
-    fn current(&self) -> Result<Arc<Index>, AppError> {
-        let state = self.state()?;
+    fn current(&self, state: State) -> Result<Arc<Index>, AppError> {
         let mut held = self.index.lock().unwrap_or_else(PoisonError::into_inner);
         if held.state != state {
             *held = Arc::new(build(&self.layout, state));
         }
         Ok(held.clone())
+    }
+
+    fn withheld(&self, state: &State, withdrawn: Arc<Withdrawn>) -> Arc<Withheld> {
+        let mut held = self.withheld.lock().unwrap_or_else(PoisonError::into_inner);
+        if !held.is_of(state, &withdrawn) {
+            *held = Arc::new(Withheld::read(&self.layout, state.clone(), withdrawn));
+        }
+        held.clone()
     }
 
     fn state(&self) -> Result<State, AppError> {

@@ -9,15 +9,20 @@ pub mod access;
 pub mod allowed;
 pub mod browse;
 pub mod catalog;
+pub mod consents;
 pub mod error;
 pub mod files;
 mod headers;
 pub mod hosts;
 pub mod jobs;
+mod lookup;
 pub mod pages;
 pub mod reports;
 pub mod state;
+mod ties;
+mod uses;
 pub mod viewer;
+pub mod withheld;
 
 use std::sync::Arc;
 
@@ -32,6 +37,7 @@ use crate::{
     access::Limits,
     allowed::Media,
     browse::Indexes,
+    consents::Consents,
     error::AppError,
     hosts::Hosts,
     jobs::{Runner, Workshop},
@@ -46,6 +52,7 @@ pub struct App {
     pub media: Arc<Media>,
     pub indexes: Arc<Indexes>,
     pub overlays: Arc<Overlays>,
+    pub consents: Arc<Consents>,
     pub db: Db,
     pub limits: Arc<Limits>,
     /// Whether browsers reach the server by TLS: cookies then go no other way.
@@ -59,11 +66,13 @@ impl App {
     /// Opens the database of a data folder.
     pub async fn open(layout: Layout, clock: Clock, https: bool) -> Result<Self, StateError> {
         let layout = Arc::new(layout);
+        let db = Db::open(&layout.state(), clock).await?;
         Ok(Self {
-            db: Db::open(&layout.state(), clock).await?,
-            media: Arc::new(Media::new(layout.clone())),
+            media: Arc::new(Media::new(layout.clone(), db.clone())),
             indexes: Arc::new(Indexes::new(layout.clone())),
             overlays: Arc::default(),
+            consents: Arc::new(Consents::new(layout.clone())),
+            db,
             limits: Arc::default(),
             layout,
             https,
@@ -113,6 +122,7 @@ pub fn router(app: App) -> Router {
         .route("/reports/{name}/{file}", get(files::report_file))
         .merge(accounts())
         .merge(curating())
+        .merge(consent())
         .route("/assets/style.css", get(pages::style))
         .route("/assets/icon.svg", get(pages::icon))
         .route("/assets/world.svg", get(pages::samples::world))
@@ -175,6 +185,33 @@ fn curating() -> Router<App> {
         .route("/jobs/{seq}/cancel", post(jobs::cancel))
         .route("/assets/live.js", get(pages::live))
         .route("/assets/review.js", get(pages::review))
+}
+
+/// Consents of a dataset's people; requests to take something down.
+fn consent() -> Router<App> {
+    use pages::{consent, takedown, takedowns};
+    Router::new()
+        .route("/datasets/{name}/consents", get(consent::ledger))
+        .route("/datasets/{name}/consents/expiry", get(consent::expiry))
+        .route(
+            "/datasets/{name}/consents/{source}/{subject}",
+            get(consent::person),
+        )
+        .route(
+            "/datasets/{name}/consents/{source}/{subject}/withdraw",
+            post(consent::withdraw),
+        )
+        .route(
+            "/datasets/{name}/consents/{source}/{subject}/receipts/{record}",
+            get(consent::receipt),
+        )
+        .route("/takedown", get(takedown::form).post(takedown::ask))
+        .route("/takedown/{secret}", get(takedown::case))
+        .route("/takedowns", get(takedowns::queue))
+        .route("/takedowns/{number}", get(takedowns::handle))
+        .route("/takedowns/{number}/sample", post(takedowns::link))
+        .route("/takedowns/{number}/withdraw", post(takedowns::withdraw))
+        .route("/takedowns/{number}/decline", post(takedowns::decline))
 }
 
 /// The same, answering to these names only.

@@ -14,6 +14,7 @@ use crate::{
     catalog::{self, Release},
     error::AppError,
     state::decisions,
+    withheld::Withheld,
 };
 
 /// Who looks at a release, as far as its samples are concerned.
@@ -51,6 +52,18 @@ impl Viewer {
             is_newest,
             overlay,
         })
+    }
+
+    /// Where no decisions lie over the release: what was withdrawn on this server, which nobody
+    /// is shown any more.
+    pub fn with(self, withheld: &Withheld, dataset: &Name) -> Self {
+        match self.overlay.changes.is_empty() {
+            true => Self {
+                overlay: withheld.overlay(dataset),
+                ..self
+            },
+            false => self,
+        }
     }
 
     pub fn scope(&self) -> Scope {

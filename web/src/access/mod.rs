@@ -19,7 +19,10 @@ use axum::{
 use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
 use fairframe_schemas::Name;
 
-pub use self::{limits::Limits, posted::Posted};
+pub use self::{
+    limits::{FORMS, Limits},
+    posted::Posted,
+};
 use crate::{
     App,
     error::AppError,

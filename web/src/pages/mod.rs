@@ -3,6 +3,7 @@
 pub mod account;
 pub mod admin;
 pub mod audit;
+pub mod consent;
 pub mod dataset;
 pub mod decisions;
 pub mod home;
@@ -11,6 +12,8 @@ pub mod log_in;
 pub mod release;
 pub mod reports;
 pub mod samples;
+pub mod takedown;
+pub mod takedowns;
 
 use axum::{
     http::header,

@@ -15,7 +15,9 @@ pub mod proposals;
 pub mod secret;
 pub mod sessions;
 pub mod settings;
+pub mod takedowns;
 pub mod tokens;
+pub mod withdrawn;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -77,6 +79,8 @@ impl Db {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
+            // What is emptied is overwritten: see [`Db::forget`].
+            .pragma("secure_delete", "ON")
             .busy_timeout(BUSY);
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
@@ -118,6 +122,16 @@ impl Db {
         }
         sqlx::query("VACUUM INTO ?")
             .bind(to.to_string_lossy().into_owned())
+            .execute(&self.writer)
+            .await?;
+        Ok(())
+    }
+
+    /// Moves what was written into the file and empties the write-ahead log, in which older
+    /// pages stand: what was erased is then nowhere on the disk. While somebody reads, the
+    /// next one does it.
+    pub async fn forget(&self) -> Result<()> {
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
             .execute(&self.writer)
             .await?;
         Ok(())

@@ -110,6 +110,7 @@ pub async fn samples(
     let (index, allowed) = tokio::join!(app.indexes.get(&release), app.media.allowed(&who));
     let (index, allowed) = (index?, allowed?);
     let viewer = Viewer::of(&app, &who, &release, &index).await?;
+    let viewer = viewer.with(allowed.withheld(), &release.dataset);
     let (scope, overlay) = (viewer.scope(), viewer.overlay.clone());
     let (query, shared) = (asked.clone(), index.clone());
     let found = tokio::task::spawn_blocking(move || {

@@ -191,6 +191,7 @@ pub async fn sample(
     let (index, allowed) = tokio::join!(app.indexes.get(&release), app.media.allowed(&who));
     let (index, allowed) = (index?, allowed?);
     let viewer = Viewer::of(&app, &who, &release, &index).await?;
+    let viewer = viewer.with(allowed.withheld(), &release.dataset);
     let number = index.find(&id).ok_or(KIND)?;
     let everything = View::new(&index, crate::browse::Scope::All, &viewer.overlay);
     if everything.find(&id).is_some_and(|row| row.is_withdrawn()) {

@@ -221,7 +221,6 @@ fn make(root: &Path, rows: usize) -> Outcome {
     writer.finish()?;
     table.finish()?.flush()?;
     let summary = Summary {
-        approval: None,
         dataset: dataset.clone(),
         version,
         previous: None,

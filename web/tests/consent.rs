@@ -151,7 +151,7 @@ async fn media(browser: &mut Browser, source: &str, key: &str) -> [u16; 2] {
 const A: &str = "/datasets/studio/consents/studio/person-a";
 
 /// What a request is sent with.
-fn request<'a>(about: &'a str) -> [(&'a str, &'a str); 4] {
+fn request(about: &str) -> [(&str, &str); 4] {
     [
         ("about", about),
         ("relation", "shown"),

@@ -21,7 +21,6 @@ pub struct Record {
     pub as_of: Timestamp,
     /// How many rows of the newest release rest on it.
     pub rests: u64,
-    state: ConsentState,
     purposes: BTreeMap<Purpose, Stands>,
 }
 
@@ -63,14 +62,22 @@ impl Record {
             .map(|(p, _)| *p)
     }
 
-    /// Given while one purpose is.
+    /// Given while one purpose is; else the gravest of what became of them, as the record has it.
     pub fn state_at(&self, now: Timestamp) -> ConsentState {
-        if self.given_at(now).next().is_some() {
-            return ConsentState::Given;
-        }
-        match self.state {
-            ConsentState::Given => ConsentState::Expired,
-            state => state,
+        let any = |state: &ConsentState| self.purposes.values().any(|s| s.at(now) == *state);
+        let gravity = [
+            ConsentState::Given,
+            ConsentState::Withdrawn,
+            ConsentState::Invalidated,
+            ConsentState::Refused,
+            ConsentState::Expired,
+        ];
+        let waits = |s: &Stands| s.from.is_some() && s.at(now) == ConsentState::Unknown;
+        match gravity.into_iter().find(any) {
+            Some(state) => state,
+            None if self.purposes.values().any(waits) => ConsentState::Unknown,
+            None if any(&ConsentState::Requested) => ConsentState::Requested,
+            None => ConsentState::Unknown,
         }
     }
 
@@ -94,8 +101,6 @@ struct Activity {
     id: String,
     #[serde(rename = "dpv:hasDataSubject")]
     subject: Subject,
-    #[serde(rename = "dpv:hasConsentStatus")]
-    status: Iri,
     #[serde(rename = "dpv:hasProcess")]
     process: Process,
     #[serde(rename = "dct:hasPart", default)]
@@ -173,7 +178,6 @@ fn parse(file: &str, text: &str) -> Option<(Key, Record)> {
         }
     }
     let read = Record {
-        state: state(&record.status)?,
         id: record.id,
         file: file.to_owned(),
         as_of: created,
@@ -250,7 +254,8 @@ mod tests {
         let refused = json!({ "state": "ConsentRefused", "time": "2026-01-10T10:00:00Z",
             "entity_id": "person-a" });
         let back = json!({ "state": "ConsentWithdrawn", "time": "2026-03-06T00:00:00Z",
-            "entity_id": "person-a" });
+            "entity_id": "person-a",
+            "purposes": ["collect", "redistribute"] });
         for events in [
             json!([given]),
             json!([given, part]),
@@ -289,7 +294,9 @@ mod tests {
 
     #[test]
     fn what_is_no_receipt_is_not_read() {
-        let record = record(json!([]));
+        let refused = json!({ "state": "ConsentRefused", "time": "2026-01-10T10:00:00Z",
+            "entity_id": "person-a" });
+        let record = record(json!([refused]));
         let text = receipt(&record, at("2026-01-15"));
         assert!(parse("studio--c--1.jsonld", &text).is_some());
         for (file, text) in [

@@ -126,13 +126,15 @@ impl DemoArgs {
             println!(
                 "  what the framed faces and swaps look like: {made}/frames/*/sheet.jpg, {made}/fakes/*/sheet.jpg"
             );
-            println!(
-                "  real against fake: {}",
-                layout
-                    .reports()
-                    .join("demo-corpus-baseline/report.html")
-                    .display()
-            );
+            let report = layout.reports().join("demo-corpus-baseline/report.html");
+            match report.is_file() {
+                true => println!("  real against fake: {}", report.display()),
+                false => println!(
+                    "  real against fake: what the detector learned of whom withdrew went with them; \
+                     `fairframe corpus {}` makes it anew",
+                    self.datasets.join("corpus/source.toml").display()
+                ),
+            }
         }
         if !sound {
             return Ok(exit::FOUND);

@@ -293,14 +293,15 @@ fn add(own: &mut Own, refused: &mut HashSet<Digest>, batch: &RecordBatch) -> Res
     Ok(())
 }
 
-fn column<T: 'static>(batch: &RecordBatch, column: Column) -> Result<&T, AppError> {
+/// A column of a release's table.
+pub(crate) fn column<T: 'static>(batch: &RecordBatch, column: Column) -> Result<&T, AppError> {
     batch
         .column_by_name(column.name())
         .and_then(|array| array.as_any().downcast_ref())
         .ok_or_else(|| AppError::Internal(format!("column `{}` is not readable", column.name())))
 }
 
-fn text(array: &StringArray, row: usize) -> Option<&str> {
+pub(crate) fn text(array: &StringArray, row: usize) -> Option<&str> {
     array.is_valid(row).then(|| array.value(row))
 }
 

@@ -7,7 +7,10 @@ use fairframe_ingest::manifest::ReleaseReader;
 use fairframe_schemas::{Column, ConsentState, Digest, MediaType, SampleId, Status};
 use rayon::prelude::*;
 
-use crate::error::AppError;
+use crate::{
+    allowed::{column, text},
+    error::AppError,
+};
 
 /// What is read of a row.
 #[derive(Debug, Clone)]
@@ -131,17 +134,6 @@ impl Made {
         }
         out
     }
-}
-
-fn column<T: 'static>(batch: &RecordBatch, column: Column) -> Result<&T, AppError> {
-    batch
-        .column_by_name(column.name())
-        .and_then(|array| array.as_any().downcast_ref())
-        .ok_or_else(|| AppError::Internal(format!("column `{}` is not readable", column.name())))
-}
-
-fn text(array: &StringArray, row: usize) -> Option<&str> {
-    array.is_valid(row).then(|| array.value(row))
 }
 
 fn parsed<T: std::str::FromStr>(array: &StringArray, row: usize) -> Option<T> {

@@ -351,3 +351,35 @@ async fn the_chain_is_shown_checked_and_exported() {
             .contains("The chain is broken")
     );
 }
+
+#[tokio::test]
+async fn a_password_is_changed_by_whoever_knows_it_and_ends_other_sessions() {
+    let site = Site::new().await;
+    let link = links::first(&site.app.db).await.unwrap().unwrap();
+    let welcome = format!("/welcome/{link}");
+    let mut admin = site.visitor();
+    admin
+        .post(&welcome, &[("password", PASSWORD), ("again", PASSWORD)])
+        .await;
+    let mut elsewhere = site.visitor();
+    let enter = [("name", "admin"), ("password", PASSWORD)];
+    elsewhere.post("/login", &enter).await;
+    admin.get("/account").await;
+    let new = "seven harbours quiet violin";
+    for (current, again, status) in [
+        ("not the password", new, StatusCode::UNPROCESSABLE_ENTITY),
+        (PASSWORD, "another", StatusCode::UNPROCESSABLE_ENTITY),
+        (PASSWORD, new, StatusCode::SEE_OTHER),
+    ] {
+        let form = [("current", current), ("password", new), ("again", again)];
+        let answer = admin.post("/account/password", &form).await;
+        assert_eq!(answer.status, status, "{}", answer.text());
+    }
+    assert_eq!(admin.get("/account").await.status, StatusCode::OK);
+    assert_eq!(
+        elsewhere.get("/account").await.status,
+        StatusCode::SEE_OTHER
+    );
+    let status = site.visitor().post("/login", &enter).await.status;
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+}

@@ -43,6 +43,11 @@ impl Limits {
             && self.names.check_key(&name.to_owned()).is_ok()
     }
 
+    /// Whether somebody who has logged in may try the present password now.
+    pub fn password(&self, name: &str) -> bool {
+        self.names.check_key(&name.to_owned()).is_ok()
+    }
+
     /// Whether a form that needs no account may be sent now.
     pub fn form(&self, from: IpAddr) -> bool {
         self.forget();

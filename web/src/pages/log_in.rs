@@ -195,8 +195,7 @@ pub struct Changed {
 /// Changes one's own password: the present one is asked for. Ends all sessions but a new one.
 pub(super) async fn change(app: &App, who: &Who, form: Changed) -> Result<Response, AppError> {
     let account = who.session().ok_or(AppError::LogIn)?.account.clone();
-    let from = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-    if !app.limits.log_in(from, &account.name) {
+    if !app.limits.password(&account.name) {
         return Err(AppError::TooMany);
     }
     let stored = accounts::password(&app.db, &account.name).await?;

@@ -88,6 +88,13 @@ impl DemoArgs {
         for outcome in &withdrawn {
             print!("{}", describe(outcome));
         }
+        if !self.no_corpus {
+            // The detector had learned of whom withdrew: it went with them, and its report.
+            corpus::make(
+                &CorpusArgs::new(self.datasets.join("corpus/source.toml"), after),
+                common,
+            )?;
+        }
 
         eprintln!("\n6. The researcher pulls again: the recall list of the newest version holds");
         let pulled = copy.pull(common)?;
@@ -126,15 +133,13 @@ impl DemoArgs {
             println!(
                 "  what the framed faces and swaps look like: {made}/frames/*/sheet.jpg, {made}/fakes/*/sheet.jpg"
             );
-            let report = layout.reports().join("demo-corpus-baseline/report.html");
-            match report.is_file() {
-                true => println!("  real against fake: {}", report.display()),
-                false => println!(
-                    "  real against fake: what the detector learned of whom withdrew went with them; \
-                     `fairframe corpus {}` makes it anew",
-                    self.datasets.join("corpus/source.toml").display()
-                ),
-            }
+            println!(
+                "  real against fake: {}",
+                layout
+                    .reports()
+                    .join("demo-corpus-baseline/report.html")
+                    .display()
+            );
         }
         if !sound {
             return Ok(exit::FOUND);

@@ -3,7 +3,7 @@
 //!
 //! `cargo run --release -p fairframe-corpus --example frames_each_second -- OUT FILE...`
 //!
-//! One file is decoded with two threads, several are two at a time with one thread each.
+//! Two at a time: files, or the halves of a single one.
 
 use std::{fs, path::Path};
 
@@ -20,24 +20,25 @@ fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         return Err("give a folder and files".into());
     };
     fs::create_dir_all(out)?;
-    let limits = Limits {
-        threads: if files.len() == 1 { 2 } else { 1 },
-        ..Limits::default()
-    };
-    let written = parallel_map(files, 2, &Silent, |file| {
-        frames(Path::new(file), Path::new(out), &limits)
+    let parts = if files.len() == 1 { 2 } else { 1 };
+    let work: Vec<(&String, usize)> = files
+        .iter()
+        .flat_map(|file| (0..parts).map(move |part| (file, part)))
+        .collect();
+    let written = parallel_map(&work, 2, &Silent, |(file, part)| {
+        frames(Path::new(file), Path::new(out), (*part, parts))
     })?;
     println!("{} frames", written.iter().sum::<u64>());
     Ok(())
 }
 
-/// Writes the first frame of each second.
+/// Writes the first frame of each second of one part of a file.
 fn frames(
     file: &Path,
     out: &Path,
-    limits: &Limits,
+    (part, parts): (usize, usize),
 ) -> Result<u64, Box<dyn std::error::Error + Send + Sync>> {
-    let mut decoder = Decoder::open(file, limits)?;
+    let mut decoder = Decoder::open(file, &Limits::default())?;
     let mut second = 0.0;
     let wanted: Vec<u64> = (0..)
         .zip(decoder.times())
@@ -50,12 +51,14 @@ fn frames(
         })
         .map(|(n, _)| n)
         .collect();
+    let first = wanted.len() * part / parts;
+    let wanted = wanted[first..wanted.len() * (part + 1) / parts].to_vec();
     decoder.only(wanted);
     let name = file.file_stem().unwrap_or_default().to_string_lossy();
     let mut compressor = Compressor::new()?;
     compressor.set_quality(92)?;
     compressor.set_subsamp(Subsamp::Sub2x2)?;
-    let mut written = 0;
+    let mut written = first;
     while let Some(frame) = decoder.next_frame()? {
         let (width, height) = (frame.rgb.width as usize, frame.rgb.height as usize);
         let side = width.min(height);
@@ -80,5 +83,5 @@ fn frames(
         fs::write(out.join(format!("{name}_{written:04}.jpg")), jpeg)?;
         written += 1;
     }
-    Ok(written)
+    Ok((written - first) as u64)
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use fairframe_ingest::media::{
     Picture,
-    demux::{self, Demuxed},
+    demux::{self, Demuxed, Stretch},
 };
 use fairframe_schemas::Reason;
 use ffmpeg::{
@@ -20,7 +20,7 @@ use crate::{face::Rgb, item::Refusal};
 
 /// The frames of a file's best video stream.
 ///
-/// Memory does not grow with the clip's length, but for 8 bytes a frame. A packet or frame
+/// Memory does not grow with the clip's length, but for 8 to 32 bytes a frame. A packet or frame
 /// that is damaged ends it, as soon as there are more than the limit.
 pub struct Decoder {
     facts: Facts,
@@ -38,6 +38,7 @@ pub struct Decoder {
     last_s: Option<f64>,
     /// Indices of the only frames that are asked for, sorted.
     only: Option<Vec<u64>>,
+    stretches: Stretches,
     all_sent: bool,
     damaged: u64,
     max_damaged: u64,
@@ -52,6 +53,57 @@ struct Clock {
     /// Seconds a tick, and seconds a frame on average.
     tick_s: f64,
     step_s: f64,
+}
+
+/// What of the stream is decoded, and where in it reading stands.
+struct Stretches {
+    /// In order; none where they are not known.
+    all: Vec<Stretch>,
+    /// Which of them hold a frame that is asked for; all do as long as nobody says.
+    asked: Option<Vec<bool>>,
+    /// Packets that were read.
+    packets: u64,
+    /// Those read since the last that was decoded were left out.
+    left_out: bool,
+    /// A packet that waits for the decoder to give what it holds from before a gap.
+    waiting: Option<Packet>,
+}
+
+impl Stretches {
+    fn new(all: Vec<Stretch>) -> Self {
+        Self {
+            all,
+            asked: None,
+            packets: 0,
+            left_out: false,
+            waiting: None,
+        }
+    }
+
+    /// Only those with a frame shown at one of these times, sorted, are decoded.
+    fn ask(&mut self, times: impl Fn(usize) -> Option<i64>, frames: &[u64]) {
+        let mut asked = vec![false; self.all.len()];
+        for time in frames.iter().filter_map(|f| times(*f as usize)) {
+            let at = self.all.partition_point(|s| s.last < time);
+            if let Some(asked) = asked.get_mut(at) {
+                *asked = true;
+            }
+        }
+        self.asked = Some(asked);
+    }
+
+    /// Whether the packet that is read next is to be decoded.
+    fn next(&mut self) -> bool {
+        let packet = self.packets;
+        self.packets += 1;
+        let Some(asked) = &self.asked else {
+            return true;
+        };
+        match self.all.partition_point(|s| s.packet <= packet) {
+            0 => true,
+            within => asked[within - 1],
+        }
+    }
 }
 
 impl Clock {
@@ -84,6 +136,7 @@ impl Decoder {
             variable: demuxed.varies,
         };
         let stated = demuxed.packets.stated;
+        let stretches = demuxed.packets.stretches;
         let times = Some(demuxed.packets.times)
             .filter(|t| stated && t.len() as u64 == frames && t.is_sorted_by(|a, b| a < b));
         let base = demuxed.time_base;
@@ -146,6 +199,7 @@ impl Decoder {
             next: 0,
             last_s: None,
             only: None,
+            stretches: Stretches::new(stretches),
             all_sent: false,
             damaged: 0,
             max_damaged: limits.max_damaged,
@@ -168,12 +222,16 @@ impl Decoder {
     }
 
     /// Gives only the frames of these indices, with less work than giving all: no others are
-    /// converted, those that no other frame is predicted from are not decoded, and nothing
-    /// is after the last.
+    /// converted, those that no other frame is predicted from are not decoded, nor are groups
+    /// of pictures without any that is asked for (H.264 and HEVC), and nothing is after the
+    /// last. The frames are the same bytes. To be said before the first is taken.
     pub fn only(&mut self, indices: impl IntoIterator<Item = u64>) {
         let mut indices: Vec<u64> = indices.into_iter().collect();
         indices.sort_unstable();
         indices.dedup();
+        if let Some(times) = &self.clock.times {
+            self.stretches.ask(|at| times.get(at).copied(), &indices);
+        }
         self.only = Some(indices);
     }
 
@@ -245,38 +303,52 @@ impl Decoder {
                     }
                     return Ok(true);
                 }
-                Err(ffmpeg::Error::Eof) => return Ok(false),
+                Err(ffmpeg::Error::Eof) => match self.stretches.waiting.take() {
+                    Some(packet) => {
+                        self.decoder.flush();
+                        self.hand(&packet)?;
+                    }
+                    None => return Ok(false),
+                },
                 Err(AGAIN) if !self.all_sent => self.send()?,
                 Err(_) => self.damage("a frame")?,
             }
         }
     }
 
-    /// Hands the next packet to the decoder, or the end.
+    /// Hands the decoder the next packet that is asked for, or the end: that of the stream, or of
+    /// what stands before a gap.
     fn send(&mut self) -> Result<(), Refusal> {
         let corrupt =
             |e: ffmpeg::Error| Refusal::new(Reason::MediaCorrupt, format!("reading stopped: {e}"));
         loop {
             let mut packet = Packet::empty();
             match packet.read(&mut self.input) {
-                Ok(()) if packet.stream() != self.index => continue,
-                Ok(()) => {
-                    let discard = match self.is_asked(&packet) {
-                        true => codec::discard::Discard::Default,
-                        false => codec::discard::Discard::NonReference,
-                    };
-                    self.decoder.skip_frame(discard);
-                    if self.decoder.send_packet(&packet).is_err() {
-                        self.damage("a packet")?;
-                    }
+                Ok(()) if packet.stream() != self.index => {}
+                Ok(()) if !self.stretches.next() => self.stretches.left_out = true,
+                Ok(()) if std::mem::take(&mut self.stretches.left_out) => {
+                    self.stretches.waiting = Some(packet);
+                    return self.decoder.send_eof().map_err(corrupt);
                 }
+                Ok(()) => return self.hand(&packet),
                 Err(ffmpeg::Error::Eof) => {
                     self.all_sent = true;
-                    self.decoder.send_eof().map_err(corrupt)?;
+                    return self.decoder.send_eof().map_err(corrupt);
                 }
                 Err(error) => return Err(corrupt(error)),
             }
-            return Ok(());
+        }
+    }
+
+    fn hand(&mut self, packet: &Packet) -> Result<(), Refusal> {
+        let discard = match self.is_asked(packet) {
+            true => codec::discard::Discard::Default,
+            false => codec::discard::Discard::NonReference,
+        };
+        self.decoder.skip_frame(discard);
+        match self.decoder.send_packet(packet) {
+            Ok(()) => Ok(()),
+            Err(_) => self.damage("a packet"),
         }
     }
 

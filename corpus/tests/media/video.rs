@@ -182,7 +182,24 @@ fn some_frames_are_those_of_all_frames() {
     let folder = tempfile::tempdir().unwrap();
     let clips = [
         ("b.mp4", "-i IN -c:v libx264 -bf 3 -g 20"),
+        (
+            "open.mp4",
+            "-i IN -c:v libx264 -bf 3 -g 10 -x264-params open-gop=1:b-pyramid=normal",
+        ),
+        (
+            "recovers.mp4",
+            "-i IN -c:v libx264 -g 10 -x264-params intra-refresh=1",
+        ),
+        ("short.ts", "-i IN -c:v libx264 -bf 2 -g 5"),
         ("h.mp4", "-i IN -c:v libx265 -x265-params log-level=none"),
+        (
+            "closed.mp4",
+            "-i IN -c:v libx265 -g 12 -x265-params log-level=none:open-gop=0",
+        ),
+        (
+            "open.mkv",
+            "-i IN -c:v libx265 -g 12 -x265-params log-level=none",
+        ),
         ("m.mkv", "-i IN -c:v mpeg2video -bf 2 -q:v 3"),
         ("a.avi", "-i IN -c:v mpeg4 -bf 2 -q:v 3"),
         (
@@ -197,6 +214,8 @@ fn some_frames_are_those_of_all_frames() {
         for wanted in [
             vec![0, 7, 30, 31, 64],
             vec![5],
+            vec![40],
+            vec![9, 10, 19, 44, 45, 63],
             (0..all.len() as u64).collect(),
             vec![],
         ] {
@@ -270,6 +289,20 @@ fn over_the_limits_or_damaged() {
     let through = Decoder::open(&path, &lenient).unwrap();
     let through: Vec<Frame> = through.map(|f| f.unwrap()).collect();
     assert!(through.len() > 40);
+    // Noise in a group of pictures that nobody asks for is not decoded.
+    let groups = ffmpeg(folder, "groups.mp4", "-i IN -c:v libx264 -g 10");
+    let mut noisy = std::fs::read(&groups).unwrap();
+    let third = noisy.len() / 3;
+    for byte in &mut noisy[third..third + 2000] {
+        *byte = byte.wrapping_mul(37) ^ 0x5a;
+    }
+    std::fs::write(&path, noisy).unwrap();
+    assert_eq!(refused(&path, &Limits::default()), Reason::MediaCorrupt);
+    let (mut whole, mut noisy) = (open(&groups), open(&path));
+    for decoder in [&mut whole, &mut noisy] {
+        decoder.only([3, 60]);
+    }
+    assert!(noisy.map(|f| f.unwrap()).eq(whole.map(|f| f.unwrap())));
     // Another kind of container, which would open other files.
     std::fs::write(&path, b"#EXTM3U\n#EXTINF:1,\n/etc/passwd\n").unwrap();
     assert_eq!(refused(&path, &Limits::default()), Reason::MediaCorrupt);

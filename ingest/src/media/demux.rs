@@ -57,6 +57,8 @@ pub struct Packets {
     pub times: Vec<i64>,
     /// Every one of these frames states when it is shown, not only when it is decoded.
     pub stated: bool,
+    /// Stretches that decode without anything before them, in order, as far as times are kept.
+    pub stretches: Vec<Stretch>,
     pub first: Option<i64>,
     /// End of the last frame.
     pub end: Option<i64>,
@@ -65,6 +67,16 @@ pub struct Packets {
     corrupt: bool,
     /// The reader stopped with an error other than the end of the file.
     broken: Option<ffmpeg::Error>,
+}
+
+/// Packets from one that decoding may begin at up to the next such: closed groups of pictures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stretch {
+    /// The packet it begins with, counted in the stream from 0.
+    pub packet: u64,
+    /// The first and the last presentation time of its packets.
+    pub first: i64,
+    pub last: i64,
 }
 
 impl Demuxed {
@@ -115,7 +127,8 @@ impl Demuxed {
             declared_s.iter().flatten().copied().fold(0.0, f64::max),
             limits,
         )?;
-        let packets = read_packets(&mut input, index, time_base, codec, times);
+        let nal = NalLength::of(&parameters);
+        let packets = read_packets(&mut input, index, time_base, codec, nal, times);
         let measured = packets
             .first
             .zip(packets.end)
@@ -265,12 +278,14 @@ fn read_packets(
     index: usize,
     base: Rational,
     codec: Id,
+    nal: NalLength,
     times: usize,
 ) -> Packets {
     let mut seen = Packets {
         stated: true,
         ..Packets::default()
     };
+    let mut own = 0;
     let bases: Vec<Rational> = input.streams().map(|s| s.time_base()).collect();
     for _ in 0..MAX_PACKETS {
         let mut packet = Packet::empty();
@@ -292,7 +307,17 @@ fn read_packets(
             seen.end_s = seen.end_s.max(s);
         }
         seen.corrupt |= packet.is_corrupt();
-        if packet.stream() != index || is_hidden(&packet, codec) {
+        if packet.stream() != index {
+            continue;
+        }
+        if let Some(time) = packet.pts()
+            && seen.times.len() < times
+        {
+            let begins = packet.is_key() && nal.begins_anew(&packet, codec);
+            add_to_stretches(&mut seen.stretches, own, time, begins);
+        }
+        own += 1;
+        if is_hidden(&packet, codec) {
             continue;
         }
         seen.frames += 1;
@@ -307,6 +332,102 @@ fn read_packets(
     }
     seen.times.sort_unstable();
     seen
+}
+
+/// Adds a packet to the last stretch, or begins another. One that shows something before its own
+/// first picture leans on the stretch before it: the two are one.
+fn add_to_stretches(stretches: &mut Vec<Stretch>, packet: u64, time: i64, begins: bool) {
+    if begins || stretches.is_empty() {
+        let (first, last) = (time, time);
+        stretches.push(Stretch {
+            packet,
+            first,
+            last,
+        });
+        return;
+    }
+    let leans = stretches.last().is_some_and(|s| time < s.first);
+    if leans && stretches.len() > 1 {
+        let last = stretches.pop().map_or(time, |s| s.last);
+        if let Some(before) = stretches.last_mut() {
+            before.last = before.last.max(last);
+        }
+    }
+    if let Some(stretch) = stretches.last_mut() {
+        stretch.first = stretch.first.min(time);
+        stretch.last = stretch.last.max(time);
+    }
+}
+
+/// How a packet of H.264 or HEVC says where its units (NAL) end: by a length of so many bytes
+/// before each (ISO/IEC 14496-15), or by start codes (Annex B).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NalLength {
+    Bytes(usize),
+    StartCodes,
+}
+
+impl NalLength {
+    fn of(parameters: &ffmpeg::codec::Parameters) -> Self {
+        // SAFETY: the parameters own their extra data for as long as they live.
+        let extra = unsafe {
+            let p = parameters.as_ptr();
+            match ((*p).extradata, usize::try_from((*p).extradata_size)) {
+                (data, Ok(size)) if !data.is_null() => std::slice::from_raw_parts(data, size),
+                _ => &[],
+            }
+        };
+        let at = match parameters.id() {
+            Id::HEVC => 21,
+            _ => 4,
+        };
+        match (extra.first(), extra.get(at)) {
+            (Some(1), Some(byte)) => Self::Bytes(usize::from(byte & 3) + 1),
+            _ => Self::StartCodes,
+        }
+    }
+
+    /// Whether nothing before this packet is needed to decode it and all that is shown after it.
+    /// A container's word for it alone is not enough: it may call a picture a key from which
+    /// decoding only recovers by and by. Known for H.264 (an IDR picture) and HEVC (IRAP).
+    fn begins_anew(self, packet: &Packet, codec: Id) -> bool {
+        let kind = |header: u8| match codec {
+            Id::HEVC => (header >> 1) & 0x3f,
+            _ => header & 0x1f,
+        };
+        // The first unit that holds a part of a picture decides.
+        let mut pictures = self
+            .headers(packet.data().unwrap_or_default())
+            .map(kind)
+            .filter(|kind| match codec {
+                Id::H264 => (1..=5).contains(kind),
+                Id::HEVC => *kind < 32,
+                _ => false,
+            });
+        pictures.next().is_some_and(|kind| match codec {
+            Id::H264 => kind == 5,
+            _ => (16..=21).contains(&kind),
+        })
+    }
+
+    /// The first byte of each unit.
+    fn headers(self, data: &[u8]) -> impl Iterator<Item = u8> {
+        let mut at = 0usize;
+        std::iter::from_fn(move || match self {
+            Self::Bytes(bytes) => {
+                let length = data.get(at..at.checked_add(bytes)?)?;
+                let length = length.iter().fold(0, |l, b| (l << 8) | usize::from(*b));
+                let header = *data.get(at + bytes)?;
+                at = at.checked_add(bytes)?.checked_add(length)?;
+                Some(header)
+            }
+            Self::StartCodes => {
+                let code = data.get(at..)?.windows(3).position(|w| w == [0, 0, 1])?;
+                at += code + 3;
+                data.get(at).copied()
+            }
+        })
+    }
 }
 
 /// A packet that is decoded and never shown: before an edit list's start, or a frame of VP8 that

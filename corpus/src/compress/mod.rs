@@ -13,18 +13,24 @@
 mod frames;
 mod task;
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
 
-use fairframe_ingest::{digest, reporter::Reporter};
+use fairframe_ingest::{
+    digest,
+    reporter::{Reporter, Silent},
+};
 use fairframe_schemas::{
-    Digest, Timestamp,
+    Digest, Reason, Timestamp,
     source::{CompressRule, Rung},
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    item::{Made, Outcome, Stage},
+    item::{Made, Outcome, Refusal, Stage},
     label::{Label, LabelError, Signer},
     video,
     worker::{WorkerError, Workers, parallel_map},
@@ -136,21 +142,9 @@ pub fn run(
     });
     reporter.stage("compress", Some(each.sum()));
     let threads = compress.workers.parallel();
-    let digests = parallel_map(
-        clips,
-        threads,
-        &fairframe_ingest::reporter::Silent,
-        |clip| {
-            digest::of_file(&clip.file)
-                .map(|(digest, _)| digest)
-                .map_err(|error| CompressError::Io {
-                    path: clip.file.clone(),
-                    error,
-                })
-        },
-    )?;
+    let digests = parallel_map(clips, threads, &Silent, |clip| digest_of(&clip.file))?;
     let mut items = Vec::new();
-    for (clip, digest) in clips.iter().zip(digests) {
+    for (clip, digest) in clips.iter().zip(&digests) {
         match clip.kind {
             Kind::Mask => items.push((clip, digest, None)),
             _ => items.extend(compress.rule.rungs.iter().map(|r| (clip, digest, Some(r)))),
@@ -161,10 +155,28 @@ pub fn run(
     })
 }
 
+/// A clip's digest, or that somebody took it away: its row says so, the others go on.
+fn digest_of(file: &Path) -> Result<Made<Digest>, CompressError> {
+    match digest::of_file(file) {
+        Ok((digest, _)) => Ok(Made::Done(digest)),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let message = format!(
+                "`{}` is gone; remove what is left of its folder and run the stage that made it again",
+                file.display()
+            );
+            Ok(Made::Refused(Refusal::new(Reason::FileMissing, message)))
+        }
+        Err(error) => Err(CompressError::Io {
+            path: file.to_owned(),
+            error,
+        }),
+    }
+}
+
 fn one(
     compress: &Compress,
     clip: &ClipIn,
-    digest: &Digest,
+    digest: &Made<Digest>,
     rung: Option<&Rung>,
 ) -> Result<ClipOut, CompressError> {
     let stage = Stage::new(compress.corpus, CLIPS);
@@ -175,13 +187,17 @@ fn one(
         path: folder.clone(),
         error,
     };
-    let made_from = made_from(compress, clip, digest, rung);
     let out = |result| ClipOut {
         clip: clip.name.clone(),
         rung: rung.map(|r| r.name.clone()),
         item: item.clone(),
         result,
     };
+    let digest = match digest {
+        Made::Done(digest) => digest,
+        Made::Refused(refusal) => return Ok(out(Made::Refused(refusal.clone()))),
+    };
+    let made_from = made_from(compress, clip, digest, rung);
     if let Some(done) = stage.done(&item, &made_from).map_err(io)? {
         return Ok(out(done));
     }

@@ -188,6 +188,33 @@ fn real_fake_and_mask_through_the_ladder() {
 }
 
 #[test]
+fn a_clip_that_is_gone_is_a_row_and_the_others_are_made() {
+    let root = tempfile::tempdir().unwrap();
+    let corpus = root.path().join("corpus");
+    let input = short(root.path());
+    let gone = root.path().join("gone.mkv");
+    let clips = [
+        clip_in("gone", &gone, Kind::Real),
+        clip_in("real", &input, Kind::Real),
+    ];
+    let rule = CompressRule {
+        rungs: CompressRule::default().rungs[2..].to_vec(),
+        ..CompressRule::default()
+    };
+    let outs = run(&corpus, &rule, &clips).unwrap();
+    let Made::Refused(refusal) = &outs[0].result else {
+        panic!("{:?}", outs[0]);
+    };
+    assert_eq!(refusal.reason, Reason::FileMissing);
+    assert!(refusal.message.contains("gone.mkv"), "{refusal}");
+    done(&outs[1]);
+    // Back again: made, as nothing was kept against it.
+    std::fs::copy(&input, &gone).unwrap();
+    let outs = run(&corpus, &rule, &clips).unwrap();
+    done(&outs[0]);
+}
+
+#[test]
 fn further_rungs() {
     let root = tempfile::tempdir().unwrap();
     let corpus = root.path().join("corpus");

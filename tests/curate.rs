@@ -1,115 +1,21 @@
-//! A curator's day against the real server: decide, propose, approve, release; and servers
-//! that are killed in the middle of it.
+//! A curator's day against the real server: decide, propose, approve, release; people who
+//! contribute; and servers that are killed in the middle of it.
 
 mod support;
 
 use std::{
     fs,
-    io::{Read, Write},
-    net::TcpStream,
     path::{Path, PathBuf},
     process::Command,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use fairframe_schemas::{Layout, Name, Summary};
-use support::{Serving, datasets, fairframe, ok, text};
-
-const PASSWORD: &str = "otter lantern gravel mosaic";
-const FORM: &str = "application/x-www-form-urlencoded";
-
-/// Somebody's browser, as far as forms go.
-#[derive(Default)]
-struct Browser {
-    cookie: String,
-    csrf: String,
-}
-
-impl Browser {
-    /// The status line, where one is sent on to, and the page.
-    fn send(&mut self, server: &Serving, request: &str, body: &str) -> (String, String, String) {
-        let address = server
-            .url
-            .trim_start_matches("http://")
-            .trim_end_matches('/');
-        let mut stream = TcpStream::connect(address).unwrap();
-        let length = body.len();
-        let cookie = &self.cookie;
-        write!(
-            stream,
-            "{request} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nCookie: {cookie}\r\n\
-             Content-Type: {FORM}\r\nContent-Length: {length}\r\n\r\n{body}"
-        )
-        .unwrap();
-        let mut all = Vec::new();
-        stream.read_to_end(&mut all).unwrap();
-        let all = text(&all);
-        let (head, page) = all.split_once("\r\n\r\n").unwrap();
-        let header = |name: &str| {
-            let line = head
-                .lines()
-                .find_map(|l| l.strip_prefix(&format!("{name}: ")));
-            line.unwrap_or_default().to_owned()
-        };
-        if let Some(pair) = header("set-cookie")
-            .split(';')
-            .next()
-            .filter(|p| !p.is_empty())
-        {
-            self.cookie = pair.to_owned();
-        }
-        let mark = "name=\"csrf\" value=\"";
-        if let Some(at) = page.find(mark) {
-            self.csrf = page[at + mark.len()..]
-                .split('"')
-                .next()
-                .unwrap()
-                .to_owned();
-        }
-        (
-            head.lines().next().unwrap().to_owned(),
-            header("location"),
-            page.to_owned(),
-        )
-    }
-
-    fn get(&mut self, server: &Serving, path: &str) -> String {
-        let (status, _, page) = self.send(server, &format!("GET {path}"), "");
-        assert!(status.contains(" 200 "), "{path}: {status}\n{page}");
-        page
-    }
-
-    /// Sends a form and gives where it leads to.
-    fn post(&mut self, server: &Serving, path: &str, form: &str) -> String {
-        let body = format!("csrf={}&{form}", self.csrf);
-        let (status, to, page) = self.send(server, &format!("POST {path}"), &body);
-        assert!(status.contains(" 303 "), "{path}: {status}\n{page}");
-        to
-    }
-
-    /// Sets a password by a one-time link and is logged in by that.
-    fn enter(server: &Serving, link: &str) -> Self {
-        let mut browser = Self::default();
-        browser.get(server, link);
-        let words = PASSWORD.replace(' ', "+");
-        browser.post(server, link, &format!("password={words}&again={words}"));
-        browser.get(server, "/account");
-        browser
-    }
-
-    /// The page of a job once it is over.
-    fn wait(&mut self, server: &Serving, job: &str) -> String {
-        let begun = Instant::now();
-        loop {
-            let page = self.get(server, job);
-            if !page.contains("data-events") {
-                return page;
-            }
-            assert!(begun.elapsed() < Duration::from_secs(120), "{page}");
-            std::thread::sleep(Duration::from_millis(200));
-        }
-    }
-}
+use support::{
+    Serving,
+    browser::{Browser, multipart},
+    datasets, fairframe, ok, text,
+};
 
 struct House {
     root: tempfile::TempDir,
@@ -121,17 +27,23 @@ impl House {
     fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
         let sources = root.path().join("sources");
-        let drop = sources.join("drop");
         fs::create_dir_all(&sources).unwrap();
-        ok(Command::new("cp")
-            .arg("-r")
-            .arg(datasets().join("drop"))
-            .arg(&drop));
         let house = Self { root, sources };
+        let drop = house.declare("drop");
         ok(fairframe(&house.data())
             .arg("ingest")
             .arg(drop.join("source.toml")));
         house
+    }
+
+    /// Declares a source that is shipped. Gives its folder.
+    fn declare(&self, name: &str) -> PathBuf {
+        let folder = self.sources.join(name);
+        ok(Command::new("cp")
+            .arg("-r")
+            .arg(datasets().join(name))
+            .arg(&folder));
+        folder
     }
 
     fn data(&self) -> PathBuf {
@@ -263,4 +175,166 @@ fn a_killed_server_loses_nothing() {
     assert_eq!(jobs.len(), 12);
     // Nothing was released by ingests that found nothing new, however often they began.
     assert!(!house.data().join("manifests/demo/1.0.1").exists());
+}
+
+const CALL: &str = "/contribute/everyday/contributed";
+
+/// Sends pictures by the form; where it leads to, and the page.
+fn contribute(
+    browser: &mut Browser,
+    server: &Serving,
+    shows: &str,
+    pictures: &[(&str, &[u8])],
+) -> (String, String, String) {
+    let csrf = browser.csrf.clone();
+    let mut fields: Vec<(&str, Option<&str>, &[u8])> = vec![
+        ("csrf", None, csrf.as_bytes()),
+        ("country", None, b"KE"),
+        ("label", None, b"stove"),
+        ("further", None, b"jiko, charcoal"),
+        ("licence", None, b"CC0-1.0"),
+        ("credit", None, b""),
+        ("shows", None, shows.as_bytes()),
+        ("agreed", None, b"2026-11-01"),
+    ];
+    for (name, bytes) in pictures {
+        fields.push(("pictures", Some(name), bytes));
+    }
+    let (kind, body) = multipart(&fields);
+    browser.send_as(server, &format!("POST {CALL}"), &kind, &body)
+}
+
+/// The rows of the newest version of what was contributed.
+fn contributed(root: &Path, version: &str) -> Vec<fairframe_schemas::Sample> {
+    let layout = Layout::new(root);
+    let folder = layout.release(&Name::new("everyday").unwrap(), version.parse().unwrap());
+    let reader = fairframe_ingest::manifest::ReleaseReader::open(&folder).unwrap();
+    let rows = reader.accepted().chain(reader.excluded());
+    rows.flat_map(Result::unwrap).collect()
+}
+
+#[test]
+fn what_people_contribute_is_ingested_and_can_be_taken_back() {
+    let house = House::new();
+    let source = house.declare("contributions");
+    let server = house.serve();
+    let mut admin = Browser::enter(&server, &house.link("admin"));
+    let body = format!("csrf={}&name=wanjiru&role=participant", admin.csrf);
+    let page = admin.send(&server, "POST /admin/accounts", &body).2;
+    let at = page.find("/welcome/").unwrap();
+    let link: String = page[at..].chars().take_while(|c| *c != '<').collect();
+    let mut wanjiru = Browser::enter(&server, &link);
+    let page = wanjiru.get(&server, "/contribute");
+    assert!(page.contains(CALL), "{page}");
+    wanjiru.get(&server, CALL);
+
+    let photos = ["Canon_40D.jpg", "landscape_6.jpg"]
+        .map(|name| fs::read(datasets().join("drop/media").join(name)).unwrap());
+    let (status, to, page) = contribute(
+        &mut wanjiru,
+        &server,
+        "nobody",
+        &[("stove.jpg", &photos[0])],
+    );
+    assert!(status.contains(" 303 "), "{status}\n{page}");
+    let page = wanjiru.get(&server, to.split('#').next().unwrap());
+    assert!(page.contains("1 picture arrived"), "{page}");
+    let (status, _, page) = contribute(&mut wanjiru, &server, "me", &[("me.jpg", &photos[1])]);
+    assert!(status.contains(" 303 "), "{status}\n{page}");
+
+    let job = admin.post(&server, "/jobs", "dataset=everyday&kind=ingest");
+    let page = admin.wait(&server, &job);
+    assert!(page.contains("Done:"), "{page}");
+    let rows = contributed(&house.data(), "1.0.0");
+    assert_eq!(rows.len(), 2);
+    for row in &rows {
+        assert_eq!(row.country.as_deref(), Some("KE"), "{row:?}");
+        assert_eq!(row.licence.as_deref(), Some("CC0-1.0"));
+        let labels: Vec<&str> = row.labels.iter().map(|l| l.label.as_str()).collect();
+        assert_eq!(labels, ["charcoal", "jiko", "stove"]);
+    }
+    let me = rows.iter().find(|r| !r.subject_ids.is_empty());
+    let me = me.unwrap_or_else(|| panic!("{rows:?}"));
+    let record = fs::read_dir(source.join("given/consents")).unwrap().next();
+    let record = fs::read_to_string(record.unwrap().unwrap().path()).unwrap();
+    assert!(record.contains("Consent text 2026-11-01"), "{record}");
+    assert!(record.contains(me.subject_ids[0].as_str()));
+    assert!(!record.contains("wanjiru"));
+
+    // Taken back: gone at once, and from the versions to come.
+    let digest = me.media_sha256.unwrap();
+    let media = format!("GET /media/{digest}");
+    let page = wanjiru.get(&server, CALL);
+    let file = format!("media/{digest}.jpg");
+    assert!(page.contains(&file), "{page}");
+    wanjiru.post(
+        &server,
+        &format!("{CALL}/take-back"),
+        &format!("file={}", file.replace('/', "%2F")),
+    );
+    assert!(admin.send(&server, &media, "").0.contains(" 404 "));
+    assert!(!source.join("given").join(&file).exists());
+    let job = admin.post(&server, "/jobs", "dataset=everyday&kind=ingest");
+    let page = admin.wait(&server, &job);
+    assert!(page.contains("Done:"), "{page}");
+    let gone = contributed(&house.data(), "2.0.0");
+    let gone = gone.iter().find(|r| r.sample_id == me.sample_id).unwrap();
+    assert_ne!(gone.status, fairframe_schemas::Status::Accepted, "{gone:?}");
+    ok(fairframe(&house.data()).arg("audit"));
+}
+
+/// What the page said has arrived is there after any kill, once; what it did not say may be sent
+/// again.
+#[test]
+fn a_server_killed_while_pictures_arrive_keeps_what_it_took() {
+    let house = House::new();
+    let source = house.declare("contributions");
+    let mut server = house.serve();
+    let mut admin = Browser::enter(&server, &house.link("admin"));
+    let photo = fs::read(datasets().join("drop/media/Canon_40D.jpg")).unwrap();
+    let mut arrived = 0;
+    for round in 0..10u64 {
+        // Other bytes, the same picture: what stands behind a JPEG's end is not read.
+        let pictures: Vec<Vec<u8>> = (0..8u8)
+            .map(|n| [&photo[..], &[round as u8, n]].concat())
+            .collect();
+        let named: Vec<(&str, &[u8])> = pictures.iter().map(|p| ("p.jpg", &p[..])).collect();
+        admin.get(&server, CALL);
+        let said = std::thread::scope(|scope| {
+            let (admin, server, named) = (&mut admin, &server, &named);
+            let sent = scope.spawn(move || {
+                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                    contribute(admin, server, "nobody", named)
+                }))
+            });
+            std::thread::sleep(Duration::from_millis(4 * round));
+            let pid = server.child.id().to_string();
+            let _ = Command::new("kill").args(["-9", &pid]).status();
+            sent.join().unwrap()
+        });
+        if said.is_ok_and(|(status, ..)| status.contains(" 303 ")) {
+            arrived += pictures.len();
+        }
+        server.child.wait().unwrap();
+        server = house.serve();
+        let page = admin.get(&server, CALL);
+        let listed = page.matches("Take it back").count();
+        assert!(listed >= arrived, "round {round}: {listed} of {arrived}");
+        assert_eq!(listed % pictures.len(), 0, "all of a form or nothing of it");
+        arrived = listed;
+    }
+    // At the latest now all are sent, and what was there is not taken twice.
+    for round in 0..10u8 {
+        let pictures: Vec<Vec<u8>> = (0..8u8)
+            .map(|n| [&photo[..], &[round, n]].concat())
+            .collect();
+        let named: Vec<(&str, &[u8])> = pictures.iter().map(|p| ("p.jpg", &p[..])).collect();
+        contribute(&mut admin, &server, "nobody", &named);
+    }
+    let page = admin.get(&server, CALL);
+    assert_eq!(page.matches("Take it back").count(), 80);
+    assert_eq!(
+        fs::read_dir(source.join("given/media")).unwrap().count(),
+        80
+    );
 }

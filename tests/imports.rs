@@ -208,14 +208,17 @@ const RULES: &[Rule] = &[
     },
 ];
 
-/// Modules of ingest that web may use: readers of a release, what is shown of it, and how
-/// decisions are handed over.
+/// Modules of ingest that web may use: readers of a release, what is shown of it, the countries,
+/// and how decisions and contributions are handed over.
 const WEB_OF_INGEST: &[&str] = &[
     "attribution",
     "card",
+    "contributed",
     "croissant",
     "decided",
+    "diff",
     "manifest",
+    "place",
     "sums",
     "versions",
 ];
@@ -226,6 +229,7 @@ const DROP_TABLES: &[&str] = &[
     "ingest/src/source/actors.rs",
     "ingest/src/source/crowdsourced.rs",
     "ingest/src/source/declared.rs",
+    "web/src/contribute.rs",
 ];
 
 fn root() -> &'static Path {

@@ -37,6 +37,7 @@ pub mod split;
 // The release.
 pub mod attribution;
 pub mod card;
+pub mod contributed;
 pub mod croissant;
 pub mod manifest;
 pub mod recall;

@@ -3,6 +3,7 @@
 
 mod about;
 mod actors;
+mod contribute;
 mod corpus;
 mod crowdsourced;
 mod name;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use about::About;
 pub use actors::Actors;
+pub use contribute::{ConsentText, Contribute};
 pub use corpus::{
     CompressRule, Corpus, Crops, ExternalMethod, FACE_SWAP, FrameRule, MAX_PAIRS, PairRule, Rung,
     RungPixels, RungPreset, Sampling, Scenes, SwapRule,

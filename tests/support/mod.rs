@@ -7,6 +7,7 @@ use std::{
     process::{Child, Command, Output, Stdio},
 };
 
+pub mod browser;
 pub mod forms;
 
 pub fn workspace() -> &'static Path {

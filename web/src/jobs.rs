@@ -21,10 +21,13 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval},
 };
 
-use crate::state::{
-    Db, StateError,
-    jobs::{self, Job, Kind, MAX_MESSAGES, Progress, State},
-    proposals,
+use crate::{
+    contribute,
+    state::{
+        Db, StateError,
+        jobs::{self, Job, Kind, MAX_MESSAGES, Progress, State},
+        proposals,
+    },
 };
 
 /// How often a running job's row is brought up to date.
@@ -69,12 +72,11 @@ pub struct Workshop {
 }
 
 impl Workshop {
-    /// The datasets that can be ingested, by name. A file that cannot be read is left out
-    /// and named in the log; an actor corpus is made by a command of its own.
-    pub fn declared(&self) -> Vec<Declared> {
-        let mut found: Vec<Declared> = Vec::new();
+    /// The declared sources, sorted by file. One that cannot be read is left out and named in
+    /// the log.
+    pub fn sources(&self) -> Vec<(PathBuf, SourceToml)> {
         let Some(Ok(folders)) = self.sources.as_ref().map(fs::read_dir) else {
-            return found;
+            return Vec::new();
         };
         let mut files: Vec<PathBuf> = folders
             .flatten()
@@ -82,17 +84,27 @@ impl Workshop {
             .filter(|path| path.is_file())
             .collect();
         files.sort();
-        for file in files {
-            let read = fs::read_to_string(&file).map_err(|e| e.to_string());
-            let parsed = read.and_then(|t| SourceToml::parse(&t).map_err(|e| e.to_string()));
-            let toml = match parsed {
-                Ok(toml) if toml.corpus.is_some() => continue,
-                Ok(toml) => toml,
+        let read = |file: PathBuf| {
+            let text = fs::read_to_string(&file).map_err(|e| e.to_string());
+            match text.and_then(|t| SourceToml::parse(&t).map_err(|e| e.to_string())) {
+                Ok(toml) => Some((file, toml)),
                 Err(error) => {
                     tracing::warn!(file = %file.display(), %error, "a source is passed over");
-                    continue;
+                    None
                 }
-            };
+            }
+        };
+        files.into_iter().filter_map(read).collect()
+    }
+
+    /// The datasets that can be ingested, by name; an actor corpus is made by a command of its
+    /// own.
+    pub fn declared(&self) -> Vec<Declared> {
+        let mut found: Vec<Declared> = Vec::new();
+        for (file, toml) in self.sources() {
+            if toml.corpus.is_some() {
+                continue;
+            }
             match found.iter_mut().find(|d| d.dataset == toml.dataset) {
                 Some(declared) => declared.files.push(file),
                 None => found.push(Declared {
@@ -119,6 +131,8 @@ enum RunError {
     NoProgram,
     #[error("hand over the decisions: {0}")]
     Decisions(std::io::Error),
+    #[error(transparent)]
+    Contributions(#[from] contribute::HandOverError),
     #[error("start the job: {0}")]
     Start(std::io::Error),
     #[error("{0}")]
@@ -192,6 +206,11 @@ impl Runner {
             && let Some(proposal) = proposals::find(&self.db, proposal).await?
         {
             decided::write(&self.layout, &proposal.decided).map_err(RunError::Decisions)?;
+        }
+        for call in contribute::calls(&self.workshop) {
+            if call.dataset == job.dataset {
+                contribute::hand_over(&self.db, &call).await?;
+            }
         }
         let mut command = Command::new(program);
         command

@@ -9,7 +9,9 @@ pub mod access;
 pub mod allowed;
 pub mod browse;
 pub mod catalog;
+mod changes;
 pub mod consents;
+pub mod contribute;
 pub mod error;
 pub mod files;
 mod headers;
@@ -27,7 +29,9 @@ pub mod withheld;
 use std::sync::Arc;
 
 use axum::{
-    Router, middleware,
+    Router,
+    extract::DefaultBodyLimit,
+    middleware,
     routing::{get, post},
 };
 use fairframe_schemas::Layout;
@@ -37,6 +41,7 @@ use crate::{
     access::Limits,
     allowed::Media,
     browse::Indexes,
+    changes::Changes,
     consents::Consents,
     error::AppError,
     hosts::Hosts,
@@ -53,6 +58,7 @@ pub struct App {
     pub indexes: Arc<Indexes>,
     pub overlays: Arc<Overlays>,
     pub consents: Arc<Consents>,
+    changes: Arc<Changes>,
     pub db: Db,
     pub limits: Arc<Limits>,
     /// Whether browsers reach the server by TLS: cookies then go no other way.
@@ -72,6 +78,7 @@ impl App {
             indexes: Arc::new(Indexes::new(layout.clone())),
             overlays: Arc::default(),
             consents: Arc::new(Consents::new(layout.clone())),
+            changes: Arc::default(),
             db,
             limits: Arc::default(),
             layout,
@@ -112,6 +119,14 @@ pub fn router(app: App) -> Router {
             "/datasets/{name}/{version}/samples/{id}",
             get(pages::samples::sample),
         )
+        .route(
+            "/datasets/{name}/{version}/changes",
+            get(pages::changes::changes),
+        )
+        .route(
+            "/datasets/{name}/{version}/changes.json",
+            get(pages::changes::json),
+        )
         .route("/data/{name}/recall.json", get(files::recall))
         .route("/data/{name}/{version}/{file}", get(files::release_file))
         .route("/media/{digest}", get(files::media))
@@ -123,6 +138,7 @@ pub fn router(app: App) -> Router {
         .merge(accounts())
         .merge(curating())
         .merge(consent())
+        .merge(contributing())
         .route("/assets/style.css", get(pages::style))
         .route("/assets/icon.svg", get(pages::icon))
         .route("/assets/world.svg", get(pages::samples::world))
@@ -212,6 +228,25 @@ fn consent() -> Router<App> {
         .route("/takedowns/{number}/sample", post(takedowns::link))
         .route("/takedowns/{number}/withdraw", post(takedowns::withdraw))
         .route("/takedowns/{number}/decline", post(takedowns::decline))
+}
+
+/// What people contribute.
+fn contributing() -> Router<App> {
+    use pages::contribute;
+    let give = get(contribute::call)
+        .post(contribute::give)
+        .layer(DefaultBodyLimit::max(crate::contribute::MAX_FORM));
+    Router::new()
+        .route("/contribute", get(contribute::calls))
+        .route("/contribute/{dataset}/{source}", give)
+        .route(
+            "/contribute/{dataset}/{source}/take-back",
+            post(contribute::take_back),
+        )
+        .route(
+            "/contribute/{dataset}/{source}/pictures/{file}",
+            get(contribute::picture),
+        )
 }
 
 /// The same, answering to these names only.

@@ -15,7 +15,7 @@ mod image;
 mod jpeg;
 mod picture;
 mod pool;
-mod sniff;
+pub(crate) mod sniff;
 mod video;
 mod worker;
 

@@ -27,6 +27,8 @@ pub struct Crowdsourced {
     /// Renames columns: ours = theirs.
     #[serde(default)]
     pub columns: BTreeMap<String, String>,
+    /// People contribute on the server's pages.
+    pub contribute: Option<super::Contribute>,
 }
 
 /// The shape of a drop's table.

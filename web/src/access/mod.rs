@@ -156,6 +156,21 @@ impl Who {
                 .is_some_and(|account| account.has_somewhere(Role::Curator))
     }
 
+    /// Whether this may contribute to a dataset: its participants and its curators.
+    pub fn contributes(&self, dataset: &Name) -> bool {
+        self.may(Role::Participant, Some(dataset)) || self.curates(dataset)
+    }
+
+    pub fn may_contribute_something(&self) -> bool {
+        let has = |role| self.account().is_some_and(|a| a.has_somewhere(role));
+        (self.allows(Scope::Submit) && has(Role::Participant))
+            || (self.allows(Scope::Curate) && has(Role::Curator))
+    }
+
+    pub fn must_contribute(&self, dataset: &Name) -> Result<&Account, AppError> {
+        self.must(self.contributes(dataset))
+    }
+
     pub fn is_admin(&self) -> bool {
         self.may(Role::Admin, None)
     }

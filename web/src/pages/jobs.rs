@@ -10,13 +10,15 @@ use axum::{
         sse::{Event, KeepAlive, Sse},
     },
 };
-use fairframe_schemas::{Name, text};
+use fairframe_schemas::{Name, Reason, Status, text};
 use futures_util::{Stream, stream};
 use serde::{Deserialize, Serialize};
 
+use super::filters;
 use crate::{
     App,
     access::{Posted, Who},
+    catalog,
     error::{AppError, page},
     jobs::Declared,
     state::jobs::{self, Job, Kind},
@@ -92,6 +94,8 @@ struct JobPage {
     who: Who,
     job: Job,
     counts: String,
+    /// What was not accepted in the version it led to, by the reason that decided, the most first.
+    reasons: Vec<(Reason, u64)>,
 }
 
 /// The job of that number, for those who curate its dataset.
@@ -110,7 +114,31 @@ pub async fn job(
 ) -> Result<Html<String>, AppError> {
     let job = find(&app, &who, &seq).await?;
     let counts = counts(&app, &job);
-    page(&JobPage { who, job, counts })
+    let reasons = reasons(&app, &job);
+    page(&JobPage {
+        who,
+        job,
+        counts,
+        reasons,
+    })
+}
+
+/// None where there is no such version: it was not done, or was removed since.
+fn reasons(app: &App, job: &Job) -> Vec<(Reason, u64)> {
+    let release = catalog::release(&app.layout, job.dataset.as_str(), &job.outcome);
+    let summary = release.and_then(|release| release.summary());
+    let counts = summary.map(|s| s.counts.decided_by).unwrap_or_default();
+    let mut reasons: Vec<(Reason, u64)> = counts.into_iter().collect();
+    reasons.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+    reasons
+}
+
+impl JobPage {
+    /// Whether trying again may help some of them.
+    fn has_failed(&self) -> bool {
+        let failed = |(r, _): &(Reason, u64)| r.status() == Status::Failed;
+        self.reasons.iter().any(failed)
+    }
 }
 
 /// How far a job is, how fast, and how long it still takes if it goes on like that.

@@ -3,7 +3,9 @@
 pub mod account;
 pub mod admin;
 pub mod audit;
+pub mod changes;
 pub mod consent;
+pub mod contribute;
 pub mod dataset;
 pub mod decisions;
 pub mod home;

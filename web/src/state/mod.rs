@@ -8,6 +8,7 @@
 
 pub mod accounts;
 pub mod audit;
+pub mod contributions;
 pub mod decisions;
 pub mod jobs;
 pub mod links;

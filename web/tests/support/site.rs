@@ -65,12 +65,18 @@ async fn enter(app: &App, name: &str, roles: &[(Role, Option<&str>)]) -> String 
 
 impl Site {
     pub async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// The same, set up as somebody wants it.
+    pub async fn with(set_up: impl FnOnce(&mut App)) -> Self {
         let root = tempfile::tempdir().unwrap();
         let layout = Layout::new(root.path());
         let now = Arc::new(Mutex::new("2026-03-01T08:00:00Z".parse().unwrap()));
         let told = now.clone();
         let clock = Arc::new(move || *told.lock().unwrap());
-        let app = App::open(layout.clone(), clock, false).await.unwrap();
+        let mut app = App::open(layout.clone(), clock, false).await.unwrap();
+        set_up(&mut app);
         Self {
             router: fairframe_web::router(app.clone()),
             app,

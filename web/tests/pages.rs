@@ -70,6 +70,29 @@ impl TestApp {
 }
 
 #[tokio::test]
+async fn differences_are_those_of_the_rows() {
+    let app = TestApp::new().await;
+    let answer = app.get("/datasets/photos/2.0.0/changes.json").await;
+    let told: serde_json::Value = serde_json::from_str(answer.text()).unwrap();
+    let version = |v: &str| app.layout.release(&Name::new("photos").unwrap(), v.parse().unwrap());
+    let found = fairframe_ingest::diff::diff(&version("1.0.0"), &version("2.0.0")).unwrap();
+    assert!(!found.removed.is_empty());
+    let lost: Vec<String> = found.removed.keys().map(ToString::to_string).collect();
+    let said = told["removed"].as_object().unwrap();
+    assert!(said.keys().eq(lost.iter()), "{told}");
+    assert_eq!(told["unchanged"], found.unchanged);
+    assert_eq!(told["change"], "major");
+    for path in [
+        "/datasets/photos/1.0.0/changes",
+        "/datasets/photos/2.0.0/changes?since=9.9.9",
+        "/datasets/photos/2.0.0/changes?since=..%2F..",
+        "/datasets/none/2.0.0/changes.json",
+    ] {
+        assert_eq!(app.get(path).await.status, StatusCode::NOT_FOUND, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn every_page_is_there() {
     let app = TestApp::new().await;
     for (path, word) in [
@@ -85,6 +108,12 @@ async fn every_page_is_there() {
             "Farmhouse below the pines",
         ),
         ("/datasets/photos/2.0.0/samples?page=1", "Italy"),
+        (
+            "/datasets/photos/2.0.0/changes",
+            "do not mix results of the two",
+        ),
+        ("/datasets/photos/2.0.0/changes?since=1.0.0", "1.0.0 to 2.0.0"),
+        ("/datasets/photos/1.0.0/changes?since=2.0.0", "2.0.0 to 1.0.0"),
         ("/reports", "first"),
         ("/reports/first/", "report.json"),
     ] {

@@ -181,7 +181,8 @@ pub async fn events(
         loop {
             let found = jobs::find(&app.db, seq).await.ok().flatten();
             let Some(job) = found.filter(|job| !job.state.is_over()) else {
-                let event = Event::default().event("over").data("");
+                // Browsers pass over an event without data.
+                let event = Event::default().event("over").data(seq.to_string());
                 return Some((Ok(event), (app, last, true)));
             };
             if last.as_ref() != Some(&job) {

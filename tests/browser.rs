@@ -2,9 +2,9 @@
 
 mod support;
 
-use std::process::Command;
+use std::{fs, process::Command};
 
-use support::{Serving, fairframe, has_chromium, ok, python, text, workspace};
+use support::{Serving, datasets, fairframe, has_chromium, ok, python, text, workspace};
 
 /// Links, downloads, scripts off, no errors, nothing from elsewhere, widths, accessibility:
 /// `tests/python/browse.py` says what is looked at.
@@ -43,4 +43,38 @@ fn a_curator_finds_everything_and_every_page_is_sound() {
         assert!(pages.contains(&page), "`{page}` was not walked: {pages:?}");
     }
     assert!(seen["files"].as_u64() > Some(20), "{said}");
+}
+
+/// Pull, look, decide with keys, withdraw one person, release with a second person, receive
+/// contributions and takedown requests; every page signed in judged by axe, in light, in dark and
+/// on a phone: `tests/python/day.py`.
+#[test]
+fn a_curators_day() {
+    let Some(python) = python() else { return };
+    if !has_chromium() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (root, sources) = (folder.path().join("data"), folder.path().join("sources"));
+    fs::create_dir(&sources).unwrap();
+    for source in ["drop", "actors", "contributions"] {
+        ok(Command::new("cp")
+            .arg("-r")
+            .arg(datasets().join(source))
+            .arg(&sources));
+    }
+    let server = Serving::with(&root, &["--sources", sources.to_str().unwrap()]);
+    let link = text(&ok(fairframe(&root).args(["account", "admin"])).stdout);
+    let mut day = Command::new(python);
+    day.arg(workspace().join("tests/python/day.py"))
+        .args([server.url.as_str(), link.trim()]);
+    let said = text(&ok(&mut day).stdout);
+    let seen: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let pages = seen["pages"].as_array().unwrap().len();
+    assert!(pages >= 25, "{said}");
+    ok(fairframe(&root).arg("audit"));
+    for (dataset, version) in [("demo", "2.0.0"), ("demo-actors", "2.0.0")] {
+        let release = root.join("manifests").join(dataset).join(version);
+        ok(fairframe(&root).arg("verify").arg(release));
+    }
 }

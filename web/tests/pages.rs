@@ -74,7 +74,10 @@ async fn differences_are_those_of_the_rows() {
     let app = TestApp::new().await;
     let answer = app.get("/datasets/photos/2.0.0/changes.json").await;
     let told: serde_json::Value = serde_json::from_str(answer.text()).unwrap();
-    let version = |v: &str| app.layout.release(&Name::new("photos").unwrap(), v.parse().unwrap());
+    let version = |v: &str| {
+        app.layout
+            .release(&Name::new("photos").unwrap(), v.parse().unwrap())
+    };
     let found = fairframe_ingest::diff::diff(&version("1.0.0"), &version("2.0.0")).unwrap();
     assert!(!found.removed.is_empty());
     let lost: Vec<String> = found.removed.keys().map(ToString::to_string).collect();
@@ -112,8 +115,14 @@ async fn every_page_is_there() {
             "/datasets/photos/2.0.0/changes",
             "do not mix results of the two",
         ),
-        ("/datasets/photos/2.0.0/changes?since=1.0.0", "1.0.0 to 2.0.0"),
-        ("/datasets/photos/1.0.0/changes?since=2.0.0", "2.0.0 to 1.0.0"),
+        (
+            "/datasets/photos/2.0.0/changes?since=1.0.0",
+            "1.0.0 to 2.0.0",
+        ),
+        (
+            "/datasets/photos/1.0.0/changes?since=2.0.0",
+            "2.0.0 to 1.0.0",
+        ),
         ("/reports", "first"),
         ("/reports/first/", "report.json"),
     ] {

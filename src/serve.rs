@@ -1,12 +1,12 @@
 //! `fairframe serve`.
 //!
-//! What a client may cost is bounded: the time and the size of a request's
+//! What a client may cost is bounded: the time of a handshake, the time and the size of a request's
 //! head, the time between pieces of its body, and the number of connections.
 
 use std::{
     io::Write as _,
     net::{IpAddr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     pin::pin,
     sync::Arc,
     time::Duration,
@@ -21,10 +21,18 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::{
-    net::{TcpListener, TcpStream},
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
     sync::{Semaphore, watch},
     task::JoinSet,
     time::{sleep, timeout},
+};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{
+        self,
+        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    },
 };
 use tower::ServiceExt;
 use tower_http::timeout::RequestBodyTimeoutLayer;
@@ -62,6 +70,17 @@ pub struct ServeArgs {
     /// proxy's `X-Forwarded-For` says who asks
     #[arg(long)]
     pub behind_tls: bool,
+    /// The server's certificate and those up to its authority, PEM: it speaks TLS itself
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "tls_key",
+        conflicts_with = "behind_tls"
+    )]
+    pub tls_certificate: Option<PathBuf>,
+    /// The certificate's private key, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    pub tls_key: Option<PathBuf>,
     /// A folder of folders with a `source.toml` each: what curators may ingest and release
     #[arg(long, value_name = "DIR")]
     pub sources: Option<PathBuf>,
@@ -73,7 +92,12 @@ impl ServeArgs {
         let hosts = Hosts::new(self.hosts.iter().map(String::as_str));
         runtime.block_on(async {
             let layout = Layout::new(&common.root);
-            let app = App::open(layout, clock(), self.behind_tls);
+            let tls = match (&self.tls_certificate, &self.tls_key) {
+                (Some(certificate), Some(key)) => Some(tls(certificate, key)?),
+                _ => None,
+            };
+            let https = self.behind_tls || tls.is_some();
+            let app = App::open(layout, clock(), https);
             let mut app = app.await.doing("open the database")?;
             app.workshop = Workshop {
                 program: Some(std::env::current_exe().doing("find this program")?),
@@ -88,15 +112,16 @@ impl ServeArgs {
                 .await
                 .doing(format!("listen at {}", self.listen))?;
             let address = listener.local_addr().doing("ask for the address")?;
-            eprintln!("serving {} at http://{address}/", common.root.display());
+            let scheme = if tls.is_some() { "https" } else { "http" };
+            eprintln!("serving {} at {scheme}://{address}/", common.root.display());
             if let Some(link) = first {
                 // Whoever started the server may have stopped listening.
                 let _ = writeln!(
                     std::io::stderr(),
-                    "the first administrator sets a password at http://{address}/welcome/{link}"
+                    "the first administrator sets a password at {scheme}://{address}/welcome/{link}"
                 );
             }
-            serve(listener, router, self.behind_tls).await;
+            serve(listener, tls, router, self.behind_tls).await;
             // A job under way is ended, and begun again by the next server.
             runner.abort();
             let _ = runner.await;
@@ -106,8 +131,30 @@ impl ServeArgs {
     }
 }
 
+/// What TLS connections are accepted with. Read once: a renewed certificate wants a new start.
+fn tls(certificate: &Path, key: &Path) -> Result<TlsAcceptor, Failure> {
+    let named = |path: &Path| format!("read `{}`", path.display());
+    let chain = CertificateDer::pem_file_iter(certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .doing(named(certificate))?;
+    let secret = PrivateKeyDer::from_pem_file(key).doing(named(key))?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .doing("set up TLS")?
+        .with_no_client_auth()
+        .with_single_cert(chain, secret)
+        .doing(format!(
+            "use `{}` with `{}`",
+            certificate.display(),
+            key.display()
+        ))?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
 /// Serves until the process is asked to end, then lets answers under way finish.
-async fn serve(listener: TcpListener, router: Router, proxied: bool) {
+async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, router: Router, proxied: bool) {
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let (stop, stopping) = watch::channel(false);
     let mut open = JoinSet::new();
@@ -127,9 +174,16 @@ async fn serve(listener: TcpListener, router: Router, proxied: bool) {
                     address: from.ip(),
                     proxied,
                 };
-                let work = connection(stream, from, router.clone(), stopping.clone());
+                let (router, stopping, tls) = (router.clone(), stopping.clone(), tls.clone());
                 open.spawn(async move {
-                    work.await;
+                    match tls {
+                        None => connection(stream, from, router, stopping).await,
+                        Some(tls) => match timeout(HEAD_TIME, tls.accept(stream)).await {
+                            Ok(Ok(stream)) => connection(stream, from, router, stopping).await,
+                            Ok(Err(error)) => tracing::debug!(%error, "a handshake failed"),
+                            Err(_) => tracing::debug!("a handshake took too long"),
+                        },
+                    }
                     drop(slot);
                 });
             }
@@ -172,7 +226,7 @@ impl Caller {
 }
 
 async fn connection(
-    stream: TcpStream,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     from: Caller,
     router: Router,
     mut stopping: watch::Receiver<bool>,

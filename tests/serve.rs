@@ -165,3 +165,71 @@ fn an_address_that_is_taken_is_an_error() {
         text(&output.stderr)
     );
 }
+
+/// With a certificate the server speaks TLS itself, and nothing else.
+#[test]
+fn it_speaks_tls_itself() {
+    use tokio_rustls::rustls::{
+        ClientConfig, ClientConnection, RootCertStore, StreamOwned, crypto::aws_lc_rs,
+    };
+
+    let root = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let [certificate, key] = ["certificate.pem", "key.pem"].map(|name| root.path().join(name));
+    std::fs::write(&certificate, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let [certificate, key] = [&certificate, &key].map(|path| path.to_str().unwrap());
+    let arguments = ["--tls-certificate", certificate, "--tls-key", key];
+    let server = Serving::with(root.path(), &arguments);
+    let address = server.url.strip_prefix("https://").unwrap();
+    let address = address.trim_end_matches('/');
+
+    let mut roots = RootCertStore::empty();
+    roots.add(made.cert.der().clone()).unwrap();
+    let config = ClientConfig::builder_with_provider(aws_lc_rs::default_provider().into())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = "127.0.0.1".try_into().unwrap();
+    let client = ClientConnection::new(config.into(), name).unwrap();
+    let stream = TcpStream::connect(address).unwrap();
+    let mut stream = StreamOwned::new(client, stream);
+    let request = format!("GET /login HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut all = Vec::new();
+    let _ = stream.read_to_end(&mut all);
+    assert!(text(&all).starts_with("HTTP/1.1 200 "), "{}", text(&all));
+
+    let mut plain = TcpStream::connect(address).unwrap();
+    plain.write_all(request.as_bytes()).unwrap();
+    let mut all = Vec::new();
+    let _ = plain.read_to_end(&mut all);
+    assert!(!text(&all).contains("HTTP/1.1"), "{}", text(&all));
+
+    for (arguments, said) in [
+        (
+            vec!["--tls-certificate", certificate, "--tls-key", certificate],
+            certificate,
+        ),
+        (
+            vec!["--tls-certificate", "/no/such.pem", "--tls-key", key],
+            "/no/such.pem",
+        ),
+        (vec!["--tls-certificate", certificate], "--tls-key"),
+    ] {
+        let mut command = fairframe(root.path());
+        let output = command
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        assert!(!output.status.success());
+        assert!(
+            text(&output.stderr).contains(said),
+            "{}",
+            text(&output.stderr)
+        );
+    }
+}

@@ -149,6 +149,8 @@ impl DemoArgs {
                 listen: self.listen,
                 hosts: Vec::new(),
                 behind_tls: false,
+                tls_certificate: None,
+                tls_key: None,
                 sources: Some(self.datasets.clone()),
             }
             .run(common);

@@ -34,6 +34,8 @@ fn a_curator_finds_everything_and_every_page_is_sound() {
         "/datasets/demo",
         "/datasets/demo-actors/1.0.0/",
         "/datasets/demo/1.0.0/samples",
+        "/datasets/demo/1.0.0/quality",
+        "/datasets/demo/1.0.0/duplicates",
         "/data/demo/1.0.0/card.html",
         "/data/demo-actors/2.0.0/ATTRIBUTION.html",
         "/reports",

@@ -209,16 +209,18 @@ const RULES: &[Rule] = &[
 ];
 
 /// Modules of ingest that web may use: readers of a release, what is shown of it, the countries,
-/// and how decisions and contributions are handed over.
+/// how decisions and contributions are handed over, and what finds near-duplicates and joins them.
 const WEB_OF_INGEST: &[&str] = &[
     "attribution",
     "card",
     "contributed",
     "croissant",
     "decided",
+    "dedupe",
     "diff",
     "manifest",
     "place",
+    "split",
     "sums",
     "versions",
 ];

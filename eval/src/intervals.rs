@@ -27,6 +27,17 @@ pub fn wilson(hits: f64, n: u64, level: f64) -> Option<(f64, f64)> {
     Some(((centre - half).max(0.0), (centre + half).min(1.0)))
 }
 
+/// Newcombe's interval (1998, method 10) for the difference of two independent shares, `one` less
+/// `other`, each as hits and n: their Wilson intervals put together.
+pub fn difference(one: (f64, u64), other: (f64, u64), level: f64) -> Option<(f64, f64)> {
+    let (low, high) = wilson(one.0, one.1, level)?;
+    let (other_low, other_high) = wilson(other.0, other.1, level)?;
+    let [p, q] = [one, other].map(|(hits, n)| hits / n as f64);
+    let below = (p - low).hypot(other_high - q);
+    let above = (high - p).hypot(q - other_low);
+    Some((p - q - below, p - q + above))
+}
+
 /// The standard normal quantile: Acklam's approximation with one step of
 /// Halley's refinement, right to about 1e-15 on (0, 1).
 pub fn normal_quantile(p: f64) -> f64 {
@@ -372,6 +383,20 @@ mod tests {
         let (low, high) = wilson(7.0, 7, 0.95).unwrap();
         assert!((low - 0.646).abs() < 5e-4 && high == 1.0);
         assert_eq!(wilson(0.0, 0, 0.95), None);
+    }
+
+    #[test]
+    fn differences_at_newcombes_values() {
+        // Newcombe 1998, table II, method 10: 56/70 - 48/80, and 9/10 - 3/10.
+        for (one, other, low, high) in [
+            ((56.0, 70), (48.0, 80), 0.0524, 0.3339),
+            ((9.0, 10), (3.0, 10), 0.1705, 0.8090),
+            ((10.0, 10), (0.0, 10), 0.6075, 1.0),
+        ] {
+            let (l, h) = difference(one, other, 0.95).unwrap();
+            assert!((l - low).abs() < 5e-5 && (h - high).abs() < 5e-5, "{l} {h}");
+        }
+        assert_eq!(difference((0.0, 0), (1.0, 2), 0.95), None);
     }
 
     #[test]

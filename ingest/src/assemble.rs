@@ -155,6 +155,8 @@ fn describe(sample: &mut Sample, facts: Facts, rules: &Rules<'_>) {
     sample.has_audio = (facts.media_type == MediaType::Video).then_some(facts.has_audio);
     sample.video_codec = facts.video_codec;
     sample.perceptual_hash = facts.perceptual_hash;
+    sample.sharpness = facts.sharpness;
+    sample.luminance = facts.luminance;
     note_opt_outs(sample, facts.c2pa_opt_out);
     for reason in facts.reasons {
         sample.add_reason(reason);

@@ -371,6 +371,10 @@ pub fn meaning(column: Column) -> &'static str {
         Column::VideoCodec => "Codec of the video stream.",
         Column::HasAudio => "Whether the video has sound.",
         Column::PerceptualHash => "64-bit DCT hash of the picture, of the middle frame for video.",
+        Column::Sharpness => {
+            "Variance of the Laplacian of the luma picture at 192 pixels, grey levels squared; of the middle frame for video."
+        }
+        Column::Luminance => "Mean luma, 0 (black) to 1 (white); of the middle frame for video.",
         Column::Source => "Id of the declared source.",
         Column::SourceKey => "Key of the sample at its source.",
         Column::SourceUrl => "Where the media were fetched from.",

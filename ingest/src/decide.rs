@@ -1,7 +1,7 @@
 //! What only the whole dataset decides: duplicates, split groups, splits, the
 //! order of rows. Works on a few bytes a sample; rows stay in the journal.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use fairframe_schemas::{
     Digest, MediaType, Reason, Sample, SampleId, Split, Status,
@@ -11,7 +11,7 @@ use fairframe_schemas::{
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    dedupe::near_duplicate_clusters,
+    dedupe::{Look, near_pairs},
     prior::Prior,
     recall::Bytes,
     split::{Groups, Item, assign},
@@ -19,9 +19,6 @@ use crate::{
 
 #[cfg(test)]
 mod tests;
-
-/// Re-encoding and re-wrapping move a video's length by a few frames at most.
-const SAME_LENGTH_S: f32 = 0.1;
 
 /// Bytes of withdrawn samples. They are nobody's: copies remove them and servers
 /// refuse them whoever holds them, so a row that has them is withdrawn too.
@@ -181,17 +178,19 @@ impl Gathered {
             .filter(|i| kept(*i) && self.lights[*i].hash.is_some())
             .collect();
         let mut near = vec![false; n];
-        for alike in self.comparable(&hashed) {
-            let hashes: Vec<u64> = alike.iter().filter_map(|i| self.lights[*i].hash).collect();
-            let clusters = near_duplicate_clusters(&hashes, dedupe.max_distance);
-            for (index, cluster) in alike.iter().zip(clusters) {
-                let first = alike[cluster as usize];
-                if first != *index {
-                    near[first] = true;
-                    near[*index] = true;
-                    self.groups.join(first as u32, *index as u32);
-                }
-            }
+        let looks: Vec<Look> = hashed
+            .iter()
+            .filter_map(|i| {
+                let light = &self.lights[*i];
+                let duration = light.duration;
+                light.hash.map(|hash| Look { hash, duration })
+            })
+            .collect();
+        for (first, other) in near_pairs(&looks, dedupe.max_distance) {
+            let [first, other] = [first, other].map(|at| hashed[at as usize]);
+            near[first] = true;
+            near[other] = true;
+            self.groups.join(first as u32, other as u32);
         }
 
         let split = self.splits(&exact, rule, prior);
@@ -206,25 +205,6 @@ impl Gathered {
             group,
             order,
         }
-    }
-
-    /// Sets of samples within which near-duplicates are sought: all pictures;
-    /// and videos of nearly one length, since clips of different people before
-    /// one wall have a middle frame alike. Any two videos whose lengths differ by
-    /// at most [`SAME_LENGTH_S`] share a set, none that differ by twice as much do.
-    fn comparable(&self, hashed: &[usize]) -> Vec<Vec<usize>> {
-        let mut sets: BTreeMap<(u8, u64), Vec<usize>> = BTreeMap::new();
-        for index in hashed {
-            match self.lights[*index].duration {
-                None => sets.entry((0, 0)).or_default().push(*index),
-                Some(seconds) => {
-                    let at = seconds / (2.0 * SAME_LENGTH_S);
-                    sets.entry((1, at as u64)).or_default().push(*index);
-                    sets.entry((2, (at + 0.5) as u64)).or_default().push(*index);
-                }
-            }
-        }
-        sets.into_values().collect()
     }
 
     /// Of samples with the same bytes one stays: the one released before, else the first by id.

@@ -12,6 +12,7 @@
 //! the index: about 12 bytes a hash and block.
 
 mod kernel;
+mod looks;
 #[cfg(test)]
 mod tests;
 mod union;
@@ -19,6 +20,7 @@ mod union;
 use rayon::prelude::*;
 
 use kernel::Kernel;
+pub use looks::{Look, near_pairs};
 use union::{Union, union_one_bit};
 
 /// Every pair `i < j` (indices into `hashes`) whose hashes differ in at most

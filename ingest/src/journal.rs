@@ -112,6 +112,17 @@ pub enum FactsRecord {
     Failed { reason: Reason, message: String },
 }
 
+impl FactsRecord {
+    /// Whether it says all that is asked by now. Facts of an earlier release know nothing of a
+    /// picture's quality: the bytes are looked at again, without being fetched.
+    pub fn is_whole(&self) -> bool {
+        match self {
+            FactsRecord::Facts(facts) => facts.luminance.is_some(),
+            FactsRecord::Failed { .. } => true,
+        }
+    }
+}
+
 /// What a run is started with.
 pub struct Start<'a> {
     /// Digest of everything declared: another one is another run.

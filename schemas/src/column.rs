@@ -60,6 +60,8 @@ columns! {
     VideoCodec "video_codec" null Public DataType::Utf8;
     HasAudio "has_audio" null Public DataType::Boolean;
     PerceptualHash "perceptual_hash" null Public DataType::UInt64;
+    Sharpness "sharpness" null Public DataType::Float64;
+    Luminance "luminance" null Public DataType::Float64;
     Source "source" always Public DataType::Utf8;
     SourceKey "source_key" always Public DataType::Utf8;
     SourceUrl "source_url" null Public DataType::Utf8;
@@ -121,6 +123,8 @@ impl Column {
                 | Column::FrameCount
                 | Column::VariableFrameRate
                 | Column::HasAudio
+                | Column::Sharpness
+                | Column::Luminance
                 | Column::Description
         )
     }

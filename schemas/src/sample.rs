@@ -186,6 +186,12 @@ pub struct Sample {
     pub has_audio: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub perceptual_hash: Option<u64>,
+    /// Variance of the Laplacian at 192 pixels, in grey levels squared; of the middle frame for video.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sharpness: Option<f64>,
+    /// Mean luma, 0 (black) to 1 (white).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub luminance: Option<f64>,
     pub source: String,
     pub source_key: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -284,6 +290,8 @@ impl Sample {
             video_codec: None,
             has_audio: None,
             perceptual_hash: None,
+            sharpness: None,
+            luminance: None,
             source: source.to_owned(),
             source_key: source_key.to_owned(),
             source_url: None,

@@ -50,6 +50,8 @@ TYPES = {
     "variable_frame_rate": pa.bool_(),
     "has_audio": pa.bool_(),
     "perceptual_hash": pa.uint64(),
+    "sharpness": pa.float64(),
+    "luminance": pa.float64(),
     "upstream_revision_at": WHEN,
     "retrieved_at": WHEN,
     "attribution_required": pa.bool_(),

@@ -129,6 +129,8 @@ fn sample(at: usize, countries: &[(String, Option<String>, Option<String>)]) -> 
     s.width = Some([640, 1024, 1600, 3000, 4000, 6000][random.below(6)]);
     s.height = s.width.map(|w| w * [2, 3, 4][random.below(3)] / 4);
     s.perceptual_hash = Some(random.next());
+    s.sharpness = Some((random.part().powi(3) * 400_000.0).round() / 100.0);
+    s.luminance = Some((random.part() * 10_000.0).round() / 10_000.0);
     s.title = Some(format!("{} {at}", random.words(4)));
     s.description = (random.part() < 0.8).then(|| {
         let n = 4 + random.few(40);
@@ -147,6 +149,10 @@ fn sample(at: usize, countries: &[(String, Option<String>, Option<String>)]) -> 
         let (code, subregion, region) = &countries[random.few(countries.len())];
         (s.country, s.subregion, s.region) =
             (Some(code.clone()), subregion.clone(), region.clone());
+        // So that a threshold has somebody to take out.
+        if region.as_deref() == Some("Africa") {
+            s.luminance = s.luminance.map(|l| (l * l * 10_000.0).round() / 10_000.0);
+        }
         s.place_origin = Some(PlaceOrigin::ALL[random.few(6)]);
         if random.part() < 0.7 {
             s.latitude = Some((random.part() * 140.0 - 60.0).round() + random.part());
@@ -336,6 +342,21 @@ async fn measure(root: &Path, filters: usize) -> Outcome {
         }
     }
     report("pages with every facet", pages);
+    let folder = base.trim_end_matches("/samples");
+    for path in [
+        "quality?measure=sharpness",
+        "quality?measure=luminance&by=country",
+        "quality?measure=pixels&by=label",
+        "duplicates",
+        "duplicates?show=all",
+        "duplicates?within=8",
+        "duplicates?within=8",
+    ] {
+        let started = Instant::now();
+        let (status, _) = ask(format!("{folder}/{path}")).await?;
+        let ms = started.elapsed().as_secs_f64() * 1e3;
+        println!("{path}: {status}, {ms:.0} ms");
+    }
     report("single samples", samples);
     println!(
         "memory: {} MB, at most {} MB",

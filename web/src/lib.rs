@@ -127,6 +127,14 @@ pub fn router(app: App) -> Router {
             "/datasets/{name}/{version}/changes.json",
             get(pages::changes::json),
         )
+        .route(
+            "/datasets/{name}/{version}/quality",
+            get(pages::quality::quality),
+        )
+        .route(
+            "/datasets/{name}/{version}/duplicates",
+            get(pages::duplicates::duplicates),
+        )
         .route("/data/{name}/recall.json", get(files::recall))
         .route("/data/{name}/{version}/{file}", get(files::release_file))
         .route("/media/{digest}", get(files::media))
@@ -175,9 +183,10 @@ fn accounts() -> Router<App> {
 
 /// Deciding, proposing and approving releases, running jobs.
 fn curating() -> Router<App> {
-    use pages::{decisions, jobs, release};
+    use pages::{decisions, duplicates, jobs, release};
     Router::new()
         .route("/datasets/{name}/decide", post(decisions::decide))
+        .route("/datasets/{name}/duplicates/keep", post(duplicates::keep))
         .route("/datasets/{name}/decisions", get(decisions::decisions))
         .route(
             "/datasets/{name}/decisions/{batch}/undo",

@@ -1,5 +1,7 @@
 //! Duplicates, groups and the order of rows, on rows made here.
 
+use std::collections::BTreeMap;
+
 use super::*;
 
 /// Which of the samples are flagged as near-duplicates, and the group of each.

@@ -168,6 +168,8 @@ fn array(column: Column, s: &[Sample], stamp: &Stamp) -> ArrayRef {
         Column::PerceptualHash => {
             Arc::new(s.iter().map(|s| s.perceptual_hash).collect::<UInt64Array>())
         }
+        Column::Sharpness => float(s.iter().map(|s| s.sharpness)),
+        Column::Luminance => float(s.iter().map(|s| s.luminance)),
         Column::Source => text(s.iter().map(|s| Some(s.source.as_str()))),
         Column::SourceKey => text(s.iter().map(|s| Some(s.source_key.as_str()))),
         Column::SourceUrl => text(s.iter().map(|s| s.source_url.as_deref())),
@@ -327,6 +329,9 @@ impl View<'_> {
     }
 
     fn float(&self, column: Column, row: usize) -> Result<Option<f64>, ManifestError> {
+        if self.lacks(column) {
+            return Ok(None);
+        }
         let array = self.column(column)?.as_primitive::<Float64Type>();
         Ok(array.is_valid(row).then(|| array.value(row)))
     }
@@ -466,6 +471,8 @@ impl View<'_> {
             video_codec: self.text(Column::VideoCodec, row)?,
             has_audio: self.truth(Column::HasAudio, row)?,
             perceptual_hash: hash.is_valid(row).then(|| hash.value(row)),
+            sharpness: self.float(Column::Sharpness, row)?,
+            luminance: self.float(Column::Luminance, row)?,
             source: self.needed(Column::Source, row)?,
             source_key: self.needed(Column::SourceKey, row)?,
             source_url: self.text(Column::SourceUrl, row)?,

@@ -15,6 +15,7 @@ mod image;
 mod jpeg;
 mod picture;
 mod pool;
+mod quality;
 pub(crate) mod sniff;
 mod video;
 mod worker;
@@ -62,6 +63,11 @@ pub struct Facts {
     pub has_audio: bool,
     /// 64-bit DCT hash of the picture as shown, or of a video's middle frame.
     pub perceptual_hash: Option<u64>,
+    /// As `sharpness` and `luminance` of the manifest. Facts that earlier releases wrote lack them.
+    #[serde(default)]
+    pub sharpness: Option<f64>,
+    #[serde(default)]
+    pub luminance: Option<f64>,
     pub exif_place: Option<ExifPlace>,
     pub exif_captured_at: Option<ExifTime>,
     /// `c2pa:notAllowed`, `c2pa:constrained`.
@@ -87,6 +93,8 @@ impl Facts {
             video_codec: None,
             has_audio: false,
             perceptual_hash: None,
+            sharpness: None,
+            luminance: None,
             exif_place: None,
             exif_captured_at: None,
             c2pa_opt_out: Vec::new(),

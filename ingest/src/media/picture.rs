@@ -13,7 +13,7 @@ use fast_image_resize::{
 };
 use turbojpeg::{Compressor, PixelFormat, Subsamp};
 
-use super::{DescribeError, Facts, MediaFailure, THUMBNAIL_QUALITY, perceptual_hash};
+use super::{DescribeError, Facts, MediaFailure, THUMBNAIL_QUALITY, perceptual_hash, quality};
 
 /// RGB, 8 bits a channel, rows without padding.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,6 +108,9 @@ pub fn finish(
     let (w, h) = fit(decoded.width, decoded.height, HASH_SIDE);
     let hashed = decoded.resized(w, h)?.upright(facts.orientation);
     facts.perceptual_hash = perceptual_hash(&hashed.rgb, hashed.width, hashed.height);
+    let (width, height) = fit(decoded.width, decoded.height, quality::SIDE);
+    let quality = quality::measure(&decoded.resized(width, height)?.rgb, width);
+    (facts.sharpness, facts.luminance) = (quality.sharpness, quality.luminance);
     if let Some(path) = thumbnail.filter(|_| side > 0) {
         let shown = match fit(decoded.width, decoded.height, side) {
             size if size == (w, h) => hashed,

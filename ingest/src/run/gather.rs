@@ -148,7 +148,8 @@ impl Work<'_> {
         match current.map(|r| &r.outcome) {
             Some(FetchOutcome::Failed { .. }) => return false,
             Some(FetchOutcome::Stored { sha256, .. })
-                if entry.facts.is_some() && context.fetcher.store().contains(sha256) =>
+                if entry.facts.as_ref().is_some_and(FactsRecord::is_whole)
+                    && context.fetcher.store().contains(sha256) =>
             {
                 return false;
             }

@@ -20,20 +20,20 @@ use crate::{
 };
 
 /// What is handed in: name, bytes, reasons. Without a reason of weight it is accepted.
-struct Drop {
+pub struct Drop {
     folder: tempfile::TempDir,
     expected: BTreeMap<String, Vec<Reason>>,
 }
 
 impl Drop {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self {
             folder: tempfile::tempdir().unwrap(),
             expected: BTreeMap::new(),
         }
     }
 
-    fn add(&mut self, name: &str, bytes: impl AsRef<[u8]>, reasons: &[Reason]) {
+    pub fn add(&mut self, name: &str, bytes: impl AsRef<[u8]>, reasons: &[Reason]) {
         fs::write(self.folder.path().join(name), bytes).unwrap();
         self.expected.insert(name.to_owned(), reasons.to_vec());
     }
@@ -117,7 +117,7 @@ impl Drop {
     }
 
     /// The source, of those files that `wanted` names.
-    fn declare(&self, wanted: impl Fn(&[Reason]) -> bool) -> Declared {
+    pub fn declare(&self, wanted: impl Fn(&[Reason]) -> bool) -> Declared {
         let named = self.expected.iter().filter(|(_, reasons)| wanted(reasons));
         let rows: String = named.map(|(name, _)| format!("{name}\n")).collect();
         let path = self.folder.path();
@@ -134,7 +134,7 @@ impl Drop {
     }
 }
 
-fn ingest(root: &Path, source: Declared) -> Outcome {
+pub fn ingest(root: &Path, source: Declared) -> Outcome {
     let settings = Settings {
         layout: Layout::new(root),
         sources: vec![source],
@@ -148,10 +148,10 @@ fn ingest(root: &Path, source: Declared) -> Outcome {
     run(fairframe_ingest::run::run(&settings, &Silent)).unwrap()
 }
 
-type Rows = BTreeMap<String, Sample>;
+pub type Rows = BTreeMap<String, Sample>;
 
 /// The accepted rows, and the others.
-fn rows(release: &Path) -> (Rows, Rows) {
+pub fn rows(release: &Path) -> (Rows, Rows) {
     let reader = ReleaseReader::open(release).unwrap();
     let by_key = |rows: Vec<Sample>| -> Rows {
         let n = rows.len();
@@ -217,6 +217,7 @@ fn bad_media_cost_only_themselves() {
         assert!(store.is_sound(&digest).unwrap(), "{name}");
         assert!(layout.thumbnail(&digest).exists(), "{name}");
         assert!(row.perceptual_hash.is_some(), "{name}");
+        assert!(row.sharpness.is_some() && row.luminance.is_some(), "{name}");
         let size = match name.as_str() {
             "rotated.jpg" => (600, 450),
             "whole.mkv" | "clip.gif" => (640, 480),

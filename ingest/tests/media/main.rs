@@ -5,6 +5,7 @@ mod damaged;
 mod ingest;
 mod make;
 mod pictures;
+mod quality;
 mod video;
 mod workers;
 

@@ -22,7 +22,7 @@ use super::{
 /// Rows of a block; the unit of parallel work.
 pub const BLOCK_ROWS: u64 = 64 * 1024;
 
-const COLUMNS: [Column; 33] = [
+const COLUMNS: [Column; 35] = [
     Column::SampleId,
     Column::Status,
     Column::Reasons,
@@ -55,6 +55,8 @@ const COLUMNS: [Column; 33] = [
     Column::Height,
     Column::DurationS,
     Column::PerceptualHash,
+    Column::Sharpness,
+    Column::Luminance,
     Column::DerivedFrom,
 ];
 
@@ -266,6 +268,8 @@ impl Draft {
             &batch.days(Column::CapturedAt),
             &batch.float(Column::Latitude),
             &batch.float(Column::Longitude),
+            &batch.float(Column::Sharpness),
+            &batch.float(Column::Luminance),
         ];
         for (stored, number) in self.block.numbers.iter_mut().zip(numbers) {
             stored.extend((0..rows).map(|row| known(row, number(row))));
@@ -344,6 +348,15 @@ impl Block {
             Number::Pixels => stored(Number::Width) * stored(Number::Height),
             Number::Aspect if stored(Number::Height) == 0.0 => f64::NAN,
             Number::Aspect => stored(Number::Width) / stored(Number::Height),
+            Number::Elongation => {
+                // `max` passes over what is not known.
+                let (width, height) = (stored(Number::Width), stored(Number::Height));
+                match width > height {
+                    true if height > 0.0 => width / height,
+                    false if width > 0.0 => height / width,
+                    _ => f64::NAN,
+                }
+            }
             stored_one => stored(stored_one),
         }
     }

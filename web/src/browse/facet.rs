@@ -120,15 +120,21 @@ numbers! {
     Captured "captured" "Captured";
     Latitude "latitude" "Latitude, degrees";
     Longitude "longitude" "Longitude, degrees";
+    /// Variance of the Laplacian at 192 pixels.
+    Sharpness "sharpness" "Sharpness";
+    /// Mean luma, 0 to 1.
+    Luminance "luminance" "Luminance, 0 to 1";
     /// Width times height.
     Pixels "pixels" "Pixels";
     /// Width by height.
     Aspect "aspect" "Width by height";
+    /// The longer side by the shorter, 1 or more.
+    Elongation "elongation" "Longer by shorter side";
 }
 
 impl Number {
     /// Those that are stored; the others are made of them.
-    pub(super) const STORED: usize = 7;
+    pub(super) const STORED: usize = 9;
 
     pub fn by_key(key: &str) -> Option<Number> {
         Number::ALL.iter().copied().find(|n| n.key() == key)

@@ -13,6 +13,7 @@ use rayon::prelude::*;
 
 use super::{
     block::{BLOCK_ROWS, Block, Draft},
+    clusters::Kept,
     facet::Facet,
     overlay::{Overlay, Patch},
     words::Words,
@@ -37,6 +38,7 @@ pub struct Index {
     hasher: RandomState,
     /// By revision, the last used last.
     patches: Mutex<Vec<(u64, Arc<Patch>)>>,
+    pub(super) kept: Kept,
 }
 
 /// Why a release cannot be browsed.
@@ -111,6 +113,7 @@ impl Index {
             accepted,
             hasher,
             patches: Mutex::default(),
+            kept: Kept::default(),
         })
     }
 

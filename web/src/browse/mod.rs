@@ -18,12 +18,14 @@
 mod bits;
 mod block;
 mod cache;
+mod clusters;
 mod facet;
 mod filter;
 mod group;
 mod index;
 mod overlay;
 mod select;
+mod spread;
 mod text;
 mod view;
 mod words;
@@ -32,11 +34,13 @@ mod words;
 mod model_tests;
 
 pub use cache::Indexes;
+pub use clusters::{Alike, Cluster, Leak, Shared, WITHIN};
 pub use facet::{Facet, MAX_WORD, Number, PLACE, kept, nearest};
 pub use filter::{Area, Choice, Filter, FilterError, MAX_QUERY, Range, query, written};
 pub use group::{Group, GroupError, Key, MIN_CELL, Value};
 pub use index::{Index, IndexError};
 pub use overlay::{Change, Overlay};
+pub use spread::{Spread, Spreads};
 pub use text::date;
 pub use view::{Counts, Found, Neighbours, Row, Scope, Sort, View};
 pub use words::Words;

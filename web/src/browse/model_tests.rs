@@ -66,6 +66,8 @@ fn sample(at: usize, bytes: &[u8; 24]) -> Sample {
     s.consent_purposes =
         pick(bytes[18], &[vec![Purpose::Train, Purpose::Collect], vec![]]).unwrap_or_default();
     s.perceptual_hash = pick(bytes[19], &[0, 1, 7, u64::MAX]);
+    s.sharpness = pick(bytes[3], &[0.0, 12.34, 9_999.0]);
+    s.luminance = pick(bytes[4], &[0.0, 0.25, 1.0]);
     if bytes[20] > 200 {
         s.derived_from = vec![SampleId::new("drop", &(bytes[20] - 200).to_string())];
         s.manipulation = Some(Manipulation {
@@ -155,7 +157,12 @@ fn number(s: &Sample, number: Number) -> Option<f64> {
         Number::Latitude => s.latitude,
         Number::Longitude => s.longitude,
         Number::Pixels => size().map(|(w, h)| w * h),
+        Number::Sharpness => s.sharpness,
+        Number::Luminance => s.luminance,
         Number::Aspect => size().map(|(w, h)| w / h).filter(|a| a.is_finite()),
+        Number::Elongation => size()
+            .map(|(w, h)| w.max(h) / w.min(h))
+            .filter(|a| a.is_finite()),
     }
 }
 

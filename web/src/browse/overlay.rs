@@ -107,6 +107,11 @@ impl Patch {
         patch
     }
 
+    /// Whether samples are withdrawn by it.
+    pub fn takes_away(&self) -> bool {
+        self.rows.iter().any(|p| p.gone)
+    }
+
     pub fn get(&self, row: u32) -> Option<&Patched> {
         let at = self.rows.binary_search_by_key(&row, |p| p.row).ok()?;
         self.rows.get(at)

@@ -472,6 +472,12 @@ impl<'v> Row<'v> {
         Some(block.titles.get(at)).filter(|t| !t.is_empty())
     }
 
+    /// The perceptual hash.
+    pub fn hash(&self) -> Option<u64> {
+        let (block, at) = self.view.index.at(self.number);
+        block.hashes[at].filter(|_| !self.view.is_gone(self.number))
+    }
+
     pub fn digest(&self) -> Option<Digest> {
         if self.view.is_gone(self.number) {
             return None;

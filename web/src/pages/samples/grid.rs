@@ -26,11 +26,13 @@ use crate::{
 pub const PER_PAGE: u64 = 48;
 
 /// Numbers that have fields in the sidebar.
-const FIELDS: [Number; 4] = [
+const FIELDS: [Number; 6] = [
     Number::Captured,
     Number::Width,
     Number::Height,
     Number::Duration,
+    Number::Sharpness,
+    Number::Luminance,
 ];
 
 #[derive(Template)]

@@ -9,25 +9,26 @@ mod words;
 
 use askama::Template;
 use fairframe_ingest::manifest::ReleaseReader;
-use fairframe_schemas::Digest;
+use fairframe_schemas::{DatasetVersion, Digest, Name};
 
 pub use grid::samples;
 pub use request::Asked;
 pub use sample::{sample, world};
+pub(super) use words::{place, shown as word};
 
 use crate::{
     App,
     access::Who,
     allowed::Allowed,
-    browse::{Facet, Number, Row},
+    browse::{Facet, Filter, Number, Row},
     catalog,
 };
 
 /// A sample in a grid or a list; nothing but its id where it was withdrawn.
-struct Tile {
-    href: String,
-    withdrawn: bool,
-    title: String,
+pub(super) struct Tile {
+    pub href: String,
+    pub withdrawn: bool,
+    pub title: String,
     creator: String,
     licence: String,
     place: String,
@@ -36,17 +37,17 @@ struct Tile {
     labels: String,
     status: String,
     reasons: Vec<String>,
-    kind: String,
+    pub kind: String,
     /// A picture that may be shown.
-    thumbnail: Option<Digest>,
+    pub thumbnail: Option<Digest>,
     /// What is said in its stead.
-    none: &'static str,
+    pub none: &'static str,
     /// What more there is to say where it is shown beside others.
-    note: String,
+    pub note: String,
 }
 
 impl Tile {
-    fn new(app: &App, allowed: &Allowed, row: Row<'_>, href: String) -> Self {
+    pub fn new(app: &App, allowed: &Allowed, row: Row<'_>, href: String) -> Self {
         let id = row.id().to_string();
         let withdrawn = row.is_withdrawn();
         let word = |facet| words::shown(facet, row.word(facet));
@@ -85,6 +86,13 @@ impl Tile {
     fn is_accepted(&self) -> bool {
         self.status == "accepted"
     }
+}
+
+/// A filter in words, part by part.
+pub(super) fn told(dataset: &Name, version: DatasetVersion, filter: &Filter) -> Vec<String> {
+    let asked = Asked::of(dataset, version, filter.clone());
+    let chips = sidebar::chips(&asked).into_iter();
+    chips.map(|chip| chip.text).collect()
 }
 
 /// A picture at the head of a page.

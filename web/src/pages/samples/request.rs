@@ -8,7 +8,7 @@ use crate::browse::{Facet, Filter, FilterError, Number, Sort, nearest, query};
 const OWN: [&str; 4] = ["sort", "view", "page", "more"];
 
 /// Orders to choose from.
-pub const SORTS: [(&str, &str); 9] = [
+pub const SORTS: [(&str, &str); 13] = [
     ("", "as in the manifest"),
     ("-captured", "newest first"),
     ("captured", "oldest first"),
@@ -18,6 +18,10 @@ pub const SORTS: [(&str, &str); 9] = [
     ("bytes", "smallest files first"),
     ("-duration", "longest first"),
     ("duration", "shortest first"),
+    ("sharpness", "least sharp first"),
+    ("-sharpness", "sharpest first"),
+    ("luminance", "darkest first"),
+    ("-luminance", "brightest first"),
 ];
 
 /// An address of samples, read.
@@ -64,13 +68,25 @@ impl Asked {
             })?),
         };
         Ok(Self {
-            base: format!("/datasets/{dataset}/{version}/samples"),
+            base: base(dataset, version),
             filter,
             sort: sort(own("sort").unwrap_or_default())?,
             list,
             page,
             more,
         })
+    }
+
+    /// Of a filter, in the usual order and form.
+    pub fn of(dataset: &Name, version: DatasetVersion, filter: Filter) -> Self {
+        Self {
+            base: base(dataset, version),
+            filter,
+            sort: Sort::default(),
+            list: false,
+            page: 1,
+            more: None,
+        }
     }
 
     /// The order as it stands in an address.
@@ -173,6 +189,10 @@ impl Asked {
             .filter(|(key, _)| !but.contains(&key.as_str()))
             .collect()
     }
+}
+
+fn base(dataset: &Name, version: DatasetVersion) -> String {
+    format!("/datasets/{dataset}/{version}/samples")
 }
 
 fn unknown(key: &'static str, word: &str, known: Vec<&str>) -> FilterError {

@@ -457,6 +457,8 @@ fn facts(sample: &Sample) -> Vec<(&'static str, String)> {
         _ => format!("{r:.3} a second"),
     });
     push("Frame rate", rate);
+    push("Sharpness", sample.sharpness.map(|v| format!("{v:.2}")));
+    push("Luminance", sample.luminance.map(|v| format!("{v:.4}")));
     push("Video codec", sample.video_codec.clone());
     let sound = |has| if has { "yes" } else { "no" }.to_owned();
     push("Sound", sample.has_audio.map(sound));

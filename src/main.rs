@@ -20,6 +20,7 @@ mod pull;
 mod recall;
 mod schema;
 mod serve;
+mod server;
 mod swap;
 mod verify;
 
@@ -74,6 +75,8 @@ enum Command {
     Ingest(ingest::IngestArgs),
     /// Checks every digest, licence, consent and split of a release, offline
     Verify(verify::VerifyArgs),
+    /// What datasets a server has
+    Datasets(server::DatasetsArgs),
     /// A release and its media into a folder; goes on where a killed pull stopped
     Pull(pull::PullArgs),
     /// Removes withdrawn samples from a copy
@@ -138,6 +141,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => args.run(&common),
         Command::Ingest(args) => args.run(&common),
         Command::Verify(args) => args.run(&common),
+        Command::Datasets(args) => args.run(&common),
         Command::Pull(args) => args.run(&common),
         Command::Recall(args) => args.run(&common),
         Command::Diff(args) => args.run(&common),

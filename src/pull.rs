@@ -9,6 +9,7 @@ use crate::{
     Common,
     exit::{self, Doing, Failure},
     progress::Progress,
+    server::Credentials,
 };
 
 #[derive(Debug, clap::Args)]
@@ -39,6 +40,8 @@ pub struct PullArgs {
     /// Upstream host that may have a private address; the host of the release's URL may
     #[arg(long, value_name = "HOST")]
     allow_private: Vec<String>,
+    #[command(flatten)]
+    credentials: Credentials,
 }
 
 impl PullArgs {
@@ -53,6 +56,10 @@ impl PullArgs {
             rate: self.rate.unwrap_or(0.0),
             user_agent: self.user_agent,
             allow_private: self.allow_private,
+            token: match &origin {
+                Origin::Server { .. } => self.credentials.token()?,
+                Origin::Folder { .. } => None,
+            },
             origin,
         };
         let done = pull(&settings, common)?;
@@ -88,6 +95,7 @@ pub fn plain(origin: Origin, to: PathBuf) -> Settings {
         rate: 0.0,
         user_agent: None,
         allow_private: Vec::new(),
+        token: None,
     }
 }
 

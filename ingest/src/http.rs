@@ -77,6 +77,45 @@ pub struct HttpConfig {
     pub stall: Duration,
     /// See [`AddressRules::new`].
     pub allow_private: Vec<String>,
+    /// Who asks, told to one server and to no other, wherever it redirects to.
+    pub token: Option<Token>,
+}
+
+/// A token for one server.
+#[derive(Clone)]
+pub struct Token {
+    /// `https://host:port`, or `http://` to this machine.
+    origin: url::Origin,
+    value: HeaderValue,
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Token").field(&self.origin).finish()
+    }
+}
+
+impl Token {
+    /// For the server of a URL. A token is sent over TLS only, or to this machine.
+    pub fn new(server: &Url, token: &str) -> Result<Self, HttpError> {
+        let setup = |problem: &str| HttpError::Setup(problem.to_owned());
+        let here = match server.host() {
+            Some(url::Host::Domain(name)) => name == "localhost",
+            Some(url::Host::Ipv4(address)) => address.is_loopback(),
+            Some(url::Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        };
+        if server.scheme() != "https" && !here {
+            return Err(setup("a token is sent over https only"));
+        }
+        let value = HeaderValue::from_str(&format!("Bearer {}", token.trim()));
+        let mut value = value.map_err(|_| setup("the token is none"))?;
+        value.set_sensitive(true);
+        Ok(Self {
+            origin: server.origin(),
+            value,
+        })
+    }
 }
 
 impl Default for HttpConfig {
@@ -99,6 +138,7 @@ impl From<&FetchLimits> for HttpConfig {
             timeout: Duration::from_secs_f64(limits.timeout_s.clamp(0.0, 1e6)),
             stall: Duration::from_secs_f64(limits.stall_s.clamp(0.0, 1e6)),
             allow_private: limits.allow_private.clone(),
+            token: None,
         }
     }
 }
@@ -295,7 +335,12 @@ impl Http {
         let start = Instant::now();
         let deadline = start + inner.config.timeout;
         let stall = inner.config.stall;
-        let sending = client.get(url.clone()).headers(headers.clone()).send();
+        let mut headers = headers.clone();
+        let token = inner.config.token.as_ref();
+        if let Some(token) = token.filter(|t| t.origin == url.origin()) {
+            headers.insert(header::AUTHORIZATION, token.value.clone());
+        }
+        let sending = client.get(url.clone()).headers(headers).send();
         let answer = timeout_at(deadline.min(start + stall), sending)
             .await
             .map_err(|_| HttpError::Timeout {

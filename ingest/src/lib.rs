@@ -10,6 +10,7 @@
 pub mod archive;
 pub mod html;
 pub mod licence;
+pub mod server;
 pub mod source;
 pub mod table;
 

@@ -82,7 +82,17 @@ impl Allowed {
         let curated = self.index.waiting.iter();
         let mut curated = curated.filter(|(dataset, _)| self.who.curates(dataset));
         let waiting = || curated.find_map(|(_, media)| media.get(digest));
-        self.index.media.get(digest).or_else(waiting)
+        let mut accepted = self.index.media.values();
+        accepted
+            .find_map(|media| media.get(digest))
+            .or_else(waiting)
+    }
+
+    /// The datasets in which a digest stands accepted.
+    pub fn datasets<'a>(&'a self, digest: &'a Digest) -> impl Iterator<Item = &'a Name> {
+        let all = self.index.media.iter();
+        all.filter(|(_, media)| media.get(digest).is_some())
+            .map(|(dataset, _)| dataset)
     }
 
     /// What was withdrawn on this server.
@@ -118,7 +128,8 @@ impl Served {
 #[derive(Default)]
 struct Index {
     state: State,
-    media: Served,
+    /// Of accepted samples, by dataset.
+    media: BTreeMap<Name, Served>,
     /// Of quarantined samples only: for the dataset's curators.
     waiting: BTreeMap<Name, Served>,
 }
@@ -198,7 +209,7 @@ struct Own {
 }
 
 fn build(layout: &Layout, state: State) -> Index {
-    let mut media = Served::default();
+    let mut media = BTreeMap::new();
     let mut waiting = BTreeMap::new();
     let mut refused = HashSet::new();
     for (name, (version, _)) in &state {
@@ -206,7 +217,7 @@ fn build(layout: &Layout, state: State) -> Index {
         // A dataset that cannot be read takes down its own media, not those of the others.
         match add_dataset(layout, name, *version, &mut own, &mut refused) {
             Ok(()) => {
-                media.0.extend(own.media.0);
+                media.insert(name.clone(), own.media);
                 waiting.insert(name.clone(), own.waiting);
             }
             Err(error) => {
@@ -214,7 +225,7 @@ fn build(layout: &Layout, state: State) -> Index {
             }
         }
     }
-    for served in waiting.values_mut().chain([&mut media]) {
+    for served in waiting.values_mut().chain(media.values_mut()) {
         served.finish(&refused);
     }
     Index {

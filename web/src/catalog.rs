@@ -32,6 +32,22 @@ impl Dataset {
     pub fn latest(&self) -> DatasetVersion {
         self.versions[0]
     }
+
+    /// What was ever withdrawn: the list beside the versions, or else the newest release's.
+    pub fn recalls(&self, layout: &Layout) -> Result<RecallList, AppError> {
+        recall_list(&self.recall_file(layout), &self.name)
+    }
+
+    /// Where that list stands.
+    pub fn recall_file(&self, layout: &Layout) -> PathBuf {
+        let published = layout.recall(&self.name);
+        match published.is_file() {
+            true => published,
+            false => layout
+                .release(&self.name, self.latest())
+                .join("recall.json"),
+        }
+    }
 }
 
 /// A release that exists.

@@ -1,18 +1,21 @@
 //! Errors as pages: a title, a sentence, a way back. What went wrong inside
 //! goes to the log and never to the page.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 use axum::{
     http::{StatusCode, header},
     response::{Html, IntoResponse, Redirect, Response},
 };
 use fairframe_schemas::text;
+use utoipa::openapi::{self, RefOr};
 
 use crate::{
     access::Who,
     state::{
-        StateError, accounts::AccountError, decisions::UndoError, jobs::JobError,
-        proposals::ProposalError, tokens::TokenError,
+        StateError, accounts::AccountError, asked_once::KeyError, decisions::UndoError,
+        jobs::JobError, proposals::ProposalError, terms::TermsError, tokens::TokenError,
     },
 };
 
@@ -22,6 +25,9 @@ pub enum AppError {
     /// Names the kind of thing, never what was asked for.
     #[error("no such {0}")]
     NotFound(&'static str),
+    /// It was there, and was withdrawn.
+    #[error("the {0} was withdrawn")]
+    Gone(&'static str),
     #[error("method not allowed")]
     Method,
     /// An address that asks for something there is not.
@@ -37,6 +43,9 @@ pub enum AppError {
     BadToken,
     #[error("not allowed")]
     Forbidden,
+    /// A dataset whose terms were not accepted.
+    #[error("accept the terms of {0} first")]
+    Terms(fairframe_schemas::Name),
     /// A form of a session that has ended, or of no page of ours.
     #[error("the form is too old")]
     Stale,
@@ -66,6 +75,22 @@ struct ErrorPage {
     sentence: String,
 }
 
+/// What the API answers in place of what was asked for, as OpenAPI describes it.
+pub struct Problems;
+
+impl utoipa::IntoResponses for Problems {
+    fn responses() -> BTreeMap<String, RefOr<openapi::Response>> {
+        let content = openapi::ContentBuilder::new()
+            .schema(Some(openapi::Ref::from_schema_name("Problem")))
+            .build();
+        let problem = openapi::ResponseBuilder::new()
+            .description("A problem (RFC 9457)")
+            .content("application/problem+json", content)
+            .build();
+        BTreeMap::from([("default".to_owned(), problem.into())])
+    }
+}
+
 /// An error as programs read it (RFC 9457): each answer that is one carries it, and
 /// the API sends it instead of the page.
 #[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
@@ -82,6 +107,11 @@ impl AppError {
                 StatusCode::NOT_FOUND,
                 "Not found",
                 format!("There is no such {kind} here, or it was withdrawn."),
+            ),
+            AppError::Gone(kind) => (
+                StatusCode::GONE,
+                "Withdrawn",
+                format!("The {kind} was withdrawn. Copies of it should be deleted."),
             ),
             AppError::Method => (
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -113,6 +143,13 @@ impl AppError {
                 "Not allowed",
                 "Your account may not do this. Ask an administrator for the role it needs."
                     .to_owned(),
+            ),
+            AppError::Terms(dataset) => (
+                StatusCode::FORBIDDEN,
+                "Accept the terms first",
+                format!(
+                    "This dataset is handed on to people who accepted its terms: log in, read and accept them at /datasets/{dataset}/terms. A token then has the acceptance of its account."
+                ),
             ),
             AppError::Stale => (
                 StatusCode::FORBIDDEN,
@@ -206,6 +243,25 @@ impl From<TokenError> for AppError {
         match error {
             TokenError::Account(error) => error.into(),
             other => AppError::Invalid(other.to_string()),
+        }
+    }
+}
+
+impl From<KeyError> for AppError {
+    fn from(error: KeyError) -> Self {
+        match error {
+            KeyError::State(error) => error.into(),
+            other => AppError::Invalid(other.to_string()),
+        }
+    }
+}
+
+impl From<TermsError> for AppError {
+    fn from(error: TermsError) -> Self {
+        match error {
+            TermsError::State(error) => error.into(),
+            TermsError::Long => AppError::Invalid(error.to_string()),
+            TermsError::Other => AppError::Conflict(error.to_string()),
         }
     }
 }

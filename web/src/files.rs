@@ -13,7 +13,7 @@ use fairframe_schemas::{Digest, Name, RecallList};
 use tower::ServiceExt;
 use tower_http::services::ServeFile;
 
-use crate::{App, access::Who, catalog, error::AppError, headers, reports};
+use crate::{App, access::Who, catalog, error::AppError, headers, reports, terms};
 
 /// `/data/{name}/{version}/{file}`: a file that the release's `SHA256SUMS` lists.
 pub async fn release_file(
@@ -23,6 +23,9 @@ pub async fn release_file(
 ) -> Result<Response, AppError> {
     let release = catalog::release(&app.layout, &name, &version)?;
     let listed = release.file(&file)?;
+    if has_rows(&listed.name) {
+        terms::must_be_accepted(&app, &Who::asking(), &release.dataset).await?;
+    }
     let path = release.folder.join(&listed.name);
     let mut response = serve(&path, &listed.sha256.to_string(), request).await?;
     let headers = response.headers_mut();
@@ -37,6 +40,12 @@ pub async fn release_file(
     Ok(response)
 }
 
+/// Whether a file says something of each sample. What else a release says anybody may read: it
+/// tells whether the terms are worth accepting, and what must be let go.
+fn has_rows(name: &str) -> bool {
+    name.ends_with(".parquet") || name.starts_with("ATTRIBUTION")
+}
+
 /// `/data/{name}/recall.json`: what the newest release withdraws, for copies of any release.
 pub async fn recall(
     State(app): State<App>,
@@ -48,16 +57,7 @@ pub async fn recall(
         .and_then(|name| catalog::dataset(&app.layout, &name).transpose())
         .ok_or(AppError::NotFound("dataset"))?
         .map_err(AppError::internal)?;
-    let published = app.layout.recall(&dataset.name);
-    let path = match published.is_file() {
-        true => published,
-        false => {
-            let version = dataset.latest().to_string();
-            catalog::release(&app.layout, &name, &version)?
-                .folder
-                .join("recall.json")
-        }
-    };
+    let path = dataset.recall_file(&app.layout);
     if !path.is_file() {
         return Err(AppError::NotFound("recall list"));
     }
@@ -82,6 +82,21 @@ pub async fn media(
     request: Request,
 ) -> Result<Response, AppError> {
     let (digest, mime) = allowed(&app, &digest).await?;
+    let who = Who::asking();
+    // The same bytes may stand in a dataset that asks for nothing.
+    let mut refused = None;
+    for dataset in app.media.allowed(&who).await?.datasets(&digest) {
+        match terms::must_be_accepted(&app, &who, dataset).await {
+            Ok(()) => {
+                refused = None;
+                break;
+            }
+            Err(error) => refused = Some(error),
+        }
+    }
+    if let Some(error) = refused {
+        return Err(error);
+    }
     let path = app.layout.media(&digest);
     let mut response = serve(&path, &digest.to_string(), request).await?;
     let headers = response.headers_mut();

@@ -7,9 +7,11 @@
 
 pub mod access;
 pub mod allowed;
+pub mod api;
 pub mod browse;
 pub mod catalog;
 mod changes;
+mod columns;
 pub mod consents;
 pub mod contribute;
 pub mod error;
@@ -18,9 +20,11 @@ mod headers;
 pub mod hosts;
 pub mod jobs;
 mod lookup;
+mod origin;
 pub mod pages;
 pub mod reports;
 pub mod state;
+mod terms;
 mod ties;
 mod uses;
 pub mod viewer;
@@ -147,6 +151,8 @@ pub fn router(app: App) -> Router {
         .merge(curating())
         .merge(consent())
         .merge(contributing())
+        .merge(research())
+        .merge(api::routes())
         .route("/assets/style.css", get(pages::style))
         .route("/assets/icon.svg", get(pages::icon))
         .route("/assets/world.svg", get(pages::samples::world))
@@ -157,7 +163,10 @@ pub fn router(app: App) -> Router {
             app.clone(),
             access::identify,
         ))
+        .layer(middleware::from_fn(api::problems))
         .layer(middleware::from_fn(headers::secure))
+        .layer(headers::compression())
+        .layer(middleware::map_response(headers::weaken))
         .with_state(app)
 }
 
@@ -210,6 +219,23 @@ fn curating() -> Router<App> {
         .route("/jobs/{seq}/cancel", post(jobs::cancel))
         .route("/assets/live.js", get(pages::live))
         .route("/assets/review.js", get(pages::review))
+}
+
+/// What a release is like, what it asks for, what was withdrawn.
+fn research() -> Router<App> {
+    use pages::{preview, recalls, schema, statistics, terms};
+    Router::new()
+        .route("/datasets/{name}/{version}/schema", get(schema::schema))
+        .route(
+            "/datasets/{name}/{version}/statistics",
+            get(statistics::statistics),
+        )
+        .route("/datasets/{name}/{version}/preview", get(preview::preview))
+        .route("/datasets/{name}/terms", get(terms::show).post(terms::set))
+        .route("/datasets/{name}/terms/accept", post(terms::accept))
+        .route("/datasets/{name}/recalls", get(recalls::recalls))
+        .route("/datasets/{name}/recalls.atom", get(recalls::feed))
+        .route("/recalls.atom", get(recalls::feed_of_all))
 }
 
 /// Consents of a dataset's people; requests to take something down.

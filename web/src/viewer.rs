@@ -5,12 +5,13 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use fairframe_schemas::{DatasetVersion, Name, Reason};
+use fairframe_schemas::{DatasetVersion, Name, Reason, SampleId};
 
 use crate::{
     App,
     access::Who,
-    browse::{Change, Facet, Index, Overlay, Scope, View},
+    allowed::Allowed,
+    browse::{Change, Facet, Index, Overlay, Row, Scope, View},
     catalog::{self, Release},
     error::AppError,
     state::decisions,
@@ -71,6 +72,59 @@ impl Viewer {
             true => Scope::All,
             false => Scope::Accepted,
         }
+    }
+}
+
+/// A release with all that is needed to show its samples to somebody.
+pub struct Looking {
+    pub release: Release,
+    pub index: Arc<Index>,
+    pub allowed: Allowed,
+    pub viewer: Viewer,
+}
+
+impl Looking {
+    pub async fn at(app: &App, who: &Who, release: Release) -> Result<Self, AppError> {
+        let (index, allowed) = tokio::join!(app.indexes.get(&release), app.media.allowed(who));
+        let (index, allowed) = (index?, allowed?);
+        let viewer = Viewer::of(app, who, &release, &index).await?;
+        let viewer = viewer.with(allowed.withheld(), &release.dataset);
+        Ok(Self {
+            release,
+            index,
+            allowed,
+            viewer,
+        })
+    }
+
+    pub fn view(&self) -> View<'_> {
+        View::new(&self.index, self.viewer.scope(), &self.viewer.overlay)
+    }
+
+    /// Asks the index, away from the threads that answer.
+    pub async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&View<'_>) -> T + Send + 'static,
+    ) -> Result<T, AppError> {
+        let (index, overlay) = (self.index.clone(), self.viewer.overlay.clone());
+        let scope = self.viewer.scope();
+        tokio::task::spawn_blocking(move || question(&View::new(&index, scope, &overlay)))
+            .await
+            .map_err(AppError::internal)
+    }
+
+    /// The row of a sample; [`AppError::Gone`] where it was withdrawn, whoever asks.
+    pub fn find(&self, id: &str) -> Result<u32, AppError> {
+        const KIND: AppError = AppError::NotFound("sample");
+        let id: SampleId = id.parse().map_err(|_| KIND)?;
+        let number = self.index.find(&id).ok_or(KIND)?;
+        let everything = View::new(&self.index, Scope::All, &self.viewer.overlay);
+        let is_withdrawn = |row: Row<'_>| row.is_withdrawn();
+        if everything.row(number).is_some_and(is_withdrawn) {
+            return Err(AppError::Gone("sample"));
+        }
+        let seen = self.view().row(number).is_some();
+        seen.then_some(number).ok_or(KIND)
     }
 }
 

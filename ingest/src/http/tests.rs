@@ -19,6 +19,7 @@ fn config() -> HttpConfig {
         timeout: Duration::from_secs(20),
         stall: Duration::from_secs(10),
         allow_private: vec!["127.0.0.1".into(), "good.test".into()],
+        token: None,
     }
 }
 
@@ -454,4 +455,33 @@ fn a_user_agent_that_is_no_header_is_refused() {
     .err()
     .unwrap();
     assert!(error.to_string().contains("user agent"), "{error}");
+}
+
+#[tokio::test]
+async fn a_token_goes_to_its_server_over_tls_or_at_home_and_to_no_other() {
+    let other = serve(|asked, out| {
+        assert_eq!(asked.header("authorization"), None);
+        out.answer("200 OK", &[], b"{}");
+    });
+    let elsewhere = other.url("/");
+    let server = serve(move |asked, out| {
+        assert_eq!(asked.header("authorization"), Some("Bearer ff_secret"));
+        match asked.path.as_str() {
+            "/away" => out.answer("302 Found", &[("Location", elsewhere.as_str())], b""),
+            _ => out.answer("200 OK", &[], b"{}"),
+        }
+    });
+    let http = http(HttpConfig {
+        token: Some(Token::new(&server.url("/"), " ff_secret\n").unwrap()),
+        ..config()
+    });
+    for path in ["/", "/away"] {
+        let answer = http.get(&server.url(path), HeaderMap::new()).await.unwrap();
+        assert_eq!(answer.status().as_u16(), 200, "{path}");
+    }
+    let token = |url: &str, token: &str| Token::new(&Url::parse(url).unwrap(), token);
+    assert!(token("http://data.example/", "ff_x").is_err());
+    assert!(token("https://data.example/", "ff_x\r\nX: y").is_err());
+    let fine = token("https://data.example/", "ff_secret").unwrap();
+    assert!(!format!("{fine:?}").contains("ff_secret"));
 }

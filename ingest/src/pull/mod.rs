@@ -32,7 +32,7 @@ use fairframe_schemas::{DatasetVersion, Layout, Name, Split, source::FetchLimits
 use crate::{
     disk::{self, DiskError, Held},
     fetch::{FetchSetupError, Fetcher},
-    http::{Http, HttpConfig, HttpError},
+    http::{Http, HttpConfig, HttpError, Token},
     manifest::ManifestError,
     recall::RecallError,
     reporter::Reporter,
@@ -70,6 +70,8 @@ pub struct Settings {
     pub user_agent: Option<String>,
     /// Upstream hosts that may have private addresses.
     pub allow_private: Vec<String>,
+    /// For the release's server, where that asks who pulls.
+    pub token: Option<String>,
 }
 
 /// What a pull did.
@@ -185,7 +187,11 @@ impl Clients {
             opt_outs: false,
             ..upstream.clone()
         };
-        let server = Http::new(HttpConfig::from(&server_limits))?;
+        let mut config = HttpConfig::from(&server_limits);
+        if let (Some(token), Origin::Server { release, .. }) = (&settings.token, &settings.origin) {
+            config.token = Some(Token::new(release, token)?);
+        }
+        let server = Http::new(config)?;
         Ok(Self {
             from_server: Fetcher::with_http(server.clone(), &server_limits, store.clone()),
             from_upstream: Fetcher::new(&upstream, store.clone())?,

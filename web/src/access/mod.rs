@@ -129,6 +129,19 @@ impl Who {
         }
     }
 
+    /// Whether what is read may be more than everybody reads.
+    pub fn reads(&self) -> bool {
+        self.allows(Scope::Read)
+    }
+
+    /// What the token may be used for; none without one.
+    pub fn scopes(&self) -> Option<&BTreeSet<Scope>> {
+        match &self.0.through {
+            Through::Token(scopes) => Some(scopes),
+            _ => None,
+        }
+    }
+
     /// Whether the role may be used for that dataset. A token is never an administrator.
     pub fn may(&self, role: Role, dataset: Option<&Name>) -> bool {
         let allowed = match role {
@@ -238,6 +251,9 @@ pub async fn identify(State(app): State<App>, request: Request, next: Next) -> R
                 // What one person sees is for no shared cache.
                 let control = response.headers_mut().entry(header::CACHE_CONTROL);
                 control.or_insert(header::HeaderValue::from_static("private, no-cache"));
+            }
+            if Who::asking().session().is_some() {
+                response.extensions_mut().insert(crate::headers::Secret);
             }
             response
         })

@@ -37,7 +37,7 @@ pub use cache::Indexes;
 pub use clusters::{Alike, Cluster, Leak, Shared, WITHIN};
 pub use facet::{Facet, MAX_WORD, Number, PLACE, kept, nearest};
 pub use filter::{Area, Choice, Filter, FilterError, MAX_QUERY, Range, query, written};
-pub use group::{Group, GroupError, Key, MIN_CELL, Value};
+pub use group::{Group, GroupError, Key, MAX_KEYS, MIN_CELL, Value};
 pub use index::{Index, IndexError};
 pub use overlay::{Change, Overlay};
 pub use spread::{Spread, Spreads};

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use askama::Template;
 use axum::{
     extract::{Path, State},
-    http::{HeaderMap, header},
+    http::HeaderMap,
     response::{Html, Redirect},
 };
 use fairframe_schemas::{
@@ -22,8 +22,11 @@ use super::{
 };
 use crate::{
     App,
+    access::Who,
     catalog::{self, Dataset, Release, SUMS},
     error::{AppError, page},
+    state::terms::Terms,
+    terms,
 };
 
 /// Pictures at the head of the page.
@@ -43,13 +46,31 @@ struct DatasetPage {
     json_ld: Option<String>,
     pictures: Vec<Picture>,
     base: String,
+    /// To accept first, and whether they are.
+    terms: Option<(Terms, bool)>,
 }
 
-struct FileRow {
-    name: String,
-    bytes: u64,
-    sha256: String,
-    about: &'static str,
+/// A file of a release.
+pub(crate) struct FileRow {
+    pub name: String,
+    pub bytes: u64,
+    pub sha256: String,
+    pub about: &'static str,
+}
+
+/// The files of a release, as its `SHA256SUMS` lists them.
+pub(crate) fn files(release: &Release) -> Result<Vec<FileRow>, AppError> {
+    let mut files = Vec::new();
+    for listed in release.sums()? {
+        let path = release.folder.join(&listed.name);
+        files.push(FileRow {
+            bytes: std::fs::metadata(path).map_err(AppError::internal)?.len(),
+            sha256: listed.sha256.to_string(),
+            about: about(&listed.name),
+            name: listed.name,
+        });
+    }
+    Ok(files)
 }
 
 /// Lines to copy.
@@ -111,20 +132,11 @@ async fn show(
 ) -> Result<DatasetPage, AppError> {
     let summary = release.summary()?;
     let base = format!("/data/{}/{}", release.dataset, release.version);
-    let mut files = Vec::new();
-    for listed in release.sums()? {
-        let path = release.folder.join(&listed.name);
-        files.push(FileRow {
-            bytes: std::fs::metadata(path).map_err(AppError::internal)?.len(),
-            sha256: listed.sha256.to_string(),
-            about: about(&listed.name),
-            name: listed.name,
-        });
-    }
+    let files = files(release)?;
     let parts: Vec<String> = files
         .iter()
         .filter(|f| f.name.starts_with("part-"))
-        .map(|f| format!("{}{base}/{}", origin(headers), f.name))
+        .map(|f| format!("{}{base}/{}", app.origin(headers), f.name))
         .collect();
     let c = &summary.counts;
     Ok(DatasetPage {
@@ -136,9 +148,10 @@ async fn show(
             .filter(|(_, n, _)| *n > 0)
             .collect(),
         changes: changes(app, release, &summary)?,
-        snippets: snippets(&origin(headers), &base, &parts),
-        json_ld: json_ld(release, &base)?,
+        snippets: snippets(&app.origin(headers), &base, &parts),
+        json_ld: json_ld(release, &format!("{}{base}", app.origin(headers)))?,
         pictures: pictures(app, release, PICTURES).await,
+        terms: terms::of(app, &Who::asking(), &release.dataset).await?,
         dataset,
         summary,
         files,
@@ -197,17 +210,6 @@ fn about(name: &str) -> &'static str {
         _ if name.starts_with("part-") => "accepted samples",
         _ => "",
     }
-}
-
-/// `http://host`, as the reader sees it; a host that is none is not repeated.
-fn origin(headers: &HeaderMap) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':' | b'[' | b']');
-    let host = headers
-        .get(header::HOST)
-        .and_then(|h| h.to_str().ok())
-        .filter(|h| (1..=255).contains(&h.len()) && h.bytes().all(plain))
-        .unwrap_or("localhost");
-    format!("http://{host}")
 }
 
 fn snippets(origin: &str, base: &str, parts: &[String]) -> Vec<Snippet> {
@@ -285,26 +287,4 @@ fn json_ld(release: &Release, base: &str) -> Result<Option<String>, AppError> {
             .replace('>', "\\u003e")
             .replace('&', "\\u0026"),
     ))
-}
-
-#[cfg(test)]
-mod tests {
-    use axum::http::HeaderValue;
-
-    use super::*;
-
-    #[test]
-    fn a_host_that_is_none_is_not_repeated() {
-        let mut headers = HeaderMap::new();
-        assert_eq!(origin(&headers), "http://localhost");
-        for (host, shown) in [
-            ("data.example:8080", "http://data.example:8080"),
-            ("[::1]:80", "http://[::1]:80"),
-            ("x\"><script>", "http://localhost"),
-            ("a b; rm -rf", "http://localhost"),
-        ] {
-            headers.insert(header::HOST, HeaderValue::from_str(host).unwrap());
-            assert_eq!(origin(&headers), shown);
-        }
-    }
 }

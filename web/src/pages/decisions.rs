@@ -16,6 +16,7 @@ use crate::{
     catalog,
     error::{AppError, page},
     state::{
+        asked_once::{self, Key},
         audit::MAX_WHY,
         decisions::{self, Batch, Change, MAX_BATCH, MAX_LABEL, MAX_LABELS, Order},
     },
@@ -23,10 +24,10 @@ use crate::{
 };
 
 /// Batches of the list.
-const NEWEST: u32 = 200;
+pub(crate) const NEWEST: u32 = 200;
 
 /// The dataset of that name, for its curators.
-pub(super) fn curated(app: &App, who: &Who, name: &str) -> Result<catalog::Dataset, AppError> {
+pub(crate) fn curated(app: &App, who: &Who, name: &str) -> Result<catalog::Dataset, AppError> {
     let name = Name::new(name).map_err(|_| AppError::NotFound("dataset"))?;
     who.must_curate(&name)?;
     catalog::dataset(&app.layout, &name)
@@ -35,7 +36,7 @@ pub(super) fn curated(app: &App, who: &Who, name: &str) -> Result<catalog::Datas
 }
 
 #[derive(Deserialize)]
-pub struct Wish {
+pub struct Form {
     /// `accept`, `quarantine`, `reject`, `clear` or `label`.
     change: String,
     /// The samples; or, where there are none, a filter as in the address of a page of samples.
@@ -56,25 +57,32 @@ pub struct Wish {
     next: String,
 }
 
+/// What somebody wants to be decided, as it was sent.
+#[derive(Debug, Default)]
+pub(crate) struct Wish {
+    pub change: String,
+    pub samples: Vec<String>,
+    pub filter: String,
+    pub held: Option<usize>,
+    pub labels: Vec<String>,
+    pub why: String,
+}
+
 pub async fn decide(
     State(app): State<App>,
     Path(name): Path<String>,
-    Posted { who, form }: Posted<Wish>,
+    Posted { who, form }: Posted<Form>,
 ) -> Result<Response, AppError> {
     let dataset = curated(&app, &who, &name)?;
-    let change = change(&form)?;
-    let why = why(&form.why, &change)?;
-    let samples = chosen(&app, &dataset, &form, &change).await?;
-    let order = Order {
-        dataset: &dataset.name,
-        actor: who.name(),
-        change: &change,
-        why,
-        filter: &form.filter,
+    let wish = Wish {
+        change: form.change,
+        samples: form.sample,
+        filter: form.filter,
+        held: form.held,
+        labels: form.labels.lines().map(str::to_owned).collect(),
+        why: form.why,
     };
-    let mut write = app.db.write().await?;
-    decisions::decide(&mut write, &order, &samples).await?;
-    write.commit().await?;
+    make(&app, &who, &dataset, &wish, None).await?;
     let fallback = format!("/datasets/{}/decisions", dataset.name);
     let next = match access::local(&form.next) {
         "/" => &fallback,
@@ -83,11 +91,49 @@ pub async fn decide(
     Ok(Redirect::to(next).into_response())
 }
 
+/// Decides, once for each key. Gives the batch.
+pub(crate) async fn make(
+    app: &App,
+    who: &Who,
+    dataset: &catalog::Dataset,
+    wish: &Wish,
+    key: Option<&Key>,
+) -> Result<i64, AppError> {
+    if let Some(key) = key
+        && let Some(batch) = asked_once::done(&mut app.db.write().await?, key).await?
+    {
+        return Ok(batch);
+    }
+    let change = change(wish)?;
+    let why = why(&wish.why, &change)?;
+    let samples = chosen(app, dataset, wish, &change).await?;
+    let order = Order {
+        dataset: &dataset.name,
+        actor: who.name(),
+        change: &change,
+        why,
+        filter: &wish.filter,
+    };
+    let mut write = app.db.write().await?;
+    // Once more: the same may have been asked twice at a time.
+    if let Some(key) = key
+        && let Some(batch) = asked_once::done(&mut write, key).await?
+    {
+        return Ok(batch);
+    }
+    let batch = decisions::decide(&mut write, &order, &samples).await?;
+    if let Some(key) = key {
+        asked_once::note(&mut write, key, batch).await?;
+    }
+    write.commit().await?;
+    Ok(batch)
+}
+
 /// The samples that are meant, if all of them can be decided about like that.
 async fn chosen(
     app: &App,
     dataset: &catalog::Dataset,
-    form: &Wish,
+    wish: &Wish,
     change: &Change,
 ) -> Result<Vec<SampleId>, AppError> {
     const KIND: AppError = AppError::NotFound("sample");
@@ -95,21 +141,21 @@ async fn chosen(
     let release = catalog::release(&app.layout, dataset.name.as_str(), &version)?;
     let index = app.indexes.get(&release).await?;
     let overlay = viewer::overlay(app, &release, &index).await?;
-    let asked = form.sample.iter().map(|s| s.parse::<SampleId>());
+    let asked = wish.samples.iter().map(|s| s.parse::<SampleId>());
     let mut samples = asked.collect::<Result<Vec<_>, _>>().map_err(|_| KIND)?;
     let filter = match samples.is_empty() {
         false => None,
-        true if form.held.is_none() => {
+        true if wish.held.is_none() => {
             return Err(AppError::Invalid("No sample was chosen.".to_owned()));
         }
         true => {
             let unread = |e| AppError::Invalid(format!("The filter cannot be read: {e}."));
             let pairs: Vec<(String, String)> =
-                serde_html_form::from_str(&form.filter).map_err(unread)?;
+                serde_html_form::from_str(&wish.filter).map_err(unread)?;
             Some(Filter::parse(&pairs, &[])?)
         }
     };
-    let (change, held) = (change.clone(), form.held);
+    let (change, held) = (change.clone(), wish.held);
     let choose = move || {
         let view = View::new(&index, Scope::All, &overlay);
         let released = Overlay::default();
@@ -163,8 +209,8 @@ pub(crate) fn against(released: &Row<'_>, change: &Change) -> Option<Reason> {
         .max_by_key(|r| r.status())
 }
 
-fn change(form: &Wish) -> Result<Change, AppError> {
-    match form.change.as_str() {
+fn change(wish: &Wish) -> Result<Change, AppError> {
+    match wish.change.as_str() {
         "clear" => return Ok(Change::Clear),
         "label" => {}
         // Taking a sample out for ever has a page of its own.
@@ -177,9 +223,9 @@ fn change(form: &Wish) -> Result<Change, AppError> {
             };
         }
     }
-    let labels: Vec<String> = form
+    let labels: Vec<String> = wish
         .labels
-        .lines()
+        .iter()
         .map(|line| line.trim().to_owned())
         .filter(|line| !line.is_empty())
         .collect();
@@ -244,15 +290,26 @@ pub async fn undo(
     Posted { who, .. }: Posted<serde::de::IgnoredAny>,
 ) -> Result<Response, AppError> {
     let dataset = curated(&app, &who, &name)?.name;
-    let batch = batch.parse().map_err(|_| AppError::NotFound("decision"))?;
-    let mut write = app.db.write().await?;
-    decisions::undo(&mut write, &dataset, who.name(), batch).await?;
-    write.commit().await?;
+    take_back(&app, &who, &dataset, &batch).await?;
     Ok(Redirect::to(&format!("/datasets/{dataset}/decisions")).into_response())
 }
 
+/// Undoes a batch. Gives the number of the undo.
+pub(crate) async fn take_back(
+    app: &App,
+    who: &Who,
+    dataset: &Name,
+    batch: &str,
+) -> Result<i64, AppError> {
+    let batch = batch.parse().map_err(|_| AppError::NotFound("decision"))?;
+    let mut write = app.db.write().await?;
+    let seq = decisions::undo(&mut write, dataset, who.name(), batch).await?;
+    write.commit().await?;
+    Ok(seq)
+}
+
 /// What a batch did, in words.
-fn told(batch: &Batch) -> String {
+pub(crate) fn told(batch: &Batch) -> String {
     let details: serde_json::Value = serde_json::from_str(&batch.details).unwrap_or_default();
     let change = details["change"].as_str().unwrap_or("decide");
     format!("{change} ({} samples)", batch.samples)

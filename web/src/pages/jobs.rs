@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Jobs of the list.
-const NEWEST: u32 = 50;
+pub(crate) const NEWEST: u32 = 50;
 
 /// How often a page is told where a job is.
 const TOLD_EVERY: Duration = Duration::from_millis(500);
@@ -45,18 +45,22 @@ pub async fn jobs(State(app): State<App>, who: Who) -> Result<Html<String>, AppE
         Some(_) => app.workshop.declared(),
         None => Vec::new(),
     };
-    let jobs = jobs::newest(&app.db, NEWEST).await?;
     page(&Jobs {
-        jobs: jobs
-            .into_iter()
-            .filter(|j| who.curates(&j.dataset))
-            .collect(),
+        jobs: newest(&app, &who).await?,
         declared: declared
             .into_iter()
             .filter(|d| who.curates(&d.dataset))
             .collect(),
         who,
     })
+}
+
+/// The newest jobs of the datasets that somebody curates.
+pub(crate) async fn newest(app: &App, who: &Who) -> Result<Vec<Job>, AppError> {
+    who.must_curate_something()?;
+    let mut jobs = jobs::newest(&app.db, NEWEST).await?;
+    jobs.retain(|job| who.curates(&job.dataset));
+    Ok(jobs)
 }
 
 #[derive(Deserialize)]
@@ -69,14 +73,25 @@ pub async fn ask(
     State(app): State<App>,
     Posted { who, form }: Posted<Wish>,
 ) -> Result<Response, AppError> {
+    let seq = begin(&app, &who, &form.dataset, &form.kind).await?;
+    Ok(Redirect::to(&format!("/jobs/{seq}")).into_response())
+}
+
+/// Asks for a job. Gives its number.
+pub(crate) async fn begin(
+    app: &App,
+    who: &Who,
+    dataset: &str,
+    kind: &str,
+) -> Result<i64, AppError> {
     who.must_curate_something()?;
-    let dataset = Name::new(&form.dataset).map_err(|_| AppError::NotFound("dataset"))?;
+    let dataset = Name::new(dataset).map_err(|_| AppError::NotFound("dataset"))?;
     let actor = who.must_curate(&dataset)?;
     if app.workshop.of(&dataset).is_none() {
         return Err(AppError::NotFound("declared source"));
     }
     // A release is asked for by approving one.
-    let kind = match form.kind.as_str() {
+    let kind = match kind {
         "ingest" => Kind::Ingest,
         "retry" => Kind::Retry,
         _ => return Err(AppError::NotFound("kind of job")),
@@ -85,7 +100,7 @@ pub async fn ask(
     let seq = jobs::ask(&mut write, kind, &dataset, &actor.name, None).await?;
     write.commit().await?;
     app.wake.notify_one();
-    Ok(Redirect::to(&format!("/jobs/{seq}")).into_response())
+    Ok(seq)
 }
 
 #[derive(Template)]
@@ -99,7 +114,7 @@ struct JobPage {
 }
 
 /// The job of that number, for those who curate its dataset.
-async fn find(app: &App, who: &Who, seq: &str) -> Result<Job, AppError> {
+pub(crate) async fn find(app: &App, who: &Who, seq: &str) -> Result<Job, AppError> {
     who.must_curate_something()?;
     let seq = seq.parse().map_err(|_| AppError::NotFound("job"))?;
     let job = jobs::find(&app.db, seq).await?;
@@ -212,7 +227,13 @@ pub async fn cancel(
     Path(seq): Path<String>,
     Posted { who, .. }: Posted<serde::de::IgnoredAny>,
 ) -> Result<Response, AppError> {
-    let job = find(&app, &who, &seq).await?;
+    let job = stop(&app, &who, &seq).await?;
+    Ok(Redirect::to(&format!("/jobs/{}", job.seq)).into_response())
+}
+
+/// Asks for the end of a job.
+pub(crate) async fn stop(app: &App, who: &Who, seq: &str) -> Result<Job, AppError> {
+    let job = find(app, who, seq).await?;
     let mut write = app.db.write().await?;
     if !jobs::cancel(&mut write, &job, who.name()).await? {
         return Err(AppError::Conflict(
@@ -221,5 +242,5 @@ pub async fn cancel(
     }
     write.commit().await?;
     app.wake.notify_one();
-    Ok(Redirect::to(&format!("/jobs/{}", job.seq)).into_response())
+    Ok(job)
 }

@@ -12,12 +12,17 @@ pub mod duplicates;
 pub mod home;
 pub mod jobs;
 pub mod log_in;
+pub mod preview;
 pub mod quality;
+pub mod recalls;
 pub mod release;
 pub mod reports;
 pub mod samples;
+pub mod schema;
+pub mod statistics;
 pub mod takedown;
 pub mod takedowns;
+pub mod terms;
 
 use axum::{
     http::header,

@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// Proposals of the list.
-const NEWEST: u32 = 20;
+pub(crate) const NEWEST: u32 = 20;
 
 /// What decisions change against the newest release.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -167,19 +167,13 @@ pub async fn propose(
     Posted { who, form }: Posted<Notes>,
 ) -> Result<Response, AppError> {
     let dataset = curated(&app, &who, &name)?;
-    proposals::propose(
-        &app.db,
-        &dataset.name,
-        dataset.latest(),
-        who.name(),
-        &form.notes,
-    )
-    .await?;
+    let (base, actor) = (dataset.latest(), who.name());
+    proposals::propose(&app.db, &dataset.name, base, actor, &form.notes).await?;
     Ok(Redirect::to(&format!("/datasets/{}/release", dataset.name)).into_response())
 }
 
 /// The proposal of that number, of that dataset.
-async fn find(app: &App, dataset: &Name, seq: &str) -> Result<Proposal, AppError> {
+pub(crate) async fn find(app: &App, dataset: &Name, seq: &str) -> Result<Proposal, AppError> {
     let seq = seq.parse().map_err(|_| AppError::NotFound("proposal"))?;
     let found = proposals::find(&app.db, seq).await?;
     found
@@ -187,14 +181,24 @@ async fn find(app: &App, dataset: &Name, seq: &str) -> Result<Proposal, AppError
         .ok_or(AppError::NotFound("proposal"))
 }
 
-/// Approves, and asks for the job that makes the release: both or neither.
 pub async fn approve(
     State(app): State<App>,
     Path((name, seq)): Path<(String, String)>,
     Posted { who, .. }: Posted<serde::de::IgnoredAny>,
 ) -> Result<Response, AppError> {
     let dataset = curated(&app, &who, &name)?;
-    let proposal = find(&app, &dataset.name, &seq).await?;
+    let job = give_leave(&app, &who, &dataset, &seq).await?;
+    Ok(Redirect::to(&format!("/jobs/{job}")).into_response())
+}
+
+/// Approves, and asks for the job that makes the release: both or neither. Gives the job.
+pub(crate) async fn give_leave(
+    app: &App,
+    who: &Who,
+    dataset: &Dataset,
+    seq: &str,
+) -> Result<i64, AppError> {
+    let proposal = find(app, &dataset.name, seq).await?;
     if proposal.base != dataset.latest() {
         return Err(AppError::Conflict(format!(
             "The proposal changes version {}, and {} was released since: decline it and propose anew.",
@@ -214,7 +218,7 @@ pub async fn approve(
     let job = jobs::ask(&mut write, kind, &dataset.name, by, Some(proposal.seq)).await?;
     write.commit().await?;
     app.wake.notify_one();
-    Ok(Redirect::to(&format!("/jobs/{job}")).into_response())
+    Ok(job)
 }
 
 #[derive(Deserialize)]
@@ -229,14 +233,26 @@ pub async fn decline(
     Posted { who, form }: Posted<Declined>,
 ) -> Result<Response, AppError> {
     let dataset = curated(&app, &who, &name)?.name;
-    let proposal = find(&app, &dataset, &seq).await?;
-    if form.why.len() > MAX_WHY {
+    refuse(&app, &who, &dataset, &seq, &form.why).await?;
+    Ok(Redirect::to(&format!("/datasets/{dataset}/release")).into_response())
+}
+
+/// Declines a proposal.
+pub(crate) async fn refuse(
+    app: &App,
+    who: &Who,
+    dataset: &Name,
+    seq: &str,
+    why: &str,
+) -> Result<(), AppError> {
+    let proposal = find(app, dataset, seq).await?;
+    if why.len() > MAX_WHY {
         return Err(AppError::Invalid(format!(
             "Give a reason of at most {MAX_WHY} bytes."
         )));
     }
     let mut write = app.db.write().await?;
-    proposals::decline(&mut write, &proposal, who.name(), form.why.trim()).await?;
+    proposals::decline(&mut write, &proposal, who.name(), why.trim()).await?;
     write.commit().await?;
-    Ok(Redirect::to(&format!("/datasets/{dataset}/release")).into_response())
+    Ok(())
 }

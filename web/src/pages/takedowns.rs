@@ -71,20 +71,29 @@ fn may_see(who: &Who, case: &Case) -> bool {
 }
 
 pub async fn queue(State(app): State<App>, who: Who) -> Result<Response, AppError> {
-    who.must_curate_something()?;
     let now = app.db.now();
-    let open = takedowns::open(&app.db).await?;
-    let open = open.into_iter().filter(|case| may_see(&who, case));
+    let (open, closed) = seen(&app, &who).await?;
+    let open = open.into_iter();
     let open: Vec<Line> = open.map(|case| Line::new(case, now)).collect();
-    let closed = takedowns::closed(&app.db, CLOSED).await?;
     let datasets = catalog::datasets(&app.layout).map_err(AppError::internal)?;
     let datasets = datasets.into_iter().map(|d| d.name);
     private(&Queue {
         overdue: open.iter().filter(|line| line.days.is_none()).count() as u64,
         open,
-        closed: closed.into_iter().filter(|c| may_see(&who, c)).collect(),
+        closed,
         ledgers: datasets.filter(|d| who.curates(d)).collect(),
     })
+}
+
+/// The open cases that somebody may see, the most urgent first, and the newest closed ones.
+pub(crate) async fn seen(app: &App, who: &Who) -> Result<(Vec<Case>, Vec<Case>), AppError> {
+    who.must_curate_something()?;
+    let mut open = takedowns::open(&app.db).await?;
+    let mut closed = takedowns::closed(&app.db, CLOSED).await?;
+    for cases in [&mut open, &mut closed] {
+        cases.retain(|case| may_see(who, case));
+    }
+    Ok((open, closed))
 }
 
 fn private(template: &impl Template) -> Result<Response, AppError> {

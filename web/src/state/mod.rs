@@ -7,6 +7,7 @@
 //! [`Write::commit`] has returned, a `kill -9` or a power cut takes nothing back.
 
 pub mod accounts;
+pub mod asked_once;
 pub mod audit;
 pub mod contributions;
 pub mod decisions;
@@ -17,6 +18,7 @@ pub mod secret;
 pub mod sessions;
 pub mod settings;
 pub mod takedowns;
+pub mod terms;
 pub mod tokens;
 pub mod withdrawn;
 

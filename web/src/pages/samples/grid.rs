@@ -19,7 +19,7 @@ use crate::{
     browse::{Number, Row, View, written},
     catalog,
     error::{AppError, page},
-    viewer::Viewer,
+    viewer::Looking,
 };
 
 /// Samples of one page.
@@ -109,25 +109,21 @@ pub async fn samples(
         return Err(AppError::NotFound("page of samples"));
     }
     let title = release.summary()?.title().to_owned();
-    let (index, allowed) = tokio::join!(app.indexes.get(&release), app.media.allowed(&who));
-    let (index, allowed) = (index?, allowed?);
-    let viewer = Viewer::of(&app, &who, &release, &index).await?;
-    let viewer = viewer.with(allowed.withheld(), &release.dataset);
-    let (scope, overlay) = (viewer.scope(), viewer.overlay.clone());
-    let (query, shared) = (asked.clone(), index.clone());
-    let found = tokio::task::spawn_blocking(move || {
+    let looking = Looking::at(&app, &who, release).await?;
+    let query = asked.clone();
+    let search = move |view: &View<'_>| {
         let first = (query.page - 1).saturating_mul(PER_PAGE);
         let places = first..first.saturating_add(PER_PAGE);
-        View::new(&shared, scope, &overlay).query(&query.filter, query.sort, places, &SHOWN)
-    });
-    let found = found.await.map_err(AppError::internal)?;
+        view.query(&query.filter, query.sort, places, &SHOWN)
+    };
+    let found = looking.ask(search).await?;
     let pages = found.total.div_ceil(PER_PAGE).max(1);
     if number > pages {
         return Err(AppError::NotFound("page of samples"));
     }
-    let view = View::new(&index, scope, &viewer.overlay);
+    let (view, viewer) = (looking.view(), &looking.viewer);
     let rows = found.rows.iter().filter_map(|row| view.row(*row));
-    let tile = |row: Row<'_>| Tile::new(&app, &allowed, row, asked.sample(&row.id()));
+    let tile = |row: Row<'_>| Tile::new(&app, &looking.allowed, row, asked.sample(&row.id()));
     let tiles: Vec<Tile> = rows.map(tile).collect();
     let first = (number - 1) * PER_PAGE;
     let field = |n: Number| {
@@ -143,8 +139,8 @@ pub async fn samples(
     };
     page(&Samples {
         title,
-        dataset: release.dataset,
-        version: release.version,
+        dataset: looking.release.dataset.clone(),
+        version: looking.release.version,
         sections: sidebar::sections(&asked, &found.facets),
         chips: sidebar::chips(&asked),
         fields: FIELDS.into_iter().map(field).collect(),

@@ -5,14 +5,14 @@ mod grid;
 mod request;
 mod sample;
 mod sidebar;
-mod words;
+pub(crate) mod words;
 
 use askama::Template;
 use fairframe_ingest::manifest::ReleaseReader;
 use fairframe_schemas::{DatasetVersion, Digest, Name};
 
 pub use grid::samples;
-pub use request::Asked;
+pub use request::{Asked, sort};
 pub use sample::{sample, world};
 pub(super) use words::{place, shown as word};
 

@@ -203,7 +203,8 @@ fn unknown(key: &'static str, word: &str, known: Vec<&str>) -> FilterError {
     }
 }
 
-fn sort(text: &str) -> Result<Sort, FilterError> {
+/// The order that a word names; as in the manifest for none.
+pub fn sort(text: &str) -> Result<Sort, FilterError> {
     let (key, falling) = match text.strip_prefix('-') {
         Some(key) => (key, true),
         None => (text, false),

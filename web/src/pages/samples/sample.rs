@@ -22,7 +22,8 @@ use crate::{
     error::{AppError, page},
     pages::decisions as decidable,
     state::decisions::{self, Change, Standing},
-    viewer::Viewer,
+    terms,
+    viewer::Looking,
 };
 
 /// Other samples shown of each kind.
@@ -187,38 +188,38 @@ pub async fn sample(
     const KIND: AppError = AppError::NotFound("sample");
     let release = catalog::release(&app.layout, &name, &version)?;
     let asked = Asked::parse(&release.dataset, release.version, &pairs)?;
-    let id: SampleId = id.parse().map_err(|_| KIND)?;
-    let (index, allowed) = tokio::join!(app.indexes.get(&release), app.media.allowed(&who));
-    let (index, allowed) = (index?, allowed?);
-    let viewer = Viewer::of(&app, &who, &release, &index).await?;
-    let viewer = viewer.with(allowed.withheld(), &release.dataset);
-    let number = index.find(&id).ok_or(KIND)?;
-    let everything = View::new(&index, crate::browse::Scope::All, &viewer.overlay);
-    if everything.find(&id).is_some_and(|row| row.is_withdrawn()) {
-        let gone = page(&WithdrawnPage {
-            dataset: release.dataset,
-            version: release.version,
-            asked,
-            id,
-        })?;
-        return Ok((StatusCode::GONE, gone).into_response());
-    }
-    let view = View::new(&index, viewer.scope(), &viewer.overlay);
-    let row = view.row(number).ok_or(KIND)?;
-    let known = {
-        let (index, asked, overlay) = (index.clone(), asked.clone(), viewer.overlay.clone());
-        let scope = viewer.scope();
-        let look = move || look_up(&index, &View::new(&index, scope, &overlay), &asked, number);
-        tokio::task::spawn_blocking(look)
-            .await
-            .map_err(AppError::internal)??
+    let looking = Looking::at(&app, &who, release).await?;
+    let number = match looking.find(&id) {
+        Err(AppError::Gone(_)) => {
+            let gone = page(&WithdrawnPage {
+                dataset: looking.release.dataset,
+                version: looking.release.version,
+                asked,
+                id: id.parse().map_err(|_| KIND)?,
+            })?;
+            return Ok((StatusCode::GONE, gone).into_response());
+        }
+        found => found?,
     };
-    let sample = known.sample.ok_or(KIND)?;
+    let known = {
+        let (index, asked) = (looking.index.clone(), asked.clone());
+        let look = move |view: &View<'_>| look_up(&index, view, &asked, number);
+        looking.ask(look).await??
+    };
+    let view = looking.view();
+    let row = view.row(number).ok_or(KIND)?;
+    let (id, sample) = (row.id(), known.sample.ok_or(KIND)?);
+    let Looking {
+        release,
+        index,
+        allowed,
+        viewer,
+    } = &looking;
 
     let href = |id: SampleId| format!("{}/{id}", asked.base);
     let tile = |row: u32, note: String| {
         let row = view.row(row)?;
-        let tile = Tile::new(&app, &allowed, row, href(row.id()));
+        let tile = Tile::new(&app, allowed, row, href(row.id()));
         Some(Tile { note, ..tile })
     };
     let plain = |row: u32| tile(row, String::new());
@@ -254,10 +255,12 @@ pub async fn sample(
     let review = match viewer.may_see_excluded && viewer.is_newest {
         true => {
             let after = step(known.neighbours.after);
-            Some(review(&app, &who, &release, &index, &sample, after).await?)
+            Some(review(&app, &who, release, index, &sample, after).await?)
         }
         false => None,
     };
+    let standing = terms::of(&app, &who, &release.dataset).await?;
+    let may_download = standing.is_none_or(|(_, accepted)| accepted);
     let status = row.word(Facet::Status).to_owned();
     let labels = shown_labels(&sample, &row.words(Facet::Label));
     let reasons: Vec<&str> = row.words(Facet::Reason);
@@ -272,7 +275,7 @@ pub async fn sample(
             .map(|(label, word)| (label, one(Facet::Label, &word).1))
             .collect(),
         title: title(&sample),
-        media: media(&app, &allowed, &sample),
+        media: media(&app, allowed, &sample, may_download),
         licence: licence_of(&sample),
         creator: sample
             .creator
@@ -304,7 +307,7 @@ pub async fn sample(
             .collect(),
         pair,
         review,
-        dataset: release.dataset,
+        dataset: release.dataset.clone(),
         version: release.version,
         asked: asked.clone(),
         sample,
@@ -397,14 +400,16 @@ fn shown_labels(sample: &Sample, now: &[&str]) -> Vec<(Label, String)> {
     shown
 }
 
-fn media(app: &App, allowed: &Allowed, sample: &Sample) -> Option<Media> {
+/// The small picture only, where the terms of the dataset were not accepted.
+fn media(app: &App, allowed: &Allowed, sample: &Sample, may_download: bool) -> Option<Media> {
     let digest = sample.media_sha256?;
     let mime = allowed.mime(&digest)?;
-    let whole = PICTURES.contains(&mime) && sample.bytes.is_some_and(|b| b <= SHOWN_WHOLE);
+    let whole =
+        may_download && PICTURES.contains(&mime) && sample.bytes.is_some_and(|b| b <= SHOWN_WHOLE);
     let thumbnail = app.layout.thumbnail(&digest).is_file();
     Some(Media {
         digest,
-        is_video: mime.starts_with("video/"),
+        is_video: may_download && mime.starts_with("video/"),
         picture: match (whole, thumbnail) {
             (true, _) => Some(format!("/media/{digest}")),
             (false, true) => Some(format!("/thumbnails/{digest}")),

@@ -36,6 +36,8 @@ fn a_curator_finds_everything_and_every_page_is_sound() {
         "/datasets/demo/1.0.0/samples",
         "/datasets/demo/1.0.0/quality",
         "/datasets/demo/1.0.0/duplicates",
+        "/datasets/demo/1.0.0/map",
+        "/datasets/demo/1.0.0/coverage",
         "/data/demo/1.0.0/card.html",
         "/data/demo-actors/2.0.0/ATTRIBUTION.html",
         "/reports",

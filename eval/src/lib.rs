@@ -28,6 +28,7 @@ pub mod intervals;
 pub mod baselines;
 pub mod compare;
 pub mod control;
+pub mod coverage;
 mod curves;
 pub mod disparity;
 pub mod false_discovery;

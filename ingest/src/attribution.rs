@@ -65,7 +65,7 @@ impl<W: Write> AttributionCsv<W> {
 }
 
 /// A cell no spreadsheet runs.
-pub(crate) fn guard(cell: &str) -> String {
+pub fn guard(cell: &str) -> String {
     match cell.as_bytes().first() {
         Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r') => format!("'{cell}"),
         _ => cell.to_owned(),

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! million make ROOT [ROWS]        a dataset `million` in the data folder ROOT (default: 1 000 000 rows)
-//! million measure ROOT [FILTERS]  pages of samples with every facet, under random filters (default: 200)
+//! million measure ROOT [FILTERS]  pages of samples with every facet, maps and coverage, under random
+//!                                 filters (default: 200)
 //! ```
 //!
 //! Rows are invented, in the proportions of Commons: few countries, licences, labels and creators
@@ -358,6 +359,33 @@ async fn measure(root: &Path, filters: usize) -> Outcome {
         println!("{path}: {status}, {ms:.0} ms");
     }
     report("single samples", samples);
+    for (what, page) in [
+        ("maps by country", "map?by=country"),
+        (
+            "maps by region, per million people",
+            "map?by=region&show=per-million",
+        ),
+        ("maps by squares of 10 degrees", "map?by=squares-10"),
+        ("maps by squares of 1 degree", "map?by=squares-1"),
+        ("coverage by subregion", "coverage?by=subregion"),
+        ("coverage by country", "coverage?by=country"),
+        ("wish lists by country", "coverage/wish-list.csv?by=country"),
+    ] {
+        let mut times = Vec::new();
+        // All samples, and what somebody clicked together.
+        for filter in std::iter::once("").chain(queries.iter().map(String::as_str)) {
+            let own = |part: &&str| !part.starts_with("page=") && !part.starts_with("sort=");
+            let filter: Vec<&str> = filter.split('&').filter(own).collect();
+            let path = format!("/datasets/million/1.0.0/{page}&{}", filter.join("&"));
+            let started = Instant::now();
+            let (status, _) = ask(path.clone()).await?;
+            if status != StatusCode::OK {
+                return Err(format!("{status} for {path}").into());
+            }
+            times.push((started.elapsed().as_secs_f64() * 1e3, path));
+        }
+        report(what, times);
+    }
     println!(
         "memory: {} MB, at most {} MB",
         memory_mb("VmRSS"),

@@ -139,6 +139,16 @@ pub fn router(app: App) -> Router {
             "/datasets/{name}/{version}/duplicates",
             get(pages::duplicates::duplicates),
         )
+        .route("/datasets/{name}/{version}/map", get(pages::map::map))
+        .route("/datasets/{name}/{version}/map.csv", get(pages::map::table))
+        .route(
+            "/datasets/{name}/{version}/coverage",
+            get(pages::coverage::coverage),
+        )
+        .route(
+            "/datasets/{name}/{version}/coverage/{file}",
+            get(pages::coverage::wish_list),
+        )
         .route("/data/{name}/recall.json", get(files::recall))
         .route("/data/{name}/{version}/{file}", get(files::release_file))
         .route("/media/{digest}", get(files::media))
@@ -219,6 +229,11 @@ fn curating() -> Router<App> {
         .route("/jobs/{seq}/cancel", post(jobs::cancel))
         .route("/assets/live.js", get(pages::live))
         .route("/assets/review.js", get(pages::review))
+        .route("/assets/map.js", get(pages::map_script))
+        .route(
+            "/datasets/{name}/target",
+            get(pages::coverage::target_page).post(pages::coverage::declare),
+        )
 }
 
 /// What a release is like, what it asks for, what was withdrawn.

@@ -250,6 +250,46 @@ impl Filter {
         filter
     }
 
+    /// With this word wanted and no other of its facet.
+    pub fn only(&self, facet: Facet, word: &str) -> Filter {
+        let mut filter = self.clone();
+        filter.words.entry(facet).or_default().any = BTreeSet::from([word.to_owned()]);
+        filter
+    }
+
+    /// Within a box that does not cross the antimeridian, besides what it is within already.
+    pub fn within(&self, area: Area) -> Filter {
+        let mut filter = self.clone();
+        if filter.area.is_none() {
+            filter.area = Some(area);
+            return filter;
+        }
+        for (number, low, high) in [
+            (Number::Latitude, area.south, area.north),
+            (Number::Longitude, area.west, area.east),
+        ] {
+            let range = filter.ranges.entry(number).or_default();
+            range.min = Some(range.min.map_or(low, |min| min.max(low)));
+            range.max = Some(range.max.map_or(high, |max| max.min(high)));
+        }
+        filter
+    }
+
+    /// Captured from the first day of one year to the last day of another.
+    pub fn captured_in(&self, from: Option<i32>, to: Option<i32>) -> Filter {
+        let mut filter = self.clone();
+        let day = |year: i32, month, day| NaiveDate::from_ymd_opt(year, month, day).map(days);
+        let range = Range {
+            min: from.and_then(|year| day(year, 1, 1)),
+            max: to.and_then(|year| day(year, 12, 31)),
+        };
+        match range == Range::default() {
+            true => filter.ranges.remove(&Number::Captured),
+            false => filter.ranges.insert(Number::Captured, range),
+        };
+        filter
+    }
+
     /// The words and phrases that are looked for, folded.
     pub fn needles(&self) -> Vec<String> {
         needles(&self.text)

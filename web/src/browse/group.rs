@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use rayon::prelude::*;
 
 use super::{
-    Filter, View,
+    Area, Filter, View,
     block::Block,
     facet::{Facet, Number},
     overlay::Patched,
@@ -41,6 +41,30 @@ pub enum Value {
     Band(usize),
 }
 
+impl Value {
+    /// The samples of a filter that have this value of a key; none for a band.
+    pub fn of(&self, filter: &Filter, key: &Key) -> Option<Filter> {
+        match (key, self) {
+            (Key::Facet(facet), Value::None) => Some(filter.only(*facet, "")),
+            (Key::Facet(facet), Value::Word(word)) => Some(filter.only(*facet, word)),
+            (Key::Cell { degrees }, Value::Cell { south, west }) => {
+                // A square ends before the next one begins; the last ones end with the world.
+                let end = |start: f64, last: f64| match start + degrees {
+                    end if end < last => end.next_down(),
+                    _ => last,
+                };
+                Some(filter.within(Area {
+                    south: *south,
+                    west: *west,
+                    north: end(*south, 90.0),
+                    east: end(*west, 180.0),
+                }))
+            }
+            _ => None,
+        }
+    }
+}
+
 /// Samples that have the same values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Group {
@@ -66,7 +90,7 @@ pub enum GroupError {
 pub const MAX_KEYS: usize = 3;
 
 /// Groups up to which counts stand in one table, in all.
-const DENSE: u64 = 1 << 18;
+const DENSE: u64 = 1 << 19;
 
 /// A key with its number of codes; code 0 is for none.
 struct Coded<'k> {

@@ -6,6 +6,7 @@ pub mod audit;
 pub mod changes;
 pub mod consent;
 pub mod contribute;
+pub mod coverage;
 pub mod dataset;
 pub mod decisions;
 pub mod duplicates;
@@ -15,6 +16,8 @@ pub mod log_in;
 pub mod preview;
 pub mod quality;
 pub mod recalls;
+pub mod map;
+mod places;
 pub mod release;
 pub mod reports;
 pub mod samples;
@@ -48,6 +51,11 @@ pub async fn review() -> Response {
     script(include_str!("../../assets/review.js"))
 }
 
+/// The years of a map as a slider.
+pub async fn map_script() -> Response {
+    script(include_str!("../../assets/map.js"))
+}
+
 fn script(text: &'static str) -> Response {
     let headers = [
         (header::CONTENT_TYPE, "text/javascript; charset=utf-8"),
@@ -63,6 +71,16 @@ pub async fn icon() -> Response {
         (header::CACHE_CONTROL, "public, max-age=86400"),
     ];
     (headers, include_str!("../../assets/icon.svg")).into_response()
+}
+
+/// The pairs of a query that was written here.
+fn pairs(query: &str) -> Vec<(String, String)> {
+    serde_html_form::from_str(query).unwrap_or_default()
+}
+
+/// The header of a file that a browser keeps; names are of datasets and ours.
+fn download(name: &str) -> String {
+    format!("attachment; filename=\"{name}\"")
 }
 
 /// What templates write numbers with.

@@ -19,6 +19,7 @@ pub mod sessions;
 pub mod settings;
 pub mod takedowns;
 pub mod terms;
+pub mod targets;
 pub mod tokens;
 pub mod withdrawn;
 

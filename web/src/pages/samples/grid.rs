@@ -142,7 +142,7 @@ pub async fn samples(
         dataset: looking.release.dataset.clone(),
         version: looking.release.version,
         sections: sidebar::sections(&asked, &found.facets),
-        chips: sidebar::chips(&asked),
+        chips: sidebar::chips(&asked.filter, |filter| asked.with(filter)),
         fields: FIELDS.into_iter().map(field).collect(),
         total: found.total,
         first: if found.total == 0 { 0 } else { first + 1 },

@@ -12,9 +12,11 @@ use fairframe_ingest::manifest::ReleaseReader;
 use fairframe_schemas::{DatasetVersion, Digest, Name};
 
 pub use grid::samples;
+pub(super) use request::unknown;
 pub use request::{Asked, sort};
 pub use sample::{sample, world};
-pub(super) use words::{place, shown as word};
+pub(super) use sidebar::{Chip, chips};
+pub(super) use words::{place, shown, shown as word};
 
 use crate::{
     App,

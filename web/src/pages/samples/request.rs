@@ -144,6 +144,15 @@ impl Asked {
         asked.link()
     }
 
+    /// The same filter on another page of the version.
+    pub fn on(&self, page: &str) -> String {
+        let version = self.base.trim_end_matches("samples");
+        match self.filter.is_empty() {
+            true => format!("{version}{page}"),
+            false => format!("{version}{page}?{}", self.filter),
+        }
+    }
+
     pub fn without_filter(&self) -> String {
         self.with(Filter::default())
     }
@@ -195,7 +204,8 @@ fn base(dataset: &Name, version: DatasetVersion) -> String {
     format!("/datasets/{dataset}/{version}/samples")
 }
 
-fn unknown(key: &'static str, word: &str, known: Vec<&str>) -> FilterError {
+/// A word of an address that is none of the known ones.
+pub fn unknown(key: &'static str, word: &str, known: Vec<&str>) -> FilterError {
     FilterError::Word {
         key,
         word: word.chars().take(60).collect(),

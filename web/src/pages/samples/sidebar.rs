@@ -2,7 +2,7 @@
 //! links that take it away again.
 
 use super::{request::Asked, words};
-use crate::browse::{Choice, Counts, Facet, Filter, Number, written};
+use crate::browse::{Area, Choice, Counts, Facet, Filter, Number, written};
 
 /// Facets in the order of the sidebar.
 pub const SHOWN: [Facet; 20] = [
@@ -118,12 +118,11 @@ fn section(asked: &Asked, counts: &Counts) -> Section {
     }
 }
 
-/// The filter in words.
-pub fn chips(asked: &Asked) -> Vec<Chip> {
-    let filter = &asked.filter;
+/// The filter in words, with the address of the page with another one.
+pub fn chips(filter: &Filter, with: impl Fn(Filter) -> String) -> Vec<Chip> {
     let mut chips = Vec::new();
     let mut push = |text: String, without: Filter| {
-        let without = asked.with(without);
+        let without = with(without);
         chips.push(Chip { text, without });
     };
     if !filter.text.is_empty() {
@@ -161,8 +160,17 @@ pub fn chips(asked: &Asked) -> Vec<Chip> {
         push(text, without);
     }
     if let Some(area) = filter.area {
+        // Squares of maps end right before the next one: to the decimetre is told.
+        let near = |degrees: f64| (degrees * 1e6).round() / 1e6;
+        let Area {
+            south,
+            west,
+            north,
+            east,
+        } = area;
+        let [south, west, north, east] = [south, west, north, east].map(near);
         push(
-            format!("Box: {area}"),
+            format!("Box: {south},{west},{north},{east}"),
             Filter {
                 area: None,
                 ..filter.clone()

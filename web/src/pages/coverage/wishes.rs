@@ -87,28 +87,37 @@ fn labels(view: &View, filter: &Filter, target: &Target) -> Result<Vec<Frequent>
     // Counted as if the filter had no condition on labels: those it has not are passed over.
     let words = found.facets.into_iter().flat_map(|counts| counts.words);
     let words = words.map(|(word, _)| word).filter(|word| !word.is_empty());
-    let mut out = Vec::new();
-    for label in words.take(LABELS) {
-        let mut with = filter.clone();
-        let choice = with.words.entry(Facet::Label).or_default();
-        let is_meant = choice.any.is_empty() || choice.any.contains(&label);
-        if !is_meant || choice.none.contains(&label) {
-            continue;
-        }
-        choice.any = [label.clone()].into();
-        let mut places = HashMap::new();
-        let mut samples = 0;
-        for group in view.group_by(&with, &[Key::Facet(target.level.facet())])? {
-            samples += group.samples;
-            if let Some(Value::Word(place)) = group.values.into_iter().next() {
-                places.insert(place, group.samples);
-            }
-        }
-        out.push(Frequent {
+    let choice = filter.words.get(&Facet::Label).cloned().unwrap_or_default();
+    let is_meant = |word: &String| {
+        (choice.any.is_empty() || choice.any.contains(word)) && !choice.none.contains(word)
+    };
+    let mut out: Vec<Frequent> = words
+        .take(LABELS)
+        .filter(is_meant)
+        .map(|label| Frequent {
             label,
-            samples,
-            places,
-        });
+            samples: 0,
+            places: HashMap::new(),
+        })
+        .collect();
+    if out.is_empty() {
+        return Ok(out);
+    }
+    let mut with = filter;
+    let choice = with.words.entry(Facet::Label).or_default();
+    choice.any = out.iter().map(|frequent| frequent.label.clone()).collect();
+    let keys = [target.level.facet(), Facet::Label].map(Key::Facet);
+    for group in view.group_by(&with, &keys)? {
+        let [place, Value::Word(label)] = &group.values[..] else {
+            continue;
+        };
+        let Some(frequent) = out.iter_mut().find(|frequent| frequent.label == *label) else {
+            continue;
+        };
+        frequent.samples += group.samples;
+        if let Value::Word(place) = place {
+            frequent.places.insert(place.clone(), group.samples);
+        }
     }
     Ok(out)
 }

@@ -18,8 +18,8 @@ pub mod secret;
 pub mod sessions;
 pub mod settings;
 pub mod takedowns;
-pub mod terms;
 pub mod targets;
+pub mod terms;
 pub mod tokens;
 pub mod withdrawn;
 

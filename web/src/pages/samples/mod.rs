@@ -93,7 +93,7 @@ impl Tile {
 /// A filter in words, part by part.
 pub(super) fn told(dataset: &Name, version: DatasetVersion, filter: &Filter) -> Vec<String> {
     let asked = Asked::of(dataset, version, filter.clone());
-    let chips = sidebar::chips(&asked).into_iter();
+    let chips = sidebar::chips(&asked.filter, |filter| asked.with(filter)).into_iter();
     chips.map(|chip| chip.text).collect()
 }
 

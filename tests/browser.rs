@@ -75,7 +75,7 @@ fn a_curators_day() {
     let said = text(&ok(&mut day).stdout);
     let seen: serde_json::Value = serde_json::from_str(&said).unwrap();
     let pages = seen["pages"].as_array().unwrap().len();
-    assert!(pages >= 25, "{said}");
+    assert!(pages >= 29, "{said}");
     ok(fairframe(&root).arg("audit"));
     for (dataset, version) in [("demo", "2.0.0"), ("demo-actors", "2.0.0")] {
         let release = root.join("manifests").join(dataset).join(version);

@@ -132,6 +132,11 @@ def day(browser):
     mira.go("/datasets/demo/1.0.0/samples?status=quarantined")
     mira.look("queue")
 
+    # Find the gap: whom a threshold would take out, what is there twice, what is missing where.
+    for name in ["quality", "duplicates", "map", "coverage"]:
+        mira.go(f"/datasets/demo/1.0.0/{name}")
+        mira.look(name)
+
     # Withdraw one person.
     mira.go("/jobs")
     row = page.locator("li", has=page.get_by_role("heading", name="demo-actors", exact=True))

@@ -12,7 +12,7 @@ import re
 import shutil
 import sys
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Error, sync_playwright
 
 from looks import DESK, PHONE, WIDER, axe
 
@@ -88,7 +88,10 @@ class Person:
 
     def job(self, name):
         """Waits for the job whose page is open; live, and after a reload."""
-        self.page.reload()
+        try:
+            self.page.reload()
+        except Error:
+            pass  # It was over at that moment, and the page had gone on by itself.
         self.page.get_by_text("Done:").wait_for(timeout=120_000)
         check(self.page.locator("[data-events]").count() == 0, f"{name}: still followed")
         return self.look(name)

@@ -32,6 +32,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
+use crate::browse::{Filter, query};
+
 /// The one style sheet.
 pub async fn style() -> Response {
     let headers = [
@@ -76,6 +78,24 @@ pub async fn icon() -> Response {
 /// The pairs of a query that was written here.
 fn pairs(query: &str) -> Vec<(String, String)> {
     serde_html_form::from_str(query).unwrap_or_default()
+}
+
+/// The last value of a key of a query that says something.
+fn last<'a>(pairs: &'a [(String, String)], key: &str) -> Option<&'a str> {
+    let mut found = pairs
+        .iter()
+        .filter(|(k, v)| k == key && !v.trim().is_empty());
+    found.next_back().map(|(_, value)| value.trim())
+}
+
+/// An address of a filter and what a page asks beside it.
+fn address(path: &str, filter: &Filter, own: &[(String, String)]) -> String {
+    let parts = [filter.to_string(), query(own)];
+    let said: Vec<String> = parts.into_iter().filter(|p| !p.is_empty()).collect();
+    match said.is_empty() {
+        true => path.to_owned(),
+        false => format!("{path}?{}", said.join("&")),
+    }
 }
 
 /// The header of a file that a browser keeps; names are of datasets and ours.

@@ -16,14 +16,14 @@ use self::{
     scale::{Scale, Strip},
     words::{Measure, in_words, measure},
 };
-use super::{filters, samples};
+use super::{address, filters, last, pairs, samples};
 use crate::{
     App,
     access::Who,
-    browse::{Facet, Filter, FilterError, Range, Spread, Spreads, View, query},
+    browse::{Facet, Filter, FilterError, Range, Spread, Spreads, View},
     catalog,
     error::{AppError, page},
-    viewer::Viewer,
+    viewer::Looking,
 };
 
 /// Keys of the page that are not of the filter.
@@ -76,12 +76,7 @@ impl Asked {
         version: DatasetVersion,
         pairs: &[(String, String)],
     ) -> Result<Self, FilterError> {
-        let own = |key: &str| {
-            let mut found = pairs
-                .iter()
-                .filter(|(k, v)| k == key && !v.trim().is_empty());
-            found.next_back().map(|(_, value)| value.trim())
-        };
+        let own = |key| last(pairs, key);
         let by = match own("by") {
             None => Facet::Region,
             Some(key) => {
@@ -130,16 +125,11 @@ impl Asked {
             own.push(("least", self.least.to_string()));
         }
         let own: Vec<(String, String)> = own.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
-        let filter = self.filter.to_string();
-        let joint = if filter.is_empty() { "" } else { "&" };
-        format!("{}/quality?{filter}{joint}{}", self.base, query(&own))
+        address(&format!("{}/quality", self.base), &self.filter, &own)
     }
 
     fn samples(&self, filter: &Filter) -> String {
-        match filter.is_empty() {
-            true => format!("{}/samples", self.base),
-            false => format!("{}/samples?{filter}", self.base),
-        }
+        address(&format!("{}/samples", self.base), filter, &[])
     }
 }
 
@@ -223,8 +213,7 @@ impl Quality {
 
     /// What the form sends along.
     fn hidden(&self) -> Vec<(String, String)> {
-        let text = self.asked.filter.to_string();
-        serde_html_form::from_str(&text).unwrap_or_default()
+        pairs(&self.asked.filter.to_string())
     }
 }
 
@@ -236,18 +225,14 @@ pub async fn quality(
 ) -> Result<Html<String>, AppError> {
     let release = catalog::release(&app.layout, &name, &version)?;
     let asked = Asked::parse(&release.dataset, release.version, &pairs)?;
-    let (index, allowed) = tokio::join!(app.indexes.get(&release), app.media.allowed(&who));
-    let (index, allowed) = (index?, allowed?);
-    let viewer = Viewer::of(&app, &who, &release, &index).await?;
-    let viewer = viewer.with(allowed.withheld(), &release.dataset);
+    let looking = Looking::at(&app, &who, release).await?;
     // Of what was refused or withdrawn already, a threshold takes nothing.
     let mut filter = asked.filter.clone();
     if !filter.words.contains_key(&Facet::Status) {
         filter = filter.toggled(Facet::Status, Status::Accepted.as_str());
     }
-    let (scope, overlay, own) = (viewer.scope(), viewer.overlay.clone(), asked.clone());
-    let look = move || {
-        let view = View::new(&index, scope, &overlay);
+    let own = asked.clone();
+    let look = move |view: &View<'_>| {
         let spreads = view.spreads(&filter, own.measure.number, own.by);
         let threshold = threshold(&own, &filter, &spreads);
         (
@@ -256,8 +241,10 @@ pub async fn quality(
             threshold,
         )
     };
-    let looked = tokio::task::spawn_blocking(look).await;
-    let (measured, unknown, threshold) = looked.map_err(AppError::internal)?;
+    let (measured, unknown, threshold) = looking.ask(look).await?;
+    let Looking {
+        release, viewer, ..
+    } = looking;
     page(&Quality {
         told: samples::told(&release.dataset, release.version, &asked.filter),
         dataset: release.dataset,

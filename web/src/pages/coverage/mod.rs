@@ -6,7 +6,7 @@ mod request;
 mod target;
 mod wishes;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use askama::Template;
 use axum::{
@@ -35,11 +35,11 @@ use super::{
 use crate::{
     App,
     access::Who,
-    browse::{Facet, Filter, GroupError, Index, View},
-    catalog::{self, Release},
+    browse::{Facet, Filter, GroupError, View},
+    catalog,
     error::{AppError, page},
     state::targets,
-    viewer::Viewer,
+    viewer::Looking,
 };
 
 #[derive(Template)]
@@ -143,7 +143,7 @@ pub async fn coverage(
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Result<Html<String>, AppError> {
     let seen = Seen::of(&app, &who, &name, &version, &pairs).await?;
-    let summary = seen.release.summary()?;
+    let summary = seen.looking.release.summary()?;
     let gaps = seen.work(|_, _, _, gaps| Ok(gaps.clone())).await?;
     let before = match seen.asked.filter.is_empty() {
         true => summary.previous.and_then(|previous| {
@@ -176,12 +176,13 @@ pub async fn coverage(
         rows,
         gaps,
         has_declared: seen.has_declared,
-        may_declare: who.curates(&seen.release.dataset),
-        is_decided: !seen.viewer.overlay.changes.is_empty() && seen.viewer.may_see_excluded,
+        may_declare: who.curates(&seen.looking.release.dataset),
+        is_decided: !seen.looking.viewer.overlay.changes.is_empty()
+            && seen.looking.viewer.may_see_excluded,
         before,
         target: seen.target,
-        dataset: seen.release.dataset,
-        version: seen.release.version,
+        dataset: seen.looking.release.dataset,
+        version: seen.looking.release.version,
         asked,
     })
 }
@@ -199,7 +200,7 @@ pub async fn wish_list(
         _ => return Err(AppError::NotFound("file")),
     };
     let seen = Seen::of(&app, &who, &name, &version, &pairs).await?;
-    let release = &seen.release;
+    let release = &seen.looking.release;
     let list = |wishes, gaps: &Gaps, asked: &Asked, target: &Target| WishList {
         dataset: release.dataset.to_string(),
         version: release.version.to_string(),
@@ -232,9 +233,7 @@ pub async fn wish_list(
 
 /// A release as somebody sees it, what they ask of it, and the target they mean.
 struct Seen {
-    release: Release,
-    index: Arc<Index>,
-    viewer: Viewer,
+    looking: Looking,
     asked: Asked,
     target: Target,
     has_declared: bool,
@@ -262,14 +261,8 @@ impl Seen {
             (Some(Kind::Declared), None) => return Err(AppError::NotFound("declared target")),
             (kind, _) => Target::ready(kind.unwrap_or(Kind::Population), asked.level),
         };
-        let (index, allowed) = tokio::join!(app.indexes.get(&release), app.media.allowed(who));
-        let (index, allowed) = (index?, allowed?);
-        let viewer = Viewer::of(app, who, &release, &index).await?;
-        let viewer = viewer.with(allowed.withheld(), &release.dataset);
         Ok(Self {
-            release,
-            index,
-            viewer,
+            looking: Looking::at(app, who, release).await?,
             asked,
             target,
             has_declared,
@@ -281,18 +274,13 @@ impl Seen {
         &self,
         work: impl FnOnce(&View, &Asked, &Target, &Gaps) -> Result<T, GroupError> + Send + 'static,
     ) -> Result<T, AppError> {
-        let (index, asked, target) = (self.index.clone(), self.asked.clone(), self.target.clone());
-        let (scope, overlay) = (self.viewer.scope(), self.viewer.overlay.clone());
-        let work = move || {
-            let view = View::new(&index, scope, &overlay);
-            let counts = gaps::count(&view, &asked.filter, target.level)?;
+        let (asked, target) = (self.asked.clone(), self.target.clone());
+        let found = self.looking.ask(move |view| {
+            let counts = gaps::count(view, &asked.filter, target.level)?;
             let gaps = gaps::gaps(&counts, &target, asked.size);
-            work(&view, &asked, &target, &gaps)
-        };
-        tokio::task::spawn_blocking(work)
-            .await
-            .map_err(AppError::internal)?
-            .map_err(AppError::internal)
+            work(view, &asked, &target, &gaps)
+        });
+        found.await?.map_err(AppError::internal)
     }
 }
 

@@ -3,8 +3,8 @@
 use fairframe_schemas::{DatasetVersion, Name};
 
 use crate::{
-    browse::{Filter, FilterError, query},
-    pages::{places::Level, samples::unknown},
+    browse::{Filter, FilterError},
+    pages::{address, last, places::Level, samples::unknown},
 };
 
 /// Keys of the page that are not of the filter.
@@ -64,10 +64,7 @@ impl Asked {
         version: DatasetVersion,
         pairs: &[(String, String)],
     ) -> Result<Self, FilterError> {
-        let own = |key: &str| {
-            let mut found = pairs.iter().filter(|(k, v)| k == key && !v.is_empty());
-            found.next_back().map(|(_, value)| value.trim())
-        };
+        let own = |key| last(pairs, key);
         let kind = |word: &str| {
             let found = Kind::ALL.into_iter().find(|kind| kind.key() == word);
             found.ok_or_else(|| unknown("target", word, Kind::ALL.map(Kind::key).to_vec()))
@@ -105,12 +102,7 @@ impl Asked {
         if let Some(size) = self.size {
             push("size", size.to_string());
         }
-        let parts = [self.filter.to_string(), query(&own)];
-        let said: Vec<String> = parts.into_iter().filter(|p| !p.is_empty()).collect();
-        match said.is_empty() {
-            true => format!("{}/{page}", self.base),
-            false => format!("{}/{page}?{}", self.base, said.join("&")),
-        }
+        address(&format!("{}/{page}", self.base), &self.filter, &own)
     }
 
     pub fn with(&self, filter: Filter) -> String {

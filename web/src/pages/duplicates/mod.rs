@@ -15,17 +15,17 @@ pub use keep::keep;
 
 use self::leaks::{Said, leaks};
 use super::{
-    filters,
+    address, filters, last,
     samples::{Tile, place, word},
 };
 use crate::{
     App,
     access::Who,
     allowed::Allowed,
-    browse::{Alike, Cluster, Facet, FilterError, Number, Row, View, WITHIN, nearest, query},
+    browse::{Alike, Cluster, Facet, Filter, FilterError, Number, Row, View, WITHIN, nearest},
     catalog,
     error::{AppError, page},
-    viewer::Viewer,
+    viewer::Looking,
 };
 
 /// Clusters of one page.
@@ -93,10 +93,7 @@ impl Asked {
                 near: nearest(key, KEYS).map(str::to_owned),
             });
         }
-        let own = |key: &str| {
-            let mut found = pairs.iter().filter(|(k, v)| k == key && !v.is_empty());
-            found.next_back().map(|(_, value)| value.as_str())
-        };
+        let own = |key| last(pairs, key);
         let page = own("page").unwrap_or("1");
         let plain = page.bytes().all(|b| b.is_ascii_digit());
         Ok(Self {
@@ -144,10 +141,11 @@ impl Asked {
         if page > 1 {
             push("page", page.to_string());
         }
-        match own.is_empty() {
-            true => format!("{}/duplicates", self.base),
-            false => format!("{}/duplicates?{}", self.base, query(&own)),
-        }
+        address(
+            &format!("{}/duplicates", self.base),
+            &Filter::default(),
+            &own,
+        )
     }
 
     /// The address of the page itself.
@@ -290,19 +288,14 @@ pub async fn duplicates(
     let release = catalog::release(&app.layout, &name, &version)?;
     let asked = Asked::parse(&release.dataset, release.version, &pairs)?;
     let first = asked.page.checked_sub(1).ok_or(KIND)?;
-    let (index, allowed) = tokio::join!(app.indexes.get(&release), app.media.allowed(&who));
-    let (index, allowed) = (index?, allowed?);
-    let viewer = Viewer::of(&app, &who, &release, &index).await?;
-    let viewer = viewer.with(allowed.withheld(), &release.dataset);
-    let (scope, overlay, own) = (viewer.scope(), viewer.overlay.clone(), asked.clone());
-    let (shared, about) = (index.clone(), asked.base.clone());
-    let look = move || {
-        let view = View::new(&shared, scope, &overlay);
+    let looking = Looking::at(&app, &who, release).await?;
+    let own = asked.clone();
+    let look = move |view: &View<'_>| {
         let clusters = view.clusters(own.alike());
         let mut wanted: Vec<Cluster> = Vec::new();
         let mut samples = 0;
         for cluster in clusters.iter() {
-            let rows: Vec<Row> = there(&view, cluster).collect();
+            let rows: Vec<Row> = there(view, cluster).collect();
             if is_wanted(&own, &rows) {
                 samples += rows.len() as u64;
                 wanted.push(rows.iter().map(|row| row.number).collect());
@@ -311,24 +304,27 @@ pub async fn duplicates(
         let total = wanted.len() as u64;
         let start = first.saturating_mul(PER_PAGE as u64).min(total) as usize;
         let page: Vec<Cluster> = wanted.into_iter().skip(start).take(PER_PAGE).collect();
-        let leaks = leaks(&view, &about);
+        let leaks = leaks(view, &own.base);
         (page, total, samples, leaks)
     };
-    let looked = tokio::task::spawn_blocking(look).await;
-    let (found, total, samples, leaks) = looked.map_err(AppError::internal)?;
+    let (found, total, samples, leaks) = looking.ask(look).await?;
     let pages = total.div_ceil(PER_PAGE as u64).max(1);
     if asked.page > pages {
         return Err(KIND);
     }
-    let view = View::new(&index, scope, &viewer.overlay);
+    let view = looking.view();
     let show = |cluster: &Cluster| {
         let rows: Vec<Row> = there(&view, cluster).collect();
-        shown(&app, &allowed, &asked, &rows)
+        shown(&app, &looking.allowed, &asked, &rows)
     };
+    let clusters = found.iter().map(show).collect();
+    let Looking {
+        release, viewer, ..
+    } = looking;
     page(&Duplicates {
         dataset: release.dataset,
         version: release.version,
-        clusters: found.iter().map(show).collect(),
+        clusters,
         total,
         samples,
         pages,

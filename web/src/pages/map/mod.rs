@@ -7,7 +7,7 @@ mod request;
 mod scale;
 mod years;
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
 use askama::Template;
 use axum::{
@@ -32,10 +32,10 @@ use super::{
 use crate::{
     App,
     access::Who,
-    browse::{Facet, GroupError, Index, Value, View},
-    catalog::{self, Release},
+    browse::{Facet, GroupError, Value, View},
+    catalog,
     error::{AppError, page},
-    viewer::Viewer,
+    viewer::Looking,
 };
 
 /// Rows of the table, and squares of a map that lead to their samples; the file has them all.
@@ -128,15 +128,15 @@ pub async fn map(
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Result<Html<String>, AppError> {
     let seen = Seen::of(&app, &who, &name, &version, &pairs).await?;
-    let title = seen.release.summary()?.title().to_owned();
+    let title = seen.looking.release.summary()?.title().to_owned();
     let found = seen.work(look_up).await?;
     let asked = seen.asked;
     page(&MapPage {
         title,
         chips: chips(&asked.filter, |filter| asked.with(filter)),
-        sees_all: seen.viewer.may_see_excluded,
-        dataset: seen.release.dataset,
-        version: seen.release.version,
+        sees_all: seen.looking.viewer.may_see_excluded,
+        dataset: seen.looking.release.dataset,
+        version: seen.looking.release.version,
         asked,
         found,
     })
@@ -151,7 +151,8 @@ pub async fn table(
 ) -> Result<Response, AppError> {
     let seen = Seen::of(&app, &who, &name, &version, &pairs).await?;
     let text = seen.work(csv).await?;
-    let name = format!("{}-{}-map.csv", seen.release.dataset, seen.release.version);
+    let release = &seen.looking.release;
+    let name = format!("{}-{}-map.csv", release.dataset, release.version);
     let kind = (header::CONTENT_TYPE, "text/csv; charset=utf-8");
     Ok((
         [kind],
@@ -163,9 +164,7 @@ pub async fn table(
 
 /// A release as somebody sees it, and what they ask of it.
 struct Seen {
-    release: Release,
-    index: Arc<Index>,
-    viewer: Viewer,
+    looking: Looking,
     asked: Asked,
 }
 
@@ -183,14 +182,8 @@ impl Seen {
         if of_refused {
             who.must_curate(&release.dataset)?;
         }
-        let (index, allowed) = tokio::join!(app.indexes.get(&release), app.media.allowed(who));
-        let (index, allowed) = (index?, allowed?);
-        let viewer = Viewer::of(app, who, &release, &index).await?;
-        let viewer = viewer.with(allowed.withheld(), &release.dataset);
         Ok(Self {
-            release,
-            index,
-            viewer,
+            looking: Looking::at(app, who, release).await?,
             asked,
         })
     }
@@ -200,14 +193,9 @@ impl Seen {
         &self,
         work: impl FnOnce(&View, &Asked, bool) -> Result<T, GroupError> + Send + 'static,
     ) -> Result<T, AppError> {
-        let (index, asked) = (self.index.clone(), self.asked.clone());
-        let (scope, overlay) = (self.viewer.scope(), self.viewer.overlay.clone());
-        let sees_all = self.viewer.may_see_excluded;
-        let work = move || work(&View::new(&index, scope, &overlay), &asked, sees_all);
-        tokio::task::spawn_blocking(work)
-            .await
-            .map_err(AppError::internal)?
-            .map_err(AppError::internal)
+        let (asked, sees_all) = (self.asked.clone(), self.looking.viewer.may_see_excluded);
+        let found = self.looking.ask(move |view| work(view, &asked, sees_all));
+        found.await?.map_err(AppError::internal)
     }
 }
 

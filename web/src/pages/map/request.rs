@@ -3,8 +3,8 @@
 use fairframe_schemas::{DatasetVersion, Name};
 
 use crate::{
-    browse::{Filter, FilterError, Key, query},
-    pages::{places::Level, samples::unknown},
+    browse::{Filter, FilterError, Key},
+    pages::{address, last, places::Level, samples::unknown},
 };
 
 /// Keys of a map that are not of the filter.
@@ -147,10 +147,7 @@ impl Asked {
         version: DatasetVersion,
         pairs: &[(String, String)],
     ) -> Result<Self, FilterError> {
-        let own = |key: &str| {
-            let mut found = pairs.iter().filter(|(k, v)| k == key && !v.is_empty());
-            found.next_back().map(|(_, value)| value.as_str())
-        };
+        let own = |key| last(pairs, key);
         let by = own("by").unwrap_or_else(|| By::ALL[0].key());
         let show = own("show").unwrap_or_else(|| Show::Count.key());
         let order = own("order").unwrap_or("-samples");
@@ -191,12 +188,7 @@ impl Asked {
             let sign = if self.falling { "-" } else { "" };
             push("order", format!("{sign}{}", self.order.key()));
         }
-        let parts = [self.filter.to_string(), query(&own)];
-        let said: Vec<String> = parts.into_iter().filter(|p| !p.is_empty()).collect();
-        match said.is_empty() {
-            true => format!("{}/{page}", self.base),
-            false => format!("{}/{page}?{}", self.base, said.join("&")),
-        }
+        address(&format!("{}/{page}", self.base), &self.filter, &own)
     }
 
     pub fn with(&self, filter: Filter) -> String {
@@ -223,10 +215,7 @@ impl Asked {
 
     /// The samples of a filter.
     pub fn samples(&self, filter: &Filter) -> String {
-        match filter.is_empty() {
-            true => format!("{}/samples", self.base),
-            false => format!("{}/samples?{filter}", self.base),
-        }
+        address(&format!("{}/samples", self.base), filter, &[])
     }
 
     /// What the form sends along: all but its own fields.

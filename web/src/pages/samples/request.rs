@@ -2,7 +2,10 @@
 
 use fairframe_schemas::{DatasetVersion, Name, SampleId};
 
-use crate::browse::{Facet, Filter, FilterError, Number, Sort, nearest, query};
+use crate::{
+    browse::{Facet, Filter, FilterError, Number, Sort, nearest},
+    pages::{address, last},
+};
 
 /// Keys of the pages of samples that are not of the filter.
 const OWN: [&str; 4] = ["sort", "view", "page", "more"];
@@ -45,10 +48,7 @@ impl Asked {
         pairs: &[(String, String)],
     ) -> Result<Self, FilterError> {
         let filter = Filter::parse(pairs, &OWN)?;
-        let own = |key: &str| {
-            let mut found = pairs.iter().filter(|(k, v)| k == key && !v.is_empty());
-            found.next_back().map(|(_, value)| value.as_str())
-        };
+        let own = |key| last(pairs, key);
         let page = own("page").unwrap_or("1");
         let plain = page.bytes().all(|b| b.is_ascii_digit());
         let page = match page.parse() {
@@ -122,16 +122,7 @@ impl Asked {
         if let Some(facet) = self.more.filter(|_| with_page) {
             push("more", facet.key().to_owned());
         }
-        let parts = [self.filter.to_string(), query(&own)];
-        let text: Vec<&str> = parts
-            .iter()
-            .map(String::as_str)
-            .filter(|p| !p.is_empty())
-            .collect();
-        match text.is_empty() {
-            true => path.to_owned(),
-            false => format!("{path}?{}", text.join("&")),
-        }
+        address(path, &self.filter, &own)
     }
 
     /// The address with another filter, from its first page.

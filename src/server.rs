@@ -57,10 +57,13 @@ impl DatasetsArgs {
             return Ok(exit::OK);
         }
         for d in &found {
-            exit::print(&format!(
-                "{} {} ({} samples): {}\n",
+            let line = format!(
+                "{} {} ({} samples): {}",
                 d.name, d.latest, d.accepted, d.title
-            ))?;
+            );
+            // A server's words give a terminal no orders.
+            let plain: String = line.chars().filter(|c| !c.is_control()).collect();
+            exit::print(&format!("{plain}\n"))?;
         }
         Ok(exit::OK)
     }

@@ -338,3 +338,62 @@ fn a_server_killed_while_pictures_arrive_keeps_what_it_took() {
         80
     );
 }
+
+/// A researcher finds a dataset from the command line, and downloads with a token what asks for its
+/// terms to be accepted.
+#[test]
+fn a_token_carries_what_its_account_accepted() {
+    let house = House::new();
+    let server = house.serve();
+    let mut mira = Browser::enter(&server, &house.link("admin"));
+    let run = |arguments: &[&str], token: Option<&str>| {
+        let mut command = fairframe(&house.root.path().join("elsewhere"));
+        command.args(arguments);
+        if let Some(token) = token {
+            command.env("FAIRFRAME_TOKEN", token);
+        }
+        let output = command.output().unwrap();
+        let said = format!("{}{}", text(&output.stdout), text(&output.stderr));
+        (output.status.success(), said)
+    };
+    let (found, said) = run(&["datasets", "--server", &server.url], None);
+    assert!(
+        found && said.starts_with("demo 1.0.0 (4 samples)"),
+        "{said}"
+    );
+
+    mira.get(&server, "/datasets/demo/terms");
+    mira.post(&server, "/datasets/demo/terms", "text=For+research+only.");
+    mira.get(&server, "/account");
+    let body = format!("csrf={}&name=pull&days=7&scope=read", mira.csrf);
+    let page = mira.send(&server, "POST /account/tokens", &body).2;
+    let token = page.split("<pre tabindex=\"0\"><code>").nth(1).unwrap();
+    let token = token.split('<').next().unwrap().to_owned();
+    let release = format!("{}data/demo/1.0.0/", server.url);
+    let copy = house.root.path().join("copy");
+    let pull = ["pull", &release, "--to", copy.to_str().unwrap()];
+    for (token, why) in [
+        (None, "403"),
+        (Some(token.as_str()), "403"),
+        (Some("nonsense"), "401"),
+    ] {
+        let (pulled, said) = run(&pull, token);
+        assert!(!pulled && said.contains(why), "{token:?}: {said}");
+        assert!(!said.contains(token.unwrap_or("no token")), "{said}");
+    }
+    let page = mira.get(&server, "/datasets/demo/terms");
+    let number = page.split("name=\"terms\" value=\"").nth(1).unwrap();
+    let number = number.split('"').next().unwrap();
+    mira.post(
+        &server,
+        "/datasets/demo/terms/accept",
+        &format!("terms={number}"),
+    );
+    let (pulled, said) = run(&pull, Some(&token));
+    assert!(pulled, "{said}");
+    let held = copy.join("manifests/demo/1.0.0");
+    ok(fairframe(&copy).arg("verify").arg(held).arg("--media"));
+    let list = format!("{}data/demo/recall.json", server.url);
+    let (followed, said) = run(&["recall", copy.to_str().unwrap(), &list], None);
+    assert!(followed && said.contains("0 files removed"), "{said}");
+}

@@ -54,8 +54,8 @@ impl Diff {
     }
 }
 
-/// Compares two release folders, reading each twice. Holds some 80 bytes a sample, and the rows
-/// that changed whole, some 1 kB each.
+/// Compares two release folders, reading each twice. Holds a digest of every row, and the rows that
+/// changed whole.
 pub fn diff(before: &Path, after: &Path) -> Result<Diff, ManifestError> {
     let old = sketches(before)?;
     let mut new = sketches(after)?;

@@ -214,15 +214,7 @@ async fn a_filter_is_decided_about_as_it_was_seen() {
 async fn every_route_of_curating_asks_who_asks() {
     let desk = Desk::new().await;
     let mut mira = desk.mira.clone();
-    let mut other = desk
-        .site
-        .member("other", &[(Role::Curator, Some("other"))])
-        .await;
-    let mut reader = desk
-        .site
-        .member("reader", &[(Role::Researcher, None)])
-        .await;
-    let mut nobody = desk.site.visitor();
+    let [mut other, mut reader, mut nobody] = desk.site.strangers().await;
     for (method, path, statuses) in [
         (
             Method::GET,

@@ -12,7 +12,10 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{params, shapes};
+use super::{
+    params::{self, Versioned},
+    shapes,
+};
 use crate::{
     App,
     access::Who,
@@ -133,14 +136,13 @@ pub struct ReleaseItem {
 /// A release: what it says of itself, its files with sizes and sha256
 #[utoipa::path(get, path = "/datasets/{name}/versions/{version}", tag = "Datasets",
     params(
-        ("name" = String, Path, description = "Name of a dataset"),
-        ("version" = String, Path, description = "A version, or `latest`"),
+        Versioned,
     ),
     responses((status = 200, description = "The release", body = ReleaseItem), Problems))]
 pub async fn release(
     State(app): State<App>,
     who: Who,
-    Path((name, version)): Path<(String, String)>,
+    Path(Versioned { name, version }): Path<Versioned>,
 ) -> Result<Json<ReleaseItem>, AppError> {
     let release = params::release(&app, &name, &version)?;
     let summary = release.summary()?;
@@ -197,13 +199,12 @@ pub struct SchemaItem {
 /// The columns of a release: type, unit, meaning, how many samples are without
 #[utoipa::path(get, path = "/datasets/{name}/versions/{version}/schema", tag = "Datasets",
     params(
-        ("name" = String, Path, description = "Name of a dataset"),
-        ("version" = String, Path, description = "A version, or `latest`"),
+        Versioned,
     ),
     responses((status = 200, description = "In the order of the files", body = SchemaItem), Problems))]
 pub async fn schema(
     State(app): State<App>,
-    Path((name, version)): Path<(String, String)>,
+    Path(Versioned { name, version }): Path<Versioned>,
 ) -> Result<Json<SchemaItem>, AppError> {
     let release = params::release(&app, &name, &version)?;
     let filled = columns::of(&release).await?;

@@ -1,6 +1,7 @@
 //! The keys of a query, described once: those that samples are filtered by, and those of paging.
 
 use fairframe_schemas::{DatasetVersion, Name};
+use serde::Deserialize;
 use utoipa::{
     IntoParams,
     openapi::{
@@ -12,10 +13,19 @@ use utoipa::{
 
 use crate::{
     App,
-    browse::{Facet, MAX_WORD, Number},
+    browse::{Facet, MAX_WORD, Number, last},
     catalog::{self, Release},
     error::AppError,
 };
+
+/// A release, as an address names it.
+#[derive(Deserialize, IntoParams)]
+pub struct Versioned {
+    /// Name of a dataset
+    pub name: String,
+    /// A version, or `latest`
+    pub version: String,
+}
 
 /// The word for the newest version.
 pub const LATEST: &str = "latest";
@@ -41,12 +51,6 @@ pub fn at(name: &Name, version: DatasetVersion) -> String {
     format!("{}/datasets/{name}/versions/{version}", super::BASE)
 }
 
-/// The last value of a key that is not empty.
-pub fn own<'a>(pairs: &'a [(String, String)], key: &str) -> Option<&'a str> {
-    let mut found = pairs.iter().filter(|(k, v)| k == key && !v.is_empty());
-    found.next_back().map(|(_, value)| value.as_str())
-}
-
 /// Every value of a key.
 pub fn each<'a>(pairs: &'a [(String, String)], key: &'static str) -> Vec<&'a str> {
     let found = pairs.iter().filter(|(k, v)| k == key && !v.is_empty());
@@ -55,7 +59,7 @@ pub fn each<'a>(pairs: &'a [(String, String)], key: &'static str) -> Vec<&'a str
 
 /// A whole number from 1 to `most`.
 pub fn limit(pairs: &[(String, String)], usual: u64, most: u64) -> Result<u64, AppError> {
-    let Some(text) = own(pairs, "limit") else {
+    let Some(text) = last(pairs, "limit") else {
         return Ok(usual);
     };
     let number = text.parse().ok().filter(|n| (1..=most).contains(n));

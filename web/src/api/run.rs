@@ -17,12 +17,13 @@ use utoipa::{
 };
 
 use super::{
-    params::{self, own, query},
+    params::{self, query},
     sent::Sent,
 };
 use crate::{
     App,
     access::Who,
+    browse::last,
     error::{AppError, Problems},
     pages::{
         audit as audit_pages,
@@ -346,7 +347,7 @@ pub async fn audit(
 ) -> Result<Json<Entries>, AppError> {
     who.must_curate_something()?;
     let limit = params::limit(&pairs, 100, 1000)?;
-    let after = own(&pairs, "after").unwrap_or("0").parse::<i64>();
+    let after = last(&pairs, "after").unwrap_or("0").parse::<i64>();
     let after = after.ok().filter(|n| *n >= 0);
     let after =
         after.ok_or_else(|| AppError::Invalid("`after` is the number of an entry.".to_owned()))?;

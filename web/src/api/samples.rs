@@ -16,16 +16,16 @@ use utoipa::{
 };
 
 use super::{
-    params::{self, Filters, each, own, query},
+    params::{self, Filters, Versioned, each, query},
     shapes,
 };
 use crate::{
     App,
     access::Who,
     allowed::Allowed,
-    browse::{self, Facet, Filter, Group, Key, Number, Row, View, nearest},
+    browse::{self, Facet, Filter, Group, Key, Number, Row, View, last, nearest},
     error::{AppError, Problems},
-    pages::samples::sort,
+    pages::{address, samples::sort},
     terms,
     viewer::Looking,
 };
@@ -172,25 +172,24 @@ impl IntoParams for Paging {
 /// Parquet files of the release.
 #[utoipa::path(get, path = "/datasets/{name}/versions/{version}/samples", tag = "Samples",
     params(
-        ("name" = String, Path, description = "Name of a dataset"),
-        ("version" = String, Path, description = "A version, or `latest`"),
+        Versioned,
         Paging, Filters,
     ),
     responses((status = 200, description = "Some samples", body = SamplePage), Problems))]
 pub async fn samples(
     State(app): State<App>,
     who: Who,
-    Path((name, version)): Path<(String, String)>,
+    Path(Versioned { name, version }): Path<Versioned>,
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Result<Json<SamplePage>, AppError> {
     let release = params::release(&app, &name, &version)?;
     let filter = Filter::parse(&pairs, &["sort", "limit", "after"])?;
-    let sort = sort(own(&pairs, "sort").unwrap_or_default())?;
+    let sort = sort(last(&pairs, "sort").unwrap_or_default())?;
     let limit = params::limit(&pairs, USUAL, MOST)?;
     terms::must_be_accepted(&app, &who, &release.dataset).await?;
     let looking = Looking::at(&app, &who, release).await?;
     let unknown = || AppError::Invalid("`after` is no sample of this release.".to_owned());
-    let after = own(&pairs, "after").map(|id| id.parse::<SampleId>().map_err(|_| unknown()));
+    let after = last(&pairs, "after").map(|id| id.parse::<SampleId>().map_err(|_| unknown()));
     let after = after.transpose()?.map(|id| looking.index.find(&id));
     let after = after.map(|row| row.ok_or_else(unknown)).transpose()?;
     let (asked, order) = (filter.clone(), sort);
@@ -212,15 +211,13 @@ pub async fn samples(
     let items = rows.map(|row| SampleItem::new(&app, &looking.allowed, row, &at));
     let items: Vec<SampleItem> = items.collect();
     let more = start + (items.len() as u64) < found.total;
-    let next = items.last().filter(|_| more).map(|last| {
+    let next = items.last().filter(|_| more).map(|end| {
         let mut own = vec![("limit".to_owned(), limit.to_string())];
-        if let Some(order) = params::own(&pairs, "sort") {
+        if let Some(order) = last(&pairs, "sort") {
             own.push(("sort".to_owned(), order.to_owned()));
         }
-        own.push(("after".to_owned(), last.sample_id.clone()));
-        let text = [filter.to_string(), browse::query(&own)];
-        let text: Vec<&str> = text.iter().map(String::as_str).collect();
-        format!("{at}/samples?{}", text.join("&").trim_start_matches('&'))
+        own.push(("after".to_owned(), end.sample_id.clone()));
+        address(&format!("{at}/samples"), &filter, &own)
     });
     Ok(Json(SamplePage {
         total: found.total,
@@ -350,15 +347,14 @@ fn facet(key: &str) -> Result<Facet, AppError> {
 /// be chosen is counted too.
 #[utoipa::path(get, path = "/datasets/{name}/versions/{version}/facets", tag = "Samples",
     params(
-        ("name" = String, Path, description = "Name of a dataset"),
-        ("version" = String, Path, description = "A version, or `latest`"),
+        Versioned,
         Counted, Filters,
     ),
     responses((status = 200, description = "Counts", body = Facets), Problems))]
 pub async fn facets(
     State(app): State<App>,
     who: Who,
-    Path((name, version)): Path<(String, String)>,
+    Path(Versioned { name, version }): Path<Versioned>,
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Result<Json<Facets>, AppError> {
     let release = params::release(&app, &name, &version)?;
@@ -458,15 +454,14 @@ fn group_key(text: &str) -> Result<Key, AppError> {
 /// How many samples of a filter have each combination of values: for maps and tables
 #[utoipa::path(get, path = "/datasets/{name}/versions/{version}/groups", tag = "Samples",
     params(
-        ("name" = String, Path, description = "Name of a dataset"),
-        ("version" = String, Path, description = "A version, or `latest`"),
+        Versioned,
         By, Filters,
     ),
     responses((status = 200, description = "Groups with samples", body = Groups), Problems))]
 pub async fn groups(
     State(app): State<App>,
     who: Who,
-    Path((name, version)): Path<(String, String)>,
+    Path(Versioned { name, version }): Path<Versioned>,
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Result<Json<Groups>, AppError> {
     let release = params::release(&app, &name, &version)?;

@@ -465,6 +465,14 @@ impl fmt::Display for Filter {
     }
 }
 
+/// The last value of a key of a query that says something.
+pub fn last<'a>(pairs: &'a [(String, String)], key: &str) -> Option<&'a str> {
+    let mut found = pairs
+        .iter()
+        .filter(|(k, v)| k == key && !v.trim().is_empty());
+    found.next_back().map(|(_, value)| value.trim())
+}
+
 /// Pairs as a query, encoded.
 pub fn query(pairs: &[(String, String)]) -> String {
     let mut out = String::new();

@@ -36,7 +36,7 @@ mod model_tests;
 pub use cache::Indexes;
 pub use clusters::{Alike, Cluster, Leak, Shared, WITHIN};
 pub use facet::{Facet, MAX_WORD, Number, PLACE, kept, nearest};
-pub use filter::{Area, Choice, Filter, FilterError, MAX_QUERY, Range, query, written};
+pub use filter::{Area, Choice, Filter, FilterError, MAX_QUERY, Range, last, query, written};
 pub use group::{Group, GroupError, Key, MAX_KEYS, MIN_CELL, Value};
 pub use index::{Index, IndexError};
 pub use overlay::{Change, Overlay};

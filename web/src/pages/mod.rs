@@ -80,16 +80,8 @@ fn pairs(query: &str) -> Vec<(String, String)> {
     serde_html_form::from_str(query).unwrap_or_default()
 }
 
-/// The last value of a key of a query that says something.
-fn last<'a>(pairs: &'a [(String, String)], key: &str) -> Option<&'a str> {
-    let mut found = pairs
-        .iter()
-        .filter(|(k, v)| k == key && !v.trim().is_empty());
-    found.next_back().map(|(_, value)| value.trim())
-}
-
 /// An address of a filter and what a page asks beside it.
-fn address(path: &str, filter: &Filter, own: &[(String, String)]) -> String {
+pub fn address(path: &str, filter: &Filter, own: &[(String, String)]) -> String {
     let parts = [filter.to_string(), query(own)];
     let said: Vec<String> = parts.into_iter().filter(|p| !p.is_empty()).collect();
     match said.is_empty() {

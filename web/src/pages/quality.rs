@@ -16,11 +16,11 @@ use self::{
     scale::{Scale, Strip},
     words::{Measure, in_words, measure},
 };
-use super::{address, filters, last, pairs, samples};
+use super::{address, filters, pairs, samples};
 use crate::{
     App,
     access::Who,
-    browse::{Facet, Filter, FilterError, Range, Spread, Spreads, View},
+    browse::{Facet, Filter, FilterError, Range, Spread, Spreads, View, last},
     catalog,
     error::{AppError, page},
     viewer::Looking,

@@ -26,6 +26,11 @@ struct Program {
 }
 
 impl Program {
+    async fn get_any(&mut self, path: &str) {
+        let answer = self.send(Method::GET, path, None).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.text());
+    }
+
     async fn send(&mut self, method: Method, path: &str, body: Option<&Value>) -> Answer {
         self.with(method, path, body, &[]).await
     }
@@ -445,11 +450,4 @@ async fn the_documentation_is_of_what_is_there_and_its_lines_work() {
         tried += 1;
     }
     assert!(tried >= 25, "{tried}");
-}
-
-impl Program {
-    async fn get_any(&mut self, path: &str) {
-        let answer = self.send(Method::GET, path, None).await;
-        assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.text());
-    }
 }

@@ -119,15 +119,7 @@ async fn decisions_are_seen_by_curators_and_by_nobody_else() {
 async fn every_route_asks_who_asks() {
     let desk = Desk::new(samples(29, 30)).await;
     let mut mira = desk.mira.clone();
-    let mut other = desk
-        .site
-        .member("other", &[(Role::Curator, Some("other"))])
-        .await;
-    let mut reader = desk
-        .site
-        .member("reader", &[(Role::Researcher, None)])
-        .await;
-    let mut nobody = desk.site.visitor();
+    let [mut other, mut reader, mut nobody] = desk.site.strangers().await;
     for (path, statuses) in [
         ("/datasets/places/1.0.0/map", [200, 200, 200, 200]),
         ("/datasets/places/1.0.0/map.csv", [200, 200, 200, 200]),

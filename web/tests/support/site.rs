@@ -99,6 +99,14 @@ impl Site {
         }
     }
 
+    /// Who may not curate what a test is about: a curator of another dataset, a researcher,
+    /// somebody without an account.
+    pub async fn strangers(&self) -> [Browser; 3] {
+        let other = self.member("other", &[(Role::Curator, Some("other"))]);
+        let reader = self.member("reader", &[(Role::Researcher, None)]);
+        [other.await, reader.await, self.visitor()]
+    }
+
     /// Somebody with these roles (for a dataset, or all), logged in.
     pub async fn member(&self, name: &str, roles: &[(Role, Option<&str>)]) -> Browser {
         let secret = enter(&self.app, name, roles).await;

@@ -3,8 +3,8 @@
 use fairframe_schemas::{DatasetVersion, Name};
 
 use crate::{
-    browse::{Filter, FilterError},
-    pages::{address, last, places::Level, samples::unknown},
+    browse::{Filter, FilterError, last},
+    pages::{address, places::Level, samples::unknown},
 };
 
 /// Keys of the page that are not of the filter.

@@ -15,14 +15,16 @@ pub use keep::keep;
 
 use self::leaks::{Said, leaks};
 use super::{
-    address, filters, last,
+    address, filters,
     samples::{Tile, place, word},
 };
 use crate::{
     App,
     access::Who,
     allowed::Allowed,
-    browse::{Alike, Cluster, Facet, Filter, FilterError, Number, Row, View, WITHIN, nearest},
+    browse::{
+        Alike, Cluster, Facet, Filter, FilterError, Number, Row, View, WITHIN, last, nearest,
+    },
     catalog,
     error::{AppError, page},
     viewer::Looking,

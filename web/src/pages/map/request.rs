@@ -3,8 +3,8 @@
 use fairframe_schemas::{DatasetVersion, Name};
 
 use crate::{
-    browse::{Filter, FilterError, Key},
-    pages::{address, last, places::Level, samples::unknown},
+    browse::{Filter, FilterError, Key, last},
+    pages::{address, places::Level, samples::unknown},
 };
 
 /// Keys of a map that are not of the filter.

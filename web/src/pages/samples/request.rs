@@ -3,8 +3,8 @@
 use fairframe_schemas::{DatasetVersion, Name, SampleId};
 
 use crate::{
-    browse::{Facet, Filter, FilterError, Number, Sort, nearest},
-    pages::{address, last},
+    browse::{Facet, Filter, FilterError, Number, Sort, last, nearest},
+    pages::address,
 };
 
 /// Keys of the pages of samples that are not of the filter.

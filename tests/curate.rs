@@ -280,6 +280,20 @@ fn what_people_contribute_is_ingested_and_can_be_taken_back() {
     let gone = contributed(&house.data(), "2.0.0");
     let gone = gone.iter().find(|r| r.sample_id == me.sample_id).unwrap();
     assert_ne!(gone.status, fairframe_schemas::Status::Accepted, "{gone:?}");
+    // The last one too: what is asked of nobody is an empty dataset, not an error.
+    let other = rows.iter().find(|r| r.sample_id != me.sample_id).unwrap();
+    wanjiru.get(&server, CALL);
+    wanjiru.post(
+        &server,
+        &format!("{CALL}/take-back"),
+        &format!("file=media%2F{}.jpg", other.media_sha256.unwrap()),
+    );
+    let job = admin.post(&server, "/jobs", "dataset=everyday&kind=ingest");
+    let page = admin.wait(&server, &job);
+    assert!(page.contains("Done:"), "{page}");
+    let left = contributed(&house.data(), "3.0.0");
+    let accepted = |r: &&fairframe_schemas::Sample| r.status == fairframe_schemas::Status::Accepted;
+    assert_eq!(left.iter().filter(accepted).count(), 0);
     ok(fairframe(&house.data()).arg("audit"));
 }
 

@@ -228,10 +228,10 @@ const WEB_OF_INGEST: &[&str] = &[
 /// Files that name the columns of a contributor's table, which are often, but
 /// not by rule, called like the manifest's.
 const DROP_TABLES: &[&str] = &[
+    "ingest/src/contributed.rs",
     "ingest/src/source/actors.rs",
     "ingest/src/source/crowdsourced.rs",
     "ingest/src/source/declared.rs",
-    "web/src/contribute.rs",
 ];
 
 fn root() -> &'static Path {

@@ -8,7 +8,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use fairframe_schemas::Timestamp;
+use fairframe_schemas::{MediaType, Timestamp};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -19,7 +20,7 @@ use crate::{
 /// Largest picture, in bytes.
 pub const MAX_PICTURE: u64 = 64 << 20;
 
-const TABLE: &str = "contributions.jsonl";
+const TABLE: &str = "contributions.csv";
 /// Where pictures stand in a drop, and where they are while they arrive.
 const MEDIA: &str = "media";
 const ARRIVING: &str = ".arriving";
@@ -154,12 +155,41 @@ pub fn remove(drop: &Path, file: &str) -> Result<bool, DropError> {
     }
 }
 
+/// A row of a drop's table: its columns are those of `docs/sources.md`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Contributed<'a> {
+    pub file: &'a str,
+    pub media_type: MediaType,
+    pub licence: &'a str,
+    pub country: &'a str,
+    /// Separated by bars.
+    pub labels: String,
+    pub sha256: &'a str,
+    pub bytes: u64,
+    pub contributor: &'a str,
+    pub subjects: &'a str,
+    pub consent: String,
+}
+
+const COLUMNS: [&str; 10] = [
+    "file",
+    "media_type",
+    "licence",
+    "country",
+    "labels",
+    "sha256",
+    "bytes",
+    "contributor",
+    "subjects",
+    "consent",
+];
+
 /// Writes a drop's table, whole or not at all, and the consent records (by id) that are not
 /// there yet: one that is may say more by now. Removes what will never arrive.
 pub fn write(
     drop: &Path,
     consents: &Path,
-    table: &str,
+    rows: &[Contributed<'_>],
     records: &[(String, &str)],
     now: Timestamp,
 ) -> Result<(), DropError> {
@@ -173,9 +203,22 @@ pub fn write(
         }
     }
     let path = drop.join(TABLE);
-    atomic::write(&path, table.as_bytes()).map_err(at(&path))?;
+    let table = table(rows).map_err(io::Error::other).map_err(at(&path))?;
+    atomic::write(&path, &table).map_err(at(&path))?;
     let arriving = drop.join(ARRIVING);
     forget(&arriving, SystemTime::from(now)).map_err(at(&arriving))
+}
+
+/// With a head also where there is no row: a table that is empty is none.
+fn table(rows: &[Contributed<'_>]) -> Result<Vec<u8>, csv::Error> {
+    let mut out = csv::WriterBuilder::new()
+        .has_headers(false)
+        .from_writer(Vec::new());
+    out.write_record(COLUMNS)?;
+    for row in rows {
+        out.serialize(row)?;
+    }
+    out.into_inner().map_err(|e| e.into_error().into())
 }
 
 fn forget(folder: &Path, now: SystemTime) -> io::Result<()> {
@@ -252,16 +295,35 @@ mod tests {
         fs::create_dir_all(&arriving).unwrap();
         fs::write(arriving.join("half"), "x").unwrap();
         let records = [("a".to_owned(), "first")];
-        write(drop.path(), &consents, "1\n", &records, now).unwrap();
+        write(drop.path(), &consents, &[], &records, now).unwrap();
         let records = [("a".to_owned(), "second"), ("b".to_owned(), "new")];
-        write(drop.path(), &consents, "2\n", &records, now).unwrap();
+        let row = Contributed {
+            file: "media/a.jpg",
+            media_type: MediaType::Image,
+            licence: "CC0-1.0",
+            country: "KE",
+            labels: "cup|plate".to_owned(),
+            sha256: "00",
+            bytes: 7,
+            contributor: "A, \"B\"",
+            subjects: "",
+            consent: String::new(),
+        };
+        write(drop.path(), &consents, &[row], &records, now).unwrap();
         let read = |name: &str| fs::read_to_string(consents.join(name)).unwrap();
         assert_eq!(
             (read("a.json").as_str(), read("b.json").as_str()),
             ("first", "new")
         );
         let table = fs::read_to_string(drop.path().join(TABLE)).unwrap();
-        assert_eq!(table, "2\n");
+        let lines: Vec<&str> = table.lines().collect();
+        assert_eq!(
+            lines,
+            [
+                COLUMNS.join(",").as_str(),
+                "media/a.jpg,image,CC0-1.0,KE,cup|plate,00,7,\"A, \"\"B\"\"\",,",
+            ]
+        );
         assert!(!arriving.join("half").exists());
     }
 }

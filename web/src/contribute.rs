@@ -12,9 +12,9 @@ use std::{
 };
 
 use chrono::SubsecRound;
-use fairframe_ingest::contributed::{self, DropError};
+use fairframe_ingest::contributed::{self, Contributed, DropError};
 use fairframe_schemas::{
-    ConsentState, Digest, Name, Pseudonym, Timestamp,
+    ConsentState, Digest, MediaType, Name, Pseudonym, Timestamp,
     consent::{
         ConsentError, ConsentEvent, ConsentRecord, ConsentSchema, ConsentType, Evidence, PartyRole,
     },
@@ -195,11 +195,7 @@ fn write(call: &Call, given: &[Given], now: Timestamp) -> Result<(), HandOverErr
     for given in gone {
         contributed::remove(&call.drop, &given.file)?;
     }
-    let mut table = String::new();
-    for given in kept {
-        table.push_str(&row(given)?.to_string());
-        table.push('\n');
-    }
+    let rows = kept.into_iter().map(row).collect::<Result<Vec<_>, _>>()?;
     // Records stay when pictures go: older releases may rest on them.
     let records: BTreeSet<&str> = given.iter().filter_map(|g| g.consent.as_deref()).collect();
     let named: Vec<(String, &str)> = records
@@ -209,7 +205,7 @@ fn write(call: &Call, given: &[Given], now: Timestamp) -> Result<(), HandOverErr
     Ok(contributed::write(
         &call.drop,
         &call.consents,
-        &table,
+        &rows,
         &named,
         now,
     )?)
@@ -219,27 +215,20 @@ fn record_id(record: &str) -> Result<String, HandOverError> {
     Ok(ConsentRecord::parse(record)?.record_id)
 }
 
-/// A line of the drop's table.
-fn row(given: &Given) -> Result<serde_json::Value, HandOverError> {
-    let digest = given.file.strip_prefix("media/").unwrap_or(&given.file);
-    let digest = digest.split('.').next().unwrap_or_default();
-    let mut row = json!({
-        "file": given.file,
-        "media_type": "image",
-        "licence": given.licence,
-        "country": given.country,
-        "labels": given.labels,
-        "sha256": digest,
-        "bytes": given.bytes,
-    });
-    if !given.credit.is_empty() {
-        row["contributor"] = json!(given.credit);
-    }
-    if let Some(subject) = &given.subject {
-        row["subjects"] = json!([subject]);
-    }
-    if let Some(record) = &given.consent {
-        row["consent"] = json!(record_id(record)?);
-    }
-    Ok(row)
+/// A row of the drop's table.
+fn row(given: &Given) -> Result<Contributed<'_>, HandOverError> {
+    let digest = given.file.rsplit('/').next().unwrap_or_default();
+    let record = given.consent.as_deref().map(record_id).transpose()?;
+    Ok(Contributed {
+        file: &given.file,
+        media_type: MediaType::Image,
+        licence: &given.licence,
+        country: &given.country,
+        labels: given.labels.join("|"),
+        sha256: digest.split('.').next().unwrap_or_default(),
+        bytes: given.bytes,
+        contributor: &given.credit,
+        subjects: given.subject.as_ref().map_or("", |s| s.as_str()),
+        consent: record.unwrap_or_default(),
+    })
 }

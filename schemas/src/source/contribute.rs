@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::consent::{Party, Processing};
 
 /// Lets people contribute by way of `fairframe serve`. What they give is kept in the folder that
-/// `path` names, as a drop whose table is `contributions.jsonl`.
+/// `path` names, as a drop whose table is `contributions.csv`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Contribute {

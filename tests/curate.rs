@@ -378,35 +378,47 @@ fn a_token_carries_what_its_account_accepted() {
 
     mira.get(&server, "/datasets/demo/terms");
     mira.post(&server, "/datasets/demo/terms", "text=For+research+only.");
-    mira.get(&server, "/account");
-    let body = format!("csrf={}&name=pull&days=7&scope=read", mira.csrf);
-    let page = mira.send(&server, "POST /account/tokens", &body).2;
-    let token = page.split("<pre tabindex=\"0\"><code>").nth(1).unwrap();
-    let token = token.split('<').next().unwrap().to_owned();
+    let body = format!("csrf={}&name=rosa&role=researcher", mira.csrf);
+    let page = mira.send(&server, "POST /admin/accounts", &body).2;
+    let at = page.find("/welcome/").unwrap();
+    let link: String = page[at..].chars().take_while(|c| *c != '<').collect();
+    let mut rosa = Browser::enter(&server, &link);
+    let token_of = |browser: &mut Browser| {
+        browser.get(&server, "/account");
+        let body = format!("csrf={}&name=pull&days=7&scope=read", browser.csrf);
+        let page = browser.send(&server, "POST /account/tokens", &body).2;
+        let token = page.split("<pre tabindex=\"0\"><code>").nth(1).unwrap();
+        token.split('<').next().unwrap().to_owned()
+    };
+    let (curators, token) = (token_of(&mut mira), token_of(&mut rosa));
     let release = format!("{}data/demo/1.0.0/", server.url);
-    let copy = house.root.path().join("copy");
-    let pull = ["pull", &release, "--to", copy.to_str().unwrap()];
+    let pull = |copy: &str, token: Option<&str>| {
+        let copy = house.root.path().join(copy);
+        run(&["pull", &release, "--to", copy.to_str().unwrap()], token)
+    };
     for (token, why) in [
         (None, "403"),
         (Some(token.as_str()), "403"),
         (Some("nonsense"), "401"),
     ] {
-        let (pulled, said) = run(&pull, token);
+        let (pulled, said) = pull("copy", token);
         assert!(!pulled && said.contains(why), "{token:?}: {said}");
         assert!(!said.contains(token.unwrap_or("no token")), "{said}");
     }
-    let page = mira.get(&server, "/datasets/demo/terms");
+    let page = rosa.get(&server, "/datasets/demo/terms");
     let number = page.split("name=\"terms\" value=\"").nth(1).unwrap();
     let number = number.split('"').next().unwrap();
-    mira.post(
-        &server,
-        "/datasets/demo/terms/accept",
-        &format!("terms={number}"),
-    );
-    let (pulled, said) = run(&pull, Some(&token));
-    assert!(pulled, "{said}");
-    let held = copy.join("manifests/demo/1.0.0");
-    ok(fairframe(&copy).arg("verify").arg(held).arg("--media"));
+    let accept = "/datasets/demo/terms/accept";
+    rosa.post(&server, accept, &format!("terms={number}"));
+    // Whoever says the terms need not accept them.
+    for (copy, token) in [("copy", &token), ("curators", &curators)] {
+        let (pulled, said) = pull(copy, Some(token));
+        assert!(pulled, "{said}");
+        let copy = house.root.path().join(copy);
+        let held = copy.join("manifests/demo/1.0.0");
+        ok(fairframe(&copy).arg("verify").arg(held).arg("--media"));
+    }
+    let copy = house.root.path().join("copy");
     let list = format!("{}data/demo/recall.json", server.url);
     let (followed, said) = run(&["recall", copy.to_str().unwrap(), &list], None);
     assert!(followed && said.contains("0 files removed"), "{said}");

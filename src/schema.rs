@@ -23,6 +23,8 @@ enum Written {
     Source,
     /// JSON Schema of `task.toml`
     Task,
+    /// JSON Schema of `competition.toml`
+    Competition,
     /// JSON Schema of a consent record
     Consent,
     /// JSON Schema of `summary.json`
@@ -67,6 +69,9 @@ impl SchemaArgs {
             )?,
             Written::Source => exit::print_json(&schema_for!(SourceToml))?,
             Written::Task => exit::print_json(&schema_for!(fairframe_schemas::TaskToml))?,
+            Written::Competition => {
+                exit::print_json(&schema_for!(fairframe_schemas::CompetitionToml))?
+            }
             Written::Consent => {
                 exit::print_json(&schema_for!(fairframe_schemas::consent::ConsentRecord))?
             }

@@ -8,9 +8,10 @@ use std::{collections::BTreeSet, fs};
 use support::{fairframe, ok, text, workspace};
 
 /// What `fairframe schema` takes, and the file it stands in.
-const WRITTEN: [(&str, &str); 10] = [
+const WRITTEN: [(&str, &str); 11] = [
     ("columns", "columns.tsv"),
     ("comparison", "comparison.json"),
+    ("competition", "competition.json"),
     ("consent", "consent.json"),
     ("episode", "episode.json"),
     ("reasons", "reasons.tsv"),

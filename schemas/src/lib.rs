@@ -3,6 +3,7 @@
 
 pub mod column;
 pub mod comparison;
+pub mod competition;
 pub mod consent;
 pub mod corpus;
 pub mod decision;
@@ -22,6 +23,7 @@ pub mod version;
 pub mod world;
 
 pub use column::{Column, Visibility};
+pub use competition::CompetitionToml;
 pub use consent::{ConsentError, ConsentRecord, Pseudonym};
 pub use decision::{Decided, Decision, Ruling};
 pub use id::{Digest, PairId, SampleId};

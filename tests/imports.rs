@@ -14,13 +14,17 @@ use std::{
 use fairframe_schemas::Column;
 
 /// Each crate's folder and the crates of the workspace it may use.
-const CRATES: [(&str, &[&str]); 6] = [
+const CRATES: [(&str, &[&str]); 7] = [
     ("schemas", &[]),
     ("ingest", &["schemas"]),
     ("corpus", &["schemas", "ingest"]),
     ("eval", &["schemas"]),
-    ("web", &["schemas", "eval", "ingest"]),
-    ("", &["schemas", "ingest", "corpus", "eval", "web"]),
+    ("competitions", &["schemas", "eval"]),
+    ("web", &["schemas", "eval", "competitions", "ingest"]),
+    (
+        "",
+        &["schemas", "ingest", "corpus", "eval", "competitions", "web"],
+    ),
 ];
 
 /// Dependencies that only these crates may have ("" is the root package), and why.
@@ -60,12 +64,12 @@ const DEPENDENCIES: &[(&str, &[&str], &str)] = &[
     ("askama", &["ingest", "eval", "web"], "the root has no HTML"),
     (
         "arrow-array",
-        &["ingest", "corpus", "eval", "web"],
+        &["ingest", "corpus", "eval", "competitions", "web"],
         "schemas only names columns",
     ),
     (
         "parquet",
-        &["ingest", "corpus", "eval", "web"],
+        &["ingest", "corpus", "eval", "competitions", "web"],
         "schemas only names columns",
     ),
     ("sqlx", &["web"], "what the server remembers is the web's"),
@@ -201,6 +205,8 @@ const RULES: &[Rule] = &[
             "corpus/src/",
             "eval/src/report/mod.rs",
             "src/demo/root.rs",
+            // What competitions keep, and the folders they begin with.
+            "competitions/src/vault.rs",
             // The folder of the database.
             "web/src/state/mod.rs",
         ],

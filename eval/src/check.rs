@@ -82,6 +82,11 @@ const ID_NAMES: &[&str] = &[
     "name",
     "file",
 ];
+/// The id's column where a file does not name it.
+pub(crate) const fn usual_id() -> &'static str {
+    ID_NAMES[0]
+}
+
 const FRAME_NAMES: &[&str] = &["frame", "frame_index", "frame_id", "frame_number"];
 const USAGE_NAMES: &[&str] = &["usage"];
 
@@ -239,7 +244,7 @@ pub struct Checked<V> {
 pub struct Usage(pub Option<String>);
 
 impl Usage {
-    fn counts(&self, text: &str) -> bool {
+    pub(crate) fn counts(&self, text: &str) -> bool {
         match &self.0 {
             Some(wanted) => text.eq_ignore_ascii_case(wanted),
             None => !text.eq_ignore_ascii_case("ignored"),

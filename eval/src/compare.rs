@@ -18,7 +18,7 @@ use crate::evaluate::{EvalError, Evaluation, evaluate_keeping};
 use crate::groups::{GroupColumn, cells_of, local_clusters};
 use crate::intervals::{below, cell_key, normal_cdf, quantile};
 use crate::join::Identity;
-use crate::metrics::Form;
+use crate::metrics::{Form, Metric};
 use crate::options::EvalOptions;
 
 /// Under so many items that only one has right the test is exact.
@@ -26,8 +26,9 @@ const EXACT_UNDER: u64 = 25;
 /// Resamples per generator stream.
 const BLOCK: u32 = 25;
 
-/// One level of a submission, kept to be held against another's.
-pub(crate) struct Side {
+/// One level of a submission's items, kept to be held against another's, or to
+/// be judged further: only what is in it is behind the report's values.
+pub struct Side {
     pub level: Level,
     pub identity: Identity,
     pub columns: Vec<GroupColumn>,
@@ -36,14 +37,19 @@ pub(crate) struct Side {
 }
 
 /// A [`Form`] of any kind.
-pub(crate) trait Kept: Send + Sync {
+pub trait Kept: Send + Sync {
+    fn metrics(&self) -> &[Metric];
     fn prepare<'a>(&'a self, items: &[u32]) -> Box<dyn Prepared + 'a>;
     fn right(&self, item: u32) -> Option<bool>;
+    /// See [`Form::part`].
+    fn part(&self, metric: usize, item: u32) -> Option<f64>;
 }
 
 /// A cell of any kind.
-pub(crate) trait Prepared: Sync {
+pub trait Prepared: Sync {
+    /// The items in the order their weights are given.
     fn order(&self) -> &[u32];
+    /// One value per metric, each item counted `weights[i]` times, or once.
     fn evaluate(&self, weights: Option<&[u32]>) -> Vec<Option<f64>>;
 }
 
@@ -61,6 +67,14 @@ impl<F: Form> Prepared for Cell<'_, F> {
 }
 
 impl<F: Form + Send> Kept for F {
+    fn metrics(&self) -> &[Metric] {
+        Form::metrics(self)
+    }
+
+    fn part(&self, metric: usize, item: u32) -> Option<f64> {
+        Form::part(self, metric, item)
+    }
+
     fn prepare<'a>(&'a self, items: &[u32]) -> Box<dyn Prepared + 'a> {
         Box::new(Cell(self, Form::prepare(self, items)))
     }

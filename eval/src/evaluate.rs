@@ -90,10 +90,8 @@ pub fn evaluate(options: &EvalOptions) -> Result<Evaluation, EvalError> {
     Ok(run(options, None)?.0)
 }
 
-/// Evaluates, and keeps what a comparison needs.
-pub(crate) fn evaluate_keeping(
-    options: &EvalOptions,
-) -> Result<(Evaluation, Vec<Side>), EvalError> {
+/// Evaluates, and keeps the items of each level, the headline's first.
+pub fn evaluate_keeping(options: &EvalOptions) -> Result<(Evaluation, Vec<Side>), EvalError> {
     run(options, Some(Mutex::default()))
 }
 

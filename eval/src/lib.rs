@@ -10,6 +10,7 @@ pub mod read;
 mod read_csv;
 mod read_json;
 mod read_parquet;
+pub mod sheet;
 
 pub mod check;
 pub mod join;
@@ -45,4 +46,5 @@ mod run;
 pub mod report;
 
 pub use evaluate::{EvalError, Evaluation, evaluate};
+pub use forms::own_column;
 pub use options::{EvalOptions, crossed};

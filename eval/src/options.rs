@@ -193,6 +193,7 @@ pub(crate) fn validate(options: &EvalOptions) -> Result<(), EvalError> {
         "1 to 10000",
     )?;
     let known = forms::metrics(options.form);
+    let known: Vec<&str> = known.into_iter().map(|metric| metric.name).collect();
     let unknown = |metric: &&String| !known.contains(&metric.as_str());
     if let Some(metric) = options.metrics.iter().find(unknown) {
         return Err(EvalError::UnknownMetric {

@@ -28,6 +28,7 @@ use crate::{DatasetVersion, Digest, Name};
 ///     fakes/<fake>/                   one a swap: master, mask, quality of each frame
 ///     clips/<clip>--<rung>/           one a clip and quality: what is released
 ///     clips.jsonl                     the samples of the release to come
+///   competitions/<name>/              definitions, truths, submissions, results, boards; never served
 ///   signing/                          key and certificates that fakes are labelled with; never served
 ///   state.sqlite                      what the server remembers: accounts, decisions, audit chain; never served
 ///   reports/<name>/                   report.html, report.json, groups.parquet, disparities.parquet, item_results.parquet
@@ -108,6 +109,11 @@ impl Layout {
 
     pub fn corpora(&self) -> PathBuf {
         self.root.join("corpora")
+    }
+
+    /// What a competition keeps.
+    pub fn competition(&self, competition: &Name) -> PathBuf {
+        self.root.join("competitions").join(competition.as_str())
     }
 
     pub fn signing(&self) -> PathBuf {

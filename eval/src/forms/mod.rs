@@ -48,8 +48,8 @@ pub(crate) fn shape(form: TaskForm) -> &'static Shape {
     }
 }
 
-/// The names of all metrics of a task form.
-pub(crate) fn metrics(form: TaskForm) -> Vec<&'static str> {
+/// All metrics of a task form.
+pub(crate) fn metrics(form: TaskForm) -> Vec<&'static Metric> {
     let metrics: &[&[Metric]] = match form {
         TaskForm::MultiLabel => &[metrics::multi_label::METRICS],
         TaskForm::Detection => &[metrics::detection::METRICS],
@@ -59,11 +59,7 @@ pub(crate) fn metrics(form: TaskForm) -> Vec<&'static str> {
         TaskForm::Classification => &[metrics::classification::METRICS],
         TaskForm::FewShot => &[metrics::few_shot::PREDICTED, metrics::few_shot::EMBEDDED],
     };
-    metrics
-        .iter()
-        .flat_map(|of| of.iter())
-        .map(|m| m.name)
-        .collect()
+    metrics.iter().flat_map(|of| of.iter()).collect()
 }
 
 /// What a JSON file of a task form holds.
@@ -76,14 +72,18 @@ pub(crate) fn json_part(form: TaskForm, role: InputRole) -> JsonPart {
     }
 }
 
+/// The column a task form always reports by.
+pub fn own_column(form: TaskForm) -> Option<&'static str> {
+    match form {
+        TaskForm::DetectionLabels => Some(detection_labels::METHOD),
+        TaskForm::FewShot => Some(fairframe_schemas::episode::DATASET),
+        _ => None,
+    }
+}
+
 /// The grouping a task form always reports, where the solution has its column.
 pub(crate) fn own_grouping(form: TaskForm, solution: &Table) -> Option<Vec<String>> {
-    let own = match form {
-        TaskForm::DetectionLabels => detection_labels::METHOD,
-        TaskForm::FewShot => fairframe_schemas::episode::DATASET,
-        _ => return None,
-    };
-    let at = solution.find(&[own])?;
+    let at = solution.find(&[own_column(form)?])?;
     Some(vec![solution.names[at].clone()])
 }
 

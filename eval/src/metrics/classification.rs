@@ -161,6 +161,16 @@ impl Form for Classification {
         Some(self.ranks[item as usize] == 1)
     }
 
+    fn part(&self, metric: usize, item: u32) -> Option<f64> {
+        let rank = self.ranks[item as usize];
+        let first = match METRICS[metric].name {
+            TOP_1 => rank == 1,
+            "top_5" => (1..=5).contains(&rank),
+            _ => return None,
+        };
+        Some(f64::from(u8::from(first)))
+    }
+
     fn prepare(&self, items: &[u32]) -> Images {
         // Numbered in the order of their codes: sums then run as in the state.
         let truth_of = |item: &u32| self.truth.get(*item as usize);

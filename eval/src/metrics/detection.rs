@@ -402,6 +402,16 @@ impl Form for Detection {
         Some((item.score >= self.options.threshold) == item.fake)
     }
 
+    fn part(&self, metric: usize, item: u32) -> Option<f64> {
+        let loss = || Loss::of(self.items[item as usize], self.options.eps);
+        match METRICS[metric].name {
+            LOG_LOSS => Some(loss().log),
+            "brier" => Some(loss().brier),
+            "accuracy" => self.right(item).map(|right| f64::from(u8::from(right))),
+            _ => None,
+        }
+    }
+
     fn prepare(&self, items: &[u32]) -> Scores {
         Scores {
             ranked: Ranked::of(&self.items, items),

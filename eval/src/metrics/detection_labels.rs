@@ -130,6 +130,11 @@ impl Form for DetectionLabels {
         Some(self.images[item as usize].fake)
     }
 
+    fn part(&self, metric: usize, item: u32) -> Option<f64> {
+        let image = self.images[item as usize];
+        (metric == 0).then(|| f64::from(u8::from(image.right())))
+    }
+
     fn prepare(&self, items: &[u32]) -> Images {
         let images = items.iter().map(|at| self.images[*at as usize]);
         Images {

@@ -76,6 +76,10 @@ impl Form for FewShot {
         None
     }
 
+    fn part(&self, metric: usize, item: u32) -> Option<f64> {
+        Some(self.accuracy(metric, item as usize))
+    }
+
     fn strata(&self) -> Option<&[u32]> {
         Some(&self.datasets)
     }

@@ -8,6 +8,13 @@ pub mod multi_label;
 pub mod recognition;
 pub mod retrieval;
 
+use fairframe_schemas::report::TaskForm;
+
+/// All metrics of a task form, in the order of its reports.
+pub fn of_form(form: TaskForm) -> Vec<&'static Metric> {
+    crate::forms::metrics(form)
+}
+
 /// What a metric divides by; decides which cells are suppressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rests {
@@ -51,6 +58,12 @@ pub trait Form: Sync {
     /// Whether an item is answered rightly; None where answers are not
     /// simply right or wrong.
     fn right(&self, _item: u32) -> Option<bool> {
+        None
+    }
+
+    /// An item's part in a metric that is the mean of its items' parts; None
+    /// where the metric is no such mean (AUC, GAP).
+    fn part(&self, _metric: usize, _item: u32) -> Option<f64> {
         None
     }
 

@@ -236,6 +236,10 @@ impl Form for MultiLabel {
         None
     }
 
+    fn part(&self, metric: usize, item: u32) -> Option<f64> {
+        (METRICS[metric].name == F2_MEAN).then(|| self.f2(item as usize))
+    }
+
     fn prepare(&self, items: &[u32]) -> Images {
         Images {
             items: items.to_vec(),

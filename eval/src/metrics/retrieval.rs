@@ -131,6 +131,17 @@ impl Form for Retrieval {
         None
     }
 
+    fn part(&self, metric: usize, item: u32) -> Option<f64> {
+        let query = self.queries[item as usize];
+        Some(
+            [
+                query.ap,
+                f64::from(u8::from(query.first)),
+                f64::from(query.ten) / 10.0,
+            ][metric],
+        )
+    }
+
     fn prepare(&self, items: &[u32]) -> Queries {
         let scored = items.iter().map(|at| self.queries[*at as usize]);
         Queries {

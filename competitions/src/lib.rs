@@ -1,0 +1,22 @@
+//! Competitions: a task that many answer, when, how often, and who stands where.
+//!
+//! ```text
+//! definition -> calendar -> prepare -> score -> ladder -> ties -> board
+//!                              |         |
+//!                           (truth)   (items' scores)
+//! ```
+//!
+//! Pure but for [`vault`], which keeps what competitions have on the disk: no clock, no network, no
+//! database. The moment is handed in.
+
+pub mod definition;
+
+pub mod calendar;
+pub mod vault;
+
+pub mod items;
+
+pub mod ladder;
+pub mod ties;
+
+pub mod board;

@@ -9,6 +9,7 @@
 pub mod accounts;
 pub mod asked_once;
 pub mod audit;
+pub mod competitions;
 pub mod contributions;
 pub mod decisions;
 pub mod jobs;

@@ -20,3 +20,5 @@ pub mod ladder;
 pub mod ties;
 
 pub mod board;
+
+pub mod markdown;

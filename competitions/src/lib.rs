@@ -14,7 +14,11 @@ pub mod definition;
 pub mod calendar;
 pub mod vault;
 
+pub mod prepare;
+
+pub mod baselines;
 pub mod items;
+pub mod score;
 
 pub mod ladder;
 pub mod ties;

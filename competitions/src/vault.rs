@@ -314,7 +314,7 @@ fn copy(from: &Path, to: &Path, files: &[PathBuf]) -> Result<Digest, VaultError>
     Ok(Digest::from_bytes(all.finalize().into()))
 }
 
-fn digest_of(path: &Path) -> Result<Digest, VaultError> {
+pub(crate) fn digest_of(path: &Path) -> Result<Digest, VaultError> {
     let mut file = File::open(path).map_err(at(path))?;
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 1 << 18];

@@ -21,9 +21,18 @@ const MAX_TEXT: usize = 80;
 #[derive(Debug, Default)]
 pub struct Defects {
     found: BTreeMap<(InputRole, DefectKind), (u64, Vec<DefectAt>)>,
+    /// See [`crate::EvalOptions::quiet_ids`].
+    quiet_ids: bool,
 }
 
 impl Defects {
+    pub(crate) fn new(quiet_ids: bool) -> Self {
+        Self {
+            quiet_ids,
+            ..Self::default()
+        }
+    }
+
     pub fn add(
         &mut self,
         file: InputRole,
@@ -32,6 +41,9 @@ impl Defects {
         column: Option<String>,
         text: &str,
     ) {
+        if self.quiet_ids && file == InputRole::Submission && kind.is_of_ids() {
+            return;
+        }
         let (count, shown) = self.found.entry((file, kind)).or_default();
         *count += 1;
         if shown.len() < MAX_SHOWN {

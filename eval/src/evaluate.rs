@@ -135,7 +135,7 @@ fn run(
         options,
         groupings: resolve_groups(options, &solution)?,
         ids: Ids::default(),
-        defects: Defects::default(),
+        defects: Defects::new(options.quiet_ids),
         counts: Counts {
             solution_rows: (solution.len() + solution.defects.len()) as u64,
             submission_rows: (submission.len() + submission.defects.len()) as u64,

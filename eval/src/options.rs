@@ -53,6 +53,9 @@ pub struct EvalOptions {
     pub weights: Option<Weights>,
     /// Names of the rows of a numpy matrix of embeddings.
     pub ids: Option<PathBuf>,
+    /// Nothing is said of ids that are missing, unknown or all unknown: whoever asks holds
+    /// them against something else than the truth.
+    pub quiet_ids: bool,
     /// ISO 3166-1 alpha-2 codes by whatever else countries are called, for the map.
     pub places: BTreeMap<String, String>,
     pub limits: Limits,
@@ -88,6 +91,7 @@ impl EvalOptions {
             controls: Vec::new(),
             weights: None,
             ids: None,
+            quiet_ids: false,
             places: BTreeMap::new(),
             limits: Limits::default(),
         }

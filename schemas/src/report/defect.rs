@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum DefectKind {
+    Unreadable,
     NoRows,
     WrongHeader,
     RaggedRow,
@@ -43,8 +44,17 @@ impl DefectKind {
         )
     }
 
+    /// Whether it says which ids the other file has.
+    pub fn is_of_ids(self) -> bool {
+        matches!(
+            self,
+            DefectKind::NoIdKnown | DefectKind::MissingId | DefectKind::UnknownId
+        )
+    }
+
     pub fn title(self) -> &'static str {
         match self {
+            DefectKind::Unreadable => "file that cannot be read",
             DefectKind::NoRows => "no rows",
             DefectKind::WrongHeader => "wrong header",
             DefectKind::RaggedRow => "row with another number of fields",
@@ -69,6 +79,7 @@ impl DefectKind {
     /// What to do, or what was done.
     pub fn remedy(self) -> &'static str {
         match self {
+            DefectKind::Unreadable => "hand in CSV, JSON or Parquet, packed at most once",
             DefectKind::NoRows => "hand in one row per id of the solution",
             DefectKind::WrongHeader => "use the column names of the task form",
             DefectKind::RaggedRow => {

@@ -26,3 +26,4 @@ pub mod ties;
 pub mod board;
 
 pub mod markdown;
+pub mod template;

@@ -23,6 +23,7 @@ mod serve;
 mod server;
 mod swap;
 mod verify;
+mod work;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -103,6 +104,8 @@ enum Command {
     Eval(Box<eval::EvalArgs>),
     /// The web interface over the data folder
     Serve(serve::ServeArgs),
+    /// Scores what waits in the queue of competitions; `serve` starts its own
+    Work(work::WorkArgs),
     /// A link with which the password of an account is set
     Account(account::AccountArgs),
     /// Checks or exports the server's log of who decided what
@@ -155,6 +158,7 @@ fn main() -> ExitCode {
         Command::Episodes(args) => args.run(&common),
         Command::Eval(args) => return eval_code(&args, common.json),
         Command::Serve(args) => args.run(&common),
+        Command::Work(args) => args.run(&common),
         Command::Account(args) => args.run(&common),
         Command::Audit(args) => args.run(&common),
         Command::Backup(args) => args.run(&common),

@@ -84,6 +84,9 @@ pub struct ServeArgs {
     /// A folder of folders with a `source.toml` each: what curators may ingest and release
     #[arg(long, value_name = "DIR")]
     pub sources: Option<PathBuf>,
+    /// Processes that score submissions to competitions
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub workers: usize,
 }
 
 impl ServeArgs {
@@ -104,6 +107,13 @@ impl ServeArgs {
                 sources: self.sources.clone(),
             };
             let runner = tokio::spawn(app.runner().run());
+            let scorers = Scorers {
+                db: app.db.clone(),
+                layout: Layout::new(&common.root),
+                program: std::env::current_exe().doing("find this program")?,
+                workers: self.workers,
+            };
+            let scorers = tokio::spawn(scorers.run());
             let first = links::first(&app.db).await.doing("make the first link")?;
             let db = app.db.clone();
             let router = fairframe_web::router_for(app, hosts)
@@ -124,7 +134,8 @@ impl ServeArgs {
             serve(listener, tls, router, self.behind_tls).await;
             // A job under way is ended, and begun again by the next server.
             runner.abort();
-            let _ = runner.await;
+            scorers.abort();
+            let _ = (runner.await, scorers.await);
             db.close().await;
             Ok(exit::OK)
         })

@@ -178,8 +178,13 @@ const RULES: &[Rule] = &[
     Rule {
         words: &["Command::new"],
         but: NONE,
-        only: &["ingest/src/media/", "corpus/src/worker/", "web/src/jobs.rs"],
-        why: "the only processes started are decoders, the swappers that somebody declares, and the server's jobs",
+        only: &[
+            "ingest/src/media/",
+            "corpus/src/worker/",
+            "web/src/jobs.rs",
+            "web/src/competitions/scorers.rs",
+        ],
+        why: "the only processes started are decoders, the swappers that somebody declares, the server's jobs and its scorers",
     },
     Rule {
         words: &["TcpListener", "TcpStream", "UdpSocket", "lookup_host"],

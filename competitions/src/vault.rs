@@ -181,7 +181,8 @@ impl Vault {
         }
     }
 
-    /// Puts an upload that is whole among the submissions; gives its digest and bytes.
+    /// Puts an upload that is whole among the submissions; gives its digest and bytes. The upload
+    /// stays until [`Self::drop_upload`]: a submission that is not taken can be sent once more.
     ///
     /// # Errors
     /// Where the disk fails.
@@ -191,7 +192,14 @@ impl Vault {
         file.sync_all().map_err(at(&path))?;
         let bytes = file.metadata().map_err(at(&path))?.len();
         let digest = digest_of(&path)?;
-        settle(&path, &self.submission(&digest))?;
+        let to = self.submission(&digest);
+        let folder = self.folder.join("submissions");
+        fs::create_dir_all(&folder).map_err(at(&folder))?;
+        match fs::hard_link(&path, &to) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            other => other.map_err(at(&to))?,
+        }
+        sync(&folder)?;
         Ok((digest, bytes))
     }
 
@@ -248,9 +256,7 @@ pub fn put(path: &Path, bytes: &[u8]) -> Result<(), VaultError> {
 fn settle(made: &Path, to: &Path) -> Result<(), VaultError> {
     let folder = to.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(at(folder))?;
-    if made.is_file() {
-        fs::rename(made, to).map_err(at(to))?;
-    } else if to.exists() {
+    if to.exists() {
         fs::remove_dir_all(made).map_err(at(made))?;
     } else {
         sync(made)?;
@@ -387,6 +393,10 @@ mod tests {
         let (digest, bytes) = vault.keep_submission("u").unwrap();
         assert_eq!((digest, bytes), (Digest::of(b"id,label\n"), 9));
         assert_eq!(fs::read(vault.submission(&digest)).unwrap(), b"id,label\n");
+        // Nobody took it: it can be sent once more.
+        assert_eq!(vault.keep_submission("u").unwrap(), (digest, 9));
+        vault.drop_upload("u");
         assert_eq!(vault.arrived("u").unwrap(), 0);
+        assert!(vault.submission(&digest).exists());
     }
 }

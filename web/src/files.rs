@@ -185,7 +185,11 @@ fn set(headers: &mut HeaderMap, name: header::HeaderName, value: &'static str) {
 
 /// Answers with a regular file (never through a link). RFC 9110: `If-None-Match` comes before
 /// `If-Modified-Since`; a range is answered only where `If-Range` still holds.
-async fn serve(path: &FilePath, tag: &str, mut request: Request) -> Result<Response, AppError> {
+pub(crate) async fn serve(
+    path: &FilePath,
+    tag: &str,
+    mut request: Request,
+) -> Result<Response, AppError> {
     let regular = tokio::fs::symlink_metadata(path)
         .await
         .is_ok_and(|m| m.is_file());

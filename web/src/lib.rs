@@ -12,6 +12,7 @@ pub mod browse;
 pub mod catalog;
 mod changes;
 mod columns;
+pub mod competitions;
 pub mod consents;
 pub mod contribute;
 pub mod error;
@@ -46,6 +47,7 @@ use crate::{
     allowed::Media,
     browse::Indexes,
     changes::Changes,
+    competitions::Competitions,
     consents::Consents,
     error::AppError,
     hosts::Hosts,
@@ -63,6 +65,7 @@ pub struct App {
     pub overlays: Arc<Overlays>,
     pub consents: Arc<Consents>,
     changes: Arc<Changes>,
+    pub competitions: Arc<Competitions>,
     pub db: Db,
     pub limits: Arc<Limits>,
     /// Whether browsers reach the server by TLS: cookies then go no other way.
@@ -83,6 +86,7 @@ impl App {
             overlays: Arc::default(),
             consents: Arc::new(Consents::new(layout.clone())),
             changes: Arc::default(),
+            competitions: Arc::default(),
             db,
             limits: Arc::default(),
             layout,
@@ -161,6 +165,7 @@ pub fn router(app: App) -> Router {
         .merge(curating())
         .merge(consent())
         .merge(contributing())
+        .merge(competing())
         .merge(research())
         .merge(api::routes())
         .route("/assets/style.css", get(pages::style))
@@ -296,6 +301,66 @@ fn contributing() -> Router<App> {
         .route(
             "/contribute/{dataset}/{source}/pictures/{file}",
             get(contribute::picture),
+        )
+}
+
+/// Competitions: reading, handing in, hosting.
+fn competing() -> Router<App> {
+    use pages::competitions::{self, board, host, mine, submit, team};
+    // What a competition takes is checked while it arrives.
+    let any = DefaultBodyLimit::disable();
+    Router::new()
+        .route("/competitions", get(competitions::list))
+        .route("/competitions/{name}", get(competitions::overview))
+        .route("/competitions/{name}/pages/{page}", get(competitions::text))
+        .route(
+            "/competitions/{name}/rules/accept",
+            post(competitions::accept),
+        )
+        .route("/competitions/{name}/board", get(board::board))
+        .route("/competitions/{name}/board.json", get(board::json))
+        .route("/competitions/{name}/board.csv", get(board::table))
+        .route("/competitions/{name}/board.svg", get(board::picture))
+        .route(
+            "/competitions/{name}/submit",
+            get(submit::form).post(submit::submit).layer(any.clone()),
+        )
+        .route("/competitions/{name}/submissions", get(mine::history))
+        .route(
+            "/competitions/{name}/submissions/choose",
+            post(mine::choose),
+        )
+        .route("/competitions/{name}/submissions/{seq}", get(mine::one))
+        .route(
+            "/competitions/{name}/submissions/{seq}/file",
+            get(mine::file),
+        )
+        .route(
+            "/competitions/{name}/submissions/{seq}/report/{part}/{file}",
+            get(mine::report),
+        )
+        .route(
+            "/competitions/{name}/submissions/{seq}/note",
+            post(mine::note),
+        )
+        .route(
+            "/competitions/{name}/submissions/{seq}/cancel",
+            post(mine::cancel),
+        )
+        .route(
+            "/competitions/{name}/team",
+            get(team::show).post(team::change),
+        )
+        .route("/competitions/{name}/host", get(host::show))
+        .route("/competitions/{name}/host/publish", post(host::publish))
+        .route("/competitions/{name}/host/retry", post(host::retry))
+        .route(
+            "/competitions/{name}/host/{stage}/truth",
+            post(host::correct).layer(any),
+        )
+        .route(
+            "/competitions/{name}/host/{stage}/submissions.csv",
+            get(host::export),
         )
 }
 

@@ -3,6 +3,7 @@
 //!
 //! Handlers call what the pages call; here stand the shapes of questions and answers only.
 
+mod competitions;
 mod curate;
 mod data;
 mod docs;
@@ -14,7 +15,7 @@ pub(crate) mod shapes;
 
 use axum::{
     Json, Router,
-    extract::Request,
+    extract::{DefaultBodyLimit, Request},
     http::{HeaderValue, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -48,6 +49,7 @@ const PROBLEM: &str = "application/problem+json";
     tags(
         (name = "Datasets", description = "What there is, and the files of each release"),
         (name = "Samples", description = "Found by filters, counted, one by one"),
+        (name = "Competitions", description = "Boards, submissions, uploads in pieces"),
         (name = "Curating", description = "Decisions, proposals, jobs, requests, the audit log"),
     ),
     modifiers(&Schemes)
@@ -84,6 +86,12 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(samples::facets))
         .routes(routes!(samples::groups))
         .routes(routes!(run::me))
+        .routes(routes!(competitions::list))
+        .routes(routes!(competitions::one))
+        .routes(routes!(competitions::board))
+        .routes(routes!(competitions::submission))
+        .routes(routes!(competitions::begin))
+        .routes(routes!(competitions::finish))
         .routes(routes!(curate::decisions, curate::decide))
         .routes(routes!(curate::undo))
         .routes(routes!(curate::proposals, curate::propose))
@@ -96,6 +104,18 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(run::takedowns))
         .routes(routes!(run::audit))
         .routes(routes!(run::export));
+    // What a competition takes is checked while it arrives.
+    let files = OpenApiRouter::new()
+        .routes(routes!(competitions::submissions, competitions::submit))
+        .layer(DefaultBodyLimit::disable());
+    let pieces = OpenApiRouter::new()
+        .routes(routes!(
+            competitions::upload,
+            competitions::piece,
+            competitions::give_up
+        ))
+        .layer(DefaultBodyLimit::max(competitions::MAX_PIECE));
+    let v1 = v1.merge(files).merge(pieces);
     OpenApiRouter::with_openapi(Doc::openapi()).nest(BASE, v1)
 }
 

@@ -4,6 +4,7 @@ pub mod account;
 pub mod admin;
 pub mod audit;
 pub mod changes;
+pub mod competitions;
 pub mod consent;
 pub mod contribute;
 pub mod coverage;
@@ -111,6 +112,16 @@ pub mod filters {
     pub fn when<T: AsRef<str>>(at: T, _: &dyn askama::Values) -> askama::Result<String> {
         let at = at.as_ref();
         Ok(at.get(..16).unwrap_or(at).replace('T', " "))
+    }
+
+    /// A score, to five places; a dash where there is none.
+    #[askama::filter_fn]
+    pub fn score<T: Borrow<Option<f64>>>(
+        value: T,
+        _: &dyn askama::Values,
+    ) -> askama::Result<String> {
+        let value = *value.borrow();
+        Ok(value.map_or_else(|| "–".to_owned(), |v| format!("{v:.5}")))
     }
 
     #[askama::filter_fn]

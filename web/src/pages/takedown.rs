@@ -142,7 +142,7 @@ fn again(who: Who, typed: Typed, problem: String) -> Result<Response, AppError> 
 
 /// Without control characters, and without those that turn the text around them: what is shown
 /// to a curator is what was written. A new line stays one.
-pub(super) fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let text = text.replace("\r\n", "\n");
     let kept = text.chars().filter(|c| !turns(*c));

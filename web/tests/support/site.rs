@@ -11,7 +11,7 @@ use fairframe_schemas::{Layout, Name, Timestamp};
 use fairframe_web::{
     App,
     state::{
-        accounts::{self, Held, Role},
+        accounts::{self, By, Held, Role},
         sessions,
     },
 };
@@ -105,6 +105,21 @@ impl Site {
         let other = self.member("other", &[(Role::Curator, Some("other"))]);
         let reader = self.member("reader", &[(Role::Researcher, None)]);
         [other.await, reader.await, self.visitor()]
+    }
+
+    /// Somebody who has an account already, logged in anew: sessions end.
+    pub async fn again(&self, name: &str) -> Browser {
+        let account = accounts::find(&self.app.db, By::Name(name)).await;
+        let account = account.unwrap().unwrap();
+        let mut write = self.app.db.write().await.unwrap();
+        let secret = sessions::begin(&mut write, &account.id).await.unwrap();
+        write.commit().await.unwrap();
+        let session = sessions::find(&self.app.db, &secret).await;
+        Browser {
+            router: self.router.clone(),
+            cookie: Some(format!("session={secret}")),
+            csrf: session.unwrap().unwrap().csrf,
+        }
     }
 
     /// Somebody with these roles (for a dataset, or all), logged in.

@@ -466,14 +466,15 @@ async fn give_up(write: &mut Write, id: i64, problem: &str) -> Result<()> {
 }
 
 /// Begins a task anew that was set aside.
-pub async fn retry(write: &mut Write, id: i64) -> Result<bool> {
+pub async fn retry(write: &mut Write, competition: &Name, id: i64) -> Result<bool> {
     let now = text(write.now);
     let done = sqlx::query(
         "UPDATE scoring SET state = 'queued', attempts = 0, not_before = ?, ended_at = NULL, worker = NULL
-         WHERE id = ? AND state = 'set-aside'",
+         WHERE id = ? AND competition = ? AND state = 'set-aside'",
     )
     .bind(now)
     .bind(id)
+    .bind(competition.as_str())
     .execute(write.sql())
     .await?;
     if done.rows_affected() == 0 {

@@ -1,0 +1,86 @@
+//! Files that arrive: at once in a form, or piece by piece (the core of tus 1.0.0).
+
+use axum::extract::multipart::Field;
+use fairframe_competitions::vault::{Vault, VaultError};
+use fairframe_schemas::Digest;
+
+use crate::{error::AppError, state::secret};
+
+/// A submission's bytes, on the disk and under the name of their digest.
+#[derive(Debug, Clone)]
+pub struct Arrived {
+    pub name: String,
+    pub sha256: Digest,
+    pub bytes: u64,
+}
+
+/// An upload that is dropped before it is kept leaves nothing.
+struct Arriving<'a> {
+    vault: &'a Vault,
+    id: String,
+}
+
+impl Drop for Arriving<'_> {
+    fn drop(&mut self) {
+        self.vault.drop_upload(&self.id);
+    }
+}
+
+/// Reads a file off a form, holding no more than a piece of it.
+///
+/// # Errors
+/// [`AppError::Invalid`] where it is larger than `most` bytes or does not arrive whole.
+pub async fn from_form(
+    vault: &Vault,
+    field: &mut Field<'_>,
+    name: String,
+    most: u64,
+) -> Result<Arrived, AppError> {
+    let id = secret::draw().map_err(AppError::internal)?;
+    let arriving = Arriving { vault, id };
+    let broken = |_| AppError::Invalid("The file did not arrive whole.".to_owned());
+    let mut there = 0;
+    while let Some(piece) = field.chunk().await.map_err(broken)? {
+        if there + piece.len() as u64 > most {
+            return Err(too_large(most));
+        }
+        there = arriving
+            .vault
+            .add(&arriving.id, there, &piece)
+            .map_err(AppError::internal)?;
+    }
+    keep(vault, &arriving.id, name, there).await
+}
+
+/// Puts an upload that is whole among the submissions.
+///
+/// # Errors
+/// [`AppError::Invalid`] where it is empty.
+pub async fn keep(vault: &Vault, id: &str, name: String, there: u64) -> Result<Arrived, AppError> {
+    if there == 0 {
+        return Err(AppError::Invalid(
+            "Choose a file; this one is empty.".to_owned(),
+        ));
+    }
+    let (vault, id) = (vault.clone(), id.to_owned());
+    let kept = blocking(move || vault.keep_submission(&id)).await?;
+    Ok(Arrived {
+        name,
+        sha256: kept.0,
+        bytes: kept.1,
+    })
+}
+
+pub fn too_large(most: u64) -> AppError {
+    let most = fairframe_schemas::text::size(most);
+    AppError::Invalid(format!("A submission's file has at most {most}; pack it."))
+}
+
+/// Work on the disk, off the threads that answer.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, VaultError> + Send + 'static,
+) -> Result<T, AppError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(AppError::internal)?
+        .map_err(AppError::internal)
+}

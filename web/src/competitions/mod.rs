@@ -1,0 +1,191 @@
+//! Competitions as the server has them: read once, and what is done to them.
+//!
+//! ```text
+//! open -> arrive -> submit -> (queue) -> work -> board
+//! ```
+
+pub mod arrive;
+pub mod opening;
+pub mod scorers;
+pub mod submit;
+pub mod work;
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use fairframe_competitions::{
+    board::Board,
+    definition::{Competition, Stage},
+    vault::Vault,
+};
+use fairframe_schemas::{Digest, Layout, Name};
+
+use crate::{
+    App,
+    access::Who,
+    error::AppError,
+    state::{
+        accounts::Role,
+        competitions::{self as state, Opened, truths},
+    },
+};
+
+/// A competition, and whether whoever asks hosts it.
+#[derive(Clone)]
+pub struct Open {
+    pub row: Opened,
+    pub competition: Arc<Competition>,
+    pub vault: Vault,
+    pub hosts: bool,
+}
+
+impl Open {
+    pub fn name(&self) -> &Name {
+        &self.row.name
+    }
+
+    pub fn stage(&self, name: &str) -> Result<&Stage, AppError> {
+        let stages = self.competition.stages.iter();
+        let found = stages.into_iter().find(|s| s.name.as_str() == name);
+        found.ok_or(AppError::NotFound("stage"))
+    }
+
+    /// The stage to show when none is named: the open one, the last that was, or the first.
+    pub fn usual_stage(&self, now: fairframe_schemas::Timestamp) -> &Stage {
+        let stages = &self.competition.stages;
+        let begun = stages.iter().rev().find(|s| s.opens <= now);
+        begun.unwrap_or(&stages[0])
+    }
+}
+
+/// Definitions and boards that were read; each is read again when another takes its place.
+#[derive(Default)]
+pub struct Competitions {
+    definitions: Mutex<HashMap<Name, (Digest, Arc<Competition>)>>,
+    boards: Mutex<HashMap<PathBuf, (Stamp, Arc<Board>)>>,
+}
+
+/// What tells one file under a name from the next.
+type Stamp = (u64, u64, std::time::SystemTime);
+
+/// The folder of a competition.
+pub fn vault(layout: &Layout, competition: &Name) -> Vault {
+    Vault::new(layout.competition(competition))
+}
+
+impl Competitions {
+    /// The definition in use.
+    ///
+    /// # Errors
+    /// Where its folder cannot be read any more: it could when it was opened.
+    pub fn definition(&self, layout: &Layout, row: &Opened) -> Result<Arc<Competition>, AppError> {
+        let mut known = self
+            .definitions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some((digest, competition)) = known.get(&row.name)
+            && *digest == row.definition
+        {
+            return Ok(competition.clone());
+        }
+        let folder = vault(layout, &row.name).definition(&row.definition);
+        let read = Competition::read(&folder).map_err(AppError::internal)?;
+        let read = Arc::new(read);
+        known.insert(row.name.clone(), (row.definition, read.clone()));
+        Ok(read)
+    }
+
+    /// The newest board of a truth of a stage; none before the first was made.
+    ///
+    /// # Errors
+    /// Where its file cannot be read.
+    pub fn board(
+        &self,
+        vault: &Vault,
+        stage: &Name,
+        truth: i64,
+    ) -> Result<Option<Arc<Board>>, AppError> {
+        use std::os::unix::fs::MetadataExt;
+        let path = vault.board(stage, truth);
+        let facts = match std::fs::metadata(&path) {
+            Ok(facts) => facts,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(AppError::internal(error)),
+        };
+        let changed = facts.modified().map_err(AppError::internal)?;
+        let stamp = (facts.ino(), facts.len(), changed);
+        let mut known = self.boards.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, board)) = known.get(&path)
+            && *at == stamp
+        {
+            return Ok(Some(board.clone()));
+        }
+        let bytes = std::fs::read(&path).map_err(AppError::internal)?;
+        let board: Board = serde_json::from_slice(&bytes).map_err(AppError::internal)?;
+        let board = Arc::new(board);
+        known.insert(path, (stamp, board.clone()));
+        Ok(Some(board))
+    }
+}
+
+/// A competition by its name, for whoever may know of it.
+///
+/// # Errors
+/// [`AppError::NotFound`] where there is none, or it is hidden from whoever asks.
+pub async fn find(app: &App, who: &Who, name: &str) -> Result<Open, AppError> {
+    const KIND: &str = "competition";
+    let name = Name::new(name).map_err(|_| AppError::NotFound(KIND))?;
+    let row = state::find(&app.db, &name).await?;
+    let row = row.ok_or(AppError::NotFound(KIND))?;
+    open(app, who, row)?.ok_or(AppError::NotFound(KIND))
+}
+
+/// All that whoever asks may know of, newest first.
+///
+/// # Errors
+/// Where a definition cannot be read.
+pub async fn all(app: &App, who: &Who) -> Result<Vec<Open>, AppError> {
+    let mut found = Vec::new();
+    for row in state::all(&app.db).await? {
+        found.extend(open(app, who, row)?);
+    }
+    Ok(found)
+}
+
+fn open(app: &App, who: &Who, row: Opened) -> Result<Option<Open>, AppError> {
+    let hosts = who.may(Role::Host, Some(&row.name));
+    if row.hidden && !hosts {
+        return Ok(None);
+    }
+    Ok(Some(Open {
+        competition: app.competitions.definition(&app.layout, &row)?,
+        vault: vault(&app.layout, &row.name),
+        hosts,
+        row,
+    }))
+}
+
+/// A competition for its hosts.
+///
+/// # Errors
+/// As [`find`]; [`AppError::Forbidden`] for others, and a way to log in.
+pub async fn find_hosted(app: &App, who: &Who, name: &str) -> Result<Open, AppError> {
+    let open = find(app, who, name).await?;
+    who.known()?;
+    match open.hosts {
+        true => Ok(open),
+        false => Err(AppError::Forbidden),
+    }
+}
+
+/// The version of the truth that counts for a stage.
+///
+/// # Errors
+/// Where the database cannot be read.
+pub async fn truth(app: &App, open: &Open, stage: &Name) -> Result<truths::Truth, AppError> {
+    let found = truths::current(&app.db, open.name(), stage).await?;
+    found.ok_or(AppError::NotFound("stage"))
+}

@@ -1,0 +1,358 @@
+//! A worker: takes tasks from the queue and does them, one at a time, in a process of its own.
+//!
+//! A task that takes longer than it may, or more memory, ends the process, which costs that task a
+//! try and nothing else: the server starts another worker.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use fairframe_competitions::{
+    board,
+    items::{ItemScores, ItemsError},
+    ladder,
+    score::{self, Outcome, ScoreOptions, Scored},
+    vault::{Vault, VaultError},
+};
+use fairframe_schemas::{Layout, Name};
+
+use super::{Competitions, vault};
+use crate::{
+    error::AppError,
+    state::{
+        Db, StateError,
+        competitions::{
+            self as state,
+            queue::{self, Kind, LEASE, Task},
+            scores::{self, Before, Entry, Score, Usage},
+            submissions::{self, Submission},
+            truths,
+        },
+    },
+};
+
+/// How often a worker looks for tasks when it found none.
+const LOOKED_EVERY: Duration = Duration::from_millis(100);
+
+/// A worker of the queue.
+pub struct Worker {
+    pub db: Db,
+    pub layout: Arc<Layout>,
+    /// Nobody else's.
+    pub name: String,
+    /// Lets the process have so many bytes of memory, from now on.
+    pub limit_memory: fn(u64),
+    /// Ends the process: what is under way cannot be ended otherwise.
+    pub exit: fn() -> !,
+}
+
+/// Why a task could not be done, by no fault of a submission.
+#[derive(Debug, thiserror::Error)]
+enum WorkError {
+    #[error(transparent)]
+    State(#[from] StateError),
+    #[error("{0}")]
+    Definition(AppError),
+    #[error("{0}")]
+    Score(#[from] score::ScoreError),
+    #[error("{0}")]
+    Board(#[from] board::BoardError),
+    #[error(transparent)]
+    Items(#[from] ItemsError),
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    #[error("what is kept cannot be read: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error("what it is about is not there any more")]
+    Gone,
+    #[error("the work panicked")]
+    Panicked(#[from] tokio::task::JoinError),
+}
+
+/// What is known of a task before it is begun.
+struct Job {
+    task: Task,
+    competition: Arc<fairframe_competitions::definition::Competition>,
+    vault: Vault,
+    /// The prepared truth's folder.
+    truth: PathBuf,
+}
+
+impl Worker {
+    /// Does tasks until the process ends.
+    pub async fn run(&self) {
+        let definitions = Competitions::default();
+        loop {
+            match queue::take(&self.db, &self.name).await {
+                Ok(Some(task)) => self.one(&definitions, task).await,
+                Ok(None) => tokio::time::sleep(LOOKED_EVERY).await,
+                Err(error) => {
+                    tracing::error!(%error, "the queue could not be read");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+            }
+        }
+    }
+
+    /// Does tasks until none is left; for tests.
+    pub async fn run_dry(&self) -> Result<usize, StateError> {
+        let definitions = Competitions::default();
+        let mut done = 0;
+        while let Some(task) = queue::take(&self.db, &self.name).await? {
+            self.one(&definitions, task).await;
+            done += 1;
+        }
+        Ok(done)
+    }
+
+    async fn one(&self, definitions: &Competitions, task: Task) {
+        if let Err(error) = self.work(definitions, &task).await {
+            tracing::warn!(task = task.id, %error, "a task of the queue was not done");
+            if let Err(error) = queue::failed(&self.db, &task, &error.to_string()).await {
+                tracing::error!(task = task.id, %error, "that could not be noted");
+            }
+        }
+    }
+
+    async fn work(&self, definitions: &Competitions, task: &Task) -> Result<(), WorkError> {
+        let row = state::find(&self.db, &task.competition).await?;
+        let row = row.ok_or(WorkError::Gone)?;
+        let definition = definitions.definition(&self.layout, &row);
+        let vault = vault(&self.layout, &task.competition);
+        let truths = truths::list(&self.db, &task.competition, &task.stage).await?;
+        let own = truths.iter().find(|t| t.version == task.truth);
+        let own = own.ok_or(WorkError::Gone)?;
+        let job = Job {
+            task: task.clone(),
+            competition: definition.map_err(WorkError::Definition)?,
+            truth: vault.truth(&task.stage, &own.digest),
+            vault,
+        };
+        match task.kind {
+            Kind::Score => self.score(job).await,
+            Kind::Report => self.report(job).await,
+            Kind::Board => self.board(job).await,
+        }
+    }
+
+    /// Runs work of its own thread within the limits of the competition, the lease renewed.
+    async fn within<T: Send + 'static>(
+        &self,
+        job: &Job,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, WorkError> {
+        let limits = &job.competition.toml.limits;
+        (self.limit_memory)(u64::from(limits.score_megabytes) * 1_000_000);
+        let most = Duration::from_secs(u64::from(limits.score_seconds));
+        let mut running = tokio::task::spawn_blocking(work);
+        let deadline = tokio::time::sleep(most);
+        tokio::pin!(deadline);
+        let mut beat = tokio::time::interval(LEASE / 4);
+        beat.tick().await;
+        loop {
+            tokio::select! {
+                done = &mut running => return Ok(done?),
+                () = &mut deadline => {
+                    self.too_long(job, most).await;
+                    (self.exit)();
+                }
+                _ = beat.tick() => {
+                    if !queue::renew(&self.db, &job.task).await? {
+                        // Cancelled, or given to another: nobody wants it from here.
+                        (self.exit)();
+                    }
+                }
+            }
+        }
+    }
+
+    async fn too_long(&self, job: &Job, most: Duration) {
+        let problem = format!("it takes longer than {} seconds", most.as_secs());
+        let note = async {
+            let mut write = self.db.write().await?;
+            if job.task.kind == Kind::Score
+                && queue::finish(&mut write, &job.task, &problem).await?
+                && let Some(seq) = job.task.submission
+            {
+                submissions::beyond_limits(&mut write, seq, &problem).await?;
+                write.commit().await?;
+            }
+            Ok::<(), StateError>(())
+        };
+        if let Err(error) = note.await {
+            tracing::error!(task = job.task.id, %error, "a task that takes too long could not be ended");
+        }
+    }
+
+    async fn submission(&self, job: &Job) -> Result<Submission, WorkError> {
+        let seq = job.task.submission.ok_or(WorkError::Gone)?;
+        let found = submissions::find(&self.db, seq).await?;
+        found.ok_or(WorkError::Gone)
+    }
+
+    async fn score(&self, job: Job) -> Result<(), WorkError> {
+        let submission = self.submission(&job).await?;
+        let file = job.vault.submission(&submission.sha256);
+        let (competition, truth) = (job.competition.clone(), job.truth.clone());
+        let stage = job.task.stage.clone();
+        let outcome = self
+            .within(&job, move || {
+                score::score(&ScoreOptions {
+                    competition: &competition,
+                    stage: &stage,
+                    truth: &truth,
+                    submission: &file,
+                })
+            })
+            .await??;
+        let scored = match outcome {
+            Outcome::Scored(scored) => scored,
+            Outcome::Invalid(defects) => {
+                let defects = serde_json::to_string(&defects)?;
+                let counts = job.competition.toml.limits.count_invalid && submission.team.is_some();
+                let mut write = self.db.write().await?;
+                if queue::finish(&mut write, &job.task, "").await? {
+                    submissions::refused(&mut write, submission.seq, &defects, counts).await?;
+                    write.commit().await?;
+                }
+                return Ok(());
+            }
+        };
+        let public = self.shown(&job, &submission, &scored).await?;
+        let private = Score {
+            usage: Usage::Private,
+            value: scored.private.value,
+            shown: None,
+            best: None,
+            columns: serde_json::to_string(&scored.private.columns)?,
+        };
+        let mut write = self.db.write().await?;
+        if scores::write(&mut write, &job.task, &[public, private]).await? {
+            write.commit().await?;
+        }
+        Ok(())
+    }
+
+    /// The public score, with what the board shows of it. The items' scores are on the disk before
+    /// the database names them.
+    async fn shown(
+        &self,
+        job: &Job,
+        submission: &Submission,
+        scored: &Scored,
+    ) -> Result<Score, WorkError> {
+        let results = |seq: i64| job.vault.results(seq, job.task.truth);
+        let own = results(submission.seq);
+        scored.keep_items(&own)?;
+        let (form, higher) = (
+            job.competition.toml.board.ladder,
+            job.competition.higher_is_better,
+        );
+        let before = scores::before(&self.db, &job.task, higher).await?;
+        let public = &scored.public;
+        let climbs = match (public.value, before) {
+            (None, _) => false,
+            (Some(_), None) => true,
+            (Some(value), Some(Before { shown, best })) => {
+                let of_best = || ItemScores::read(&ladder::public_items(&results(best)));
+                ladder::better(form, higher, shown, value, public.items.as_ref(), of_best)?
+            }
+        };
+        let value = public.value.filter(|_| climbs);
+        let n = public.items.as_ref().map(|items| items.scores.len());
+        Ok(Score {
+            usage: Usage::Public,
+            value: public.value,
+            shown: match value {
+                Some(value) => Some(ladder::rounded(form, value, n)),
+                None => before.map(|b| b.shown),
+            },
+            best: match climbs {
+                true => Some(submission.seq),
+                false => before.map(|b| b.best),
+            },
+            columns: serde_json::to_string(&public.columns)?,
+        })
+    }
+
+    async fn report(&self, job: Job) -> Result<(), WorkError> {
+        let submission = self.submission(&job).await?;
+        let file = job.vault.submission(&submission.sha256);
+        let making = job.vault.fresh()?;
+        let to = job
+            .vault
+            .results(submission.seq, job.task.truth)
+            .join("report");
+        let (competition, truth) = (job.competition.clone(), job.truth.clone());
+        let (stage, out) = (job.task.stage.clone(), making.clone());
+        let written = self
+            .within(&job, move || {
+                score::report(
+                    &ScoreOptions {
+                        competition: &competition,
+                        stage: &stage,
+                        truth: &truth,
+                        submission: &file,
+                    },
+                    &out,
+                )
+            })
+            .await?;
+        if let Err(error) = written {
+            job.vault.discard(&making);
+            return Err(error.into());
+        }
+        job.vault.keep_results(&making, &to)?;
+        let mut write = self.db.write().await?;
+        if queue::finish(&mut write, &job.task, "").await? {
+            write.commit().await?;
+        }
+        Ok(())
+    }
+
+    async fn board(&self, job: Job) -> Result<(), WorkError> {
+        let (competition, stage): (&Name, &Name) = (&job.task.competition, &job.task.stage);
+        let truth = job.task.truth;
+        let entries = scores::all(&self.db, competition, stage, truth).await?;
+        let now = self.db.now();
+        let (definition, vault) = (job.competition.clone(), job.vault.clone());
+        let its = stage.clone();
+        let made = self
+            .within(&job, move || {
+                let entries = entries.into_iter().map(entry);
+                let entries = entries.collect::<Result<Vec<_>, serde_json::Error>>()?;
+                let items = |seq: i64| vault.results(seq, truth);
+                let board = board::make(&definition, &its, truth, now, &entries, &items)?;
+                Ok::<_, WorkError>(serde_json::to_vec(&board)?)
+            })
+            .await??;
+        job.vault.keep_board(stage, truth, &made)?;
+        let mut write = self.db.write().await?;
+        if queue::finish(&mut write, &job.task, "").await? {
+            write.commit().await?;
+        }
+        Ok(())
+    }
+}
+
+/// An entry as a board takes it.
+fn entry(entry: Entry) -> Result<board::Entry, serde_json::Error> {
+    let part = |score: Option<Score>| -> Result<Option<board::Scored>, serde_json::Error> {
+        let Some(score) = score else {
+            return Ok(None);
+        };
+        Ok(Some(board::Scored {
+            value: score.value,
+            shown: score.shown,
+            best: score.best,
+            columns: serde_json::from_str(&score.columns)?,
+        }))
+    };
+    Ok(board::Entry {
+        submission: entry.submission,
+        team: entry.team,
+        name: entry.name,
+        at: entry.at,
+        selected: entry.selected,
+        public: part(entry.public)?,
+        private: part(entry.private)?,
+    })
+}

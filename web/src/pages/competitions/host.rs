@@ -1,0 +1,393 @@
+//! For hosts: what comes in, what went wrong, correcting the truth, who moved.
+
+use std::collections::BTreeMap;
+
+use askama::Template;
+use axum::{
+    extract::{Multipart, Path, State},
+    http::header,
+    response::{Html, IntoResponse, Redirect, Response},
+};
+use fairframe_competitions::{
+    board::{Board, Side},
+    prepare::Facts,
+};
+use serde::Deserialize;
+
+use super::Frame;
+use crate::{
+    App,
+    access::{Posted, Who},
+    competitions::{
+        self, arrive,
+        opening::{self, OpeningError},
+    },
+    error::{AppError, page},
+    pages::filters,
+    pages::takedown::clean,
+    state::competitions::{
+        self as state,
+        queue::{self, State as QueueState, Task},
+        submissions::{self, Submission},
+        truths::{self, Truth, TruthError, TruthState},
+    },
+};
+
+/// Tasks shown.
+const TASKS: u32 = 50;
+
+/// A team that stands elsewhere by a corrected truth.
+struct Moved {
+    name: String,
+    from: Option<u32>,
+    to: Option<u32>,
+    values: [Option<f64>; 2],
+}
+
+impl Moved {
+    fn before(&self) -> Option<f64> {
+        self.values[0]
+    }
+
+    fn now(&self) -> Option<f64> {
+        self.values[1]
+    }
+}
+
+/// A stage as its hosts see it.
+struct StageView {
+    name: String,
+    title: String,
+    state: &'static str,
+    times: [String; 3],
+    facts: Option<Facts>,
+    truths: Vec<Truth>,
+    submissions: usize,
+    teams: usize,
+    /// Days with submissions, and how many.
+    by_day: Vec<(String, u32, f64)>,
+    /// Kinds of defects, and submissions with them.
+    defects: Vec<(String, u32)>,
+    /// Median of private minus public, of scored teams; what fitting the board would make of it.
+    gap: Option<f64>,
+    moved: Vec<Moved>,
+}
+
+#[derive(Template)]
+#[template(path = "competitions/host.html")]
+struct HostPage {
+    frame: Frame,
+    csrf: String,
+    stages: Vec<StageView>,
+    tasks: Vec<Task>,
+    counts: Vec<(String, i64)>,
+}
+
+pub async fn show(
+    State(app): State<App>,
+    who: Who,
+    Path(name): Path<String>,
+) -> Result<Html<String>, AppError> {
+    let open = competitions::find_hosted(&app, &who, &name).await?;
+    let tasks = queue::of(&app.db, open.name(), TASKS).await?;
+    let counts = queue::counts(&app.db, open.name()).await?;
+    let frame = Frame::new(&app, &who, open, "Host");
+    let mut stages = Vec::new();
+    for stage in &frame.open.competition.stages {
+        let all = submissions::of_stage(&app.db, frame.open.name(), &stage.name).await?;
+        let all: Vec<Submission> = all.into_iter().filter(|s| s.team.is_some()).collect();
+        let truths = truths::list(&app.db, frame.open.name(), &stage.name).await?;
+        let current = truths
+            .iter()
+            .find(|t| t.state == truths::TruthState::Current);
+        let board = |version| {
+            app.competitions
+                .board(&frame.open.vault, &stage.name, version)
+        };
+        let now = match current {
+            Some(truth) => board(truth.version)?,
+            None => None,
+        };
+        let before = truths
+            .iter()
+            .rev()
+            .find(|t| t.state == truths::TruthState::Past);
+        let before = match before {
+            Some(truth) => board(truth.version)?,
+            None => None,
+        };
+        let teams: std::collections::BTreeSet<i64> = all.iter().filter_map(|s| s.team).collect();
+        let facts = current.map(|t| frame.open.vault.truth(&stage.name, &t.digest));
+        stages.push(StageView {
+            name: stage.name.to_string(),
+            title: stage.title.clone(),
+            state: frame.state_of(stage),
+            times: [stage.opens, stage.closes, stage.reveals].map(|at| frame.shown(at)),
+            facts: facts.and_then(|folder| Facts::read(&folder).ok()),
+            submissions: all.len(),
+            teams: teams.len(),
+            by_day: by_day(&frame, &all),
+            defects: defects(&all),
+            gap: now.as_deref().and_then(gap),
+            moved: match (before, &now) {
+                (Some(before), Some(now)) => moved(&before, now),
+                _ => Vec::new(),
+            },
+            truths,
+        });
+    }
+    page(&HostPage {
+        csrf: who.csrf().to_owned(),
+        stages,
+        tasks,
+        counts,
+        frame,
+    })
+}
+
+/// Submissions by day of the competition's zone, with each day's share of the busiest.
+fn by_day(frame: &Frame, all: &[Submission]) -> Vec<(String, u32, f64)> {
+    let zone = frame.open.competition.zone;
+    let mut days: BTreeMap<String, u32> = BTreeMap::new();
+    for submission in all {
+        let day = submission.at.with_timezone(&zone).format("%Y-%m-%d");
+        *days.entry(day.to_string()).or_default() += 1;
+    }
+    let most = days.values().copied().max().unwrap_or(1);
+    let share = |n: u32| f64::from(n) / f64::from(most) * 100.0;
+    days.into_iter()
+        .map(|(day, n)| (day, n, share(n)))
+        .collect()
+}
+
+fn defects(all: &[Submission]) -> Vec<(String, u32)> {
+    let mut kinds: BTreeMap<String, u32> = BTreeMap::new();
+    for text in all.iter().filter_map(|s| s.defects.as_ref()) {
+        let list: Vec<fairframe_schemas::report::Defect> =
+            serde_json::from_str(text).unwrap_or_default();
+        let own: std::collections::BTreeSet<String> =
+            list.iter().map(|d| d.kind.title().to_owned()).collect();
+        for kind in own {
+            *kinds.entry(kind).or_default() += 1;
+        }
+    }
+    let mut kinds: Vec<(String, u32)> = kinds.into_iter().collect();
+    kinds.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+    kinds
+}
+
+/// Median over teams of private minus public.
+fn gap(board: &Board) -> Option<f64> {
+    let private: BTreeMap<i64, f64> = board
+        .rows(Side::Private)
+        .iter()
+        .filter_map(|row| Some((row.team?, row.value?)))
+        .collect();
+    let public = board.rows(Side::Public).iter();
+    let mut gaps: Vec<f64> = public
+        .filter_map(|row| Some(private.get(&row.team?)? - row.value?))
+        .collect();
+    gaps.sort_by(f64::total_cmp);
+    match gaps.len() {
+        0 => None,
+        n => Some((gaps[(n - 1) / 2] + gaps[n / 2]) / 2.0),
+    }
+}
+
+/// Teams whose rank in private is another one, the furthest first.
+fn moved(before: &Board, now: &Board) -> Vec<Moved> {
+    let old: BTreeMap<i64, (Option<u32>, Option<f64>)> = before
+        .rows(Side::Private)
+        .iter()
+        .filter_map(|row| Some((row.team?, (row.rank, row.value))))
+        .collect();
+    let rows = now.rows(Side::Private).iter();
+    let mut moved: Vec<Moved> = rows
+        .filter_map(|row| {
+            let (from, value) = old.get(&row.team?).copied().unwrap_or_default();
+            (from != row.rank || value != row.value).then(|| Moved {
+                name: row.name.clone(),
+                from,
+                to: row.rank,
+                values: [value, row.value],
+            })
+        })
+        .collect();
+    moved.sort_by_key(|m| {
+        let far = m.from.unwrap_or(0).abs_diff(m.to.unwrap_or(0));
+        (std::cmp::Reverse(far), m.to)
+    });
+    moved
+}
+
+#[derive(Deserialize)]
+pub struct Shown {
+    hidden: bool,
+}
+
+/// Shows the competition to everybody, or hides it.
+pub async fn publish(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    Posted { who, form }: Posted<Shown>,
+) -> Result<Redirect, AppError> {
+    let open = competitions::find_hosted(&app, &who, &name).await?;
+    let mut write = app.db.write().await?;
+    state::set_hidden(&mut write, who.name(), open.name(), form.hidden).await?;
+    write.commit().await?;
+    Ok(back(&name))
+}
+
+fn back(name: &str) -> Redirect {
+    Redirect::to(&format!("/competitions/{name}/host"))
+}
+
+#[derive(Deserialize)]
+pub struct Again {
+    task: i64,
+}
+
+/// Begins a task anew that was set aside.
+pub async fn retry(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    Posted { who, form }: Posted<Again>,
+) -> Result<Redirect, AppError> {
+    let open = competitions::find_hosted(&app, &who, &name).await?;
+    let mut write = app.db.write().await?;
+    if !queue::retry(&mut write, open.name(), form.task).await? {
+        return Err(AppError::Conflict(
+            "That task is not set aside any more.".to_owned(),
+        ));
+    }
+    write.commit().await?;
+    Ok(back(&name))
+}
+
+/// Takes a corrected solution of a stage.
+pub async fn correct(
+    State(app): State<App>,
+    who: Who,
+    Path((name, stage)): Path<(String, String)>,
+    mut form: Multipart,
+) -> Result<Redirect, AppError> {
+    let open = competitions::find_hosted(&app, &who, &name).await?;
+    let stage = open.stage(&stage)?.name.clone();
+    let (mut why, mut file) = (String::new(), None);
+    let mut secret_shown = who.sent("");
+    let broken = || AppError::Invalid("The form did not arrive whole.".to_owned());
+    while let Some(mut field) = form.next_field().await.map_err(|_| broken())? {
+        match field.name().unwrap_or_default() {
+            "csrf" => secret_shown = who.sent(&field.text().await.map_err(|_| broken())?),
+            _ if !secret_shown => return Err(AppError::Stale),
+            "why" => why = clean(&field.text().await.map_err(|_| broken())?),
+            "file" => {
+                let most = open.competition.toml.limits.file_bytes;
+                let called = "solution".to_owned();
+                file = Some(arrive::from_form(&open.vault, &mut field, called, most).await?);
+            }
+            _ => {}
+        }
+    }
+    let file =
+        file.ok_or_else(|| AppError::Invalid("Choose the corrected solution.".to_owned()))?;
+    let path = open.vault.submission(&file.sha256);
+    let competition = open.competition.clone();
+    let corrected = opening::correct(
+        &app.db,
+        &app.layout,
+        who.name(),
+        competition,
+        &stage,
+        path,
+        &why,
+    );
+    corrected.await?;
+    Ok(back(&name))
+}
+
+impl From<OpeningError> for AppError {
+    fn from(error: OpeningError) -> Self {
+        match error {
+            OpeningError::Definition(_)
+            | OpeningError::Prepare(_)
+            | OpeningError::Other { .. }
+            | OpeningError::Truth(TruthError::Why) => AppError::Invalid(error.to_string()),
+            OpeningError::Truth(TruthError::Another | TruthError::Same) => {
+                AppError::Conflict(error.to_string())
+            }
+            OpeningError::Truth(TruthError::None) => AppError::NotFound("stage"),
+            other => AppError::internal(other),
+        }
+    }
+}
+
+/// All submissions of a stage as CSV.
+pub async fn export(
+    State(app): State<App>,
+    who: Who,
+    Path((name, stage)): Path<(String, String)>,
+) -> Result<Response, AppError> {
+    let open = competitions::find_hosted(&app, &who, &name).await?;
+    let stage = open.stage(&stage)?.name.clone();
+    let truth = competitions::truth(&app, &open, &stage).await?;
+    let all = submissions::of_stage(&app.db, open.name(), &stage).await?;
+    let scored = state::scores::all(&app.db, open.name(), &stage, truth.version).await?;
+    let by_seq: BTreeMap<i64, state::scores::Entry> =
+        scored.into_iter().map(|e| (e.submission, e)).collect();
+    let mut out = csv::Writer::from_writer(Vec::new());
+    let head = [
+        "submission",
+        "team",
+        "baseline",
+        "at",
+        "state",
+        "counts",
+        "selected",
+        "bytes",
+        "sha256",
+        "truth",
+        "public",
+        "public_shown",
+        "private",
+        "external_data",
+    ];
+    let mut rows = vec![head.map(str::to_owned)];
+    for submission in all {
+        let own = by_seq.get(&submission.seq);
+        let number = |v: Option<f64>| v.map(|v| v.to_string()).unwrap_or_default();
+        let public = own.and_then(|e| e.public.as_ref());
+        let private = own.and_then(|e| e.private.as_ref());
+        let baseline = submission.team.is_none().then(|| submission.name.clone());
+        rows.push([
+            submission.seq.to_string(),
+            submission.team.map(|t| t.to_string()).unwrap_or_default(),
+            baseline.unwrap_or_default(),
+            submission
+                .at
+                .to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+            submission.state.as_str().to_owned(),
+            submission.counts.to_string(),
+            submission.selected.to_string(),
+            submission.bytes.to_string(),
+            submission.sha256.to_string(),
+            truth.version.to_string(),
+            number(public.and_then(|s| s.value)),
+            number(public.and_then(|s| s.shown)),
+            number(private.and_then(|s| s.value)),
+            submission.external.unwrap_or_default(),
+        ]);
+    }
+    for row in rows {
+        out.write_record(&row).map_err(AppError::internal)?;
+    }
+    let bytes = out.into_inner().map_err(AppError::internal)?;
+    let headers = [
+        (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
+        (
+            header::CONTENT_DISPOSITION,
+            crate::pages::download(&format!("{name}-{stage}-submissions.csv")),
+        ),
+    ];
+    Ok((headers, bytes).into_response())
+}

@@ -14,7 +14,9 @@ use std::{
 
 use axum::Router;
 use fairframe_schemas::Layout;
-use fairframe_web::{App, access::Client, hosts::Hosts, jobs::Workshop, state::links};
+use fairframe_web::{
+    App, access::Client, competitions::scorers::Scorers, hosts::Hosts, jobs::Workshop, state::links,
+};
 use hyper::{Request, body::Incoming, server::conn::http1};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},

@@ -251,7 +251,7 @@ fn in_private(own: &[&Entry], order: Order, most: usize) -> Option<Row> {
 
 /// Puts rows in order and ranks those of teams.
 fn place(
-    rows: &mut Vec<Row>,
+    rows: &mut [Row],
     order: Order,
     rule: TieRule,
     items: &dyn Fn(i64) -> PathBuf,

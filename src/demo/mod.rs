@@ -152,6 +152,7 @@ impl DemoArgs {
                 tls_certificate: None,
                 tls_key: None,
                 sources: Some(self.datasets.clone()),
+                workers: 1,
             }
             .run(common);
         }

@@ -323,7 +323,7 @@ fn competing() -> Router<App> {
         .route("/competitions/{name}/board.svg", get(board::picture))
         .route(
             "/competitions/{name}/submit",
-            get(submit::form).post(submit::submit).layer(any.clone()),
+            get(submit::form).post(submit::submit).layer(any),
         )
         .route("/competitions/{name}/submissions", get(mine::history))
         .route(

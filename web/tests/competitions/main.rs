@@ -250,7 +250,7 @@ pub fn number(answer: &Answer) -> i64 {
     answer.to().rsplit('/').next().unwrap().parse().unwrap()
 }
 
-pub fn rows<'a>(board: &'a serde_json::Value) -> Vec<(Option<u64>, &'a str, f64)> {
+pub fn rows(board: &serde_json::Value) -> Vec<(Option<u64>, &str, f64)> {
     board["rows"]
         .as_array()
         .unwrap()

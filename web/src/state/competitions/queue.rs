@@ -420,15 +420,16 @@ pub async fn died(db: &Db, worker: &str, problem: &str) -> Result<()> {
     write.commit().await
 }
 
-/// What a server that starts does: workers of the one before are gone.
+/// What a server that starts does: workers of the one before are gone with it, which is no fault of
+/// their tasks.
 pub async fn recover(db: &Db) -> Result<()> {
     let mut write = db.write().await?;
-    let had: Vec<i64> = sqlx::query_scalar("SELECT id FROM scoring WHERE state = 'running'")
-        .fetch_all(write.sql())
-        .await?;
-    for id in had {
-        give_up(&mut write, id, "the server ended while it ran").await?;
-    }
+    sqlx::query(
+        "UPDATE scoring SET state = 'queued', attempts = attempts - 1, worker = NULL, leased_to = NULL
+         WHERE state = 'running'",
+    )
+    .execute(write.sql())
+    .await?;
     write.commit().await
 }
 

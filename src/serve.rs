@@ -15,7 +15,8 @@ use std::{
 use axum::Router;
 use fairframe_schemas::Layout;
 use fairframe_web::{
-    App, access::Client, competitions::scorers::Scorers, hosts::Hosts, jobs::Workshop, state::links,
+    App, access::Client, competitions::scorers::Scorers, heap, hosts::Hosts, jobs::Workshop,
+    state::links,
 };
 use hyper::{Request, body::Incoming, server::conn::http1};
 use hyper_util::{
@@ -93,6 +94,7 @@ pub struct ServeArgs {
 
 impl ServeArgs {
     pub fn run(self, common: &Common) -> Result<u8, Failure> {
+        heap::keep_little();
         let runtime = tokio::runtime::Runtime::new().doing("start the runtime")?;
         let hosts = Hosts::new(self.hosts.iter().map(String::as_str));
         runtime.block_on(async {

@@ -1,7 +1,9 @@
 //! Makes a release of many rows and measures how fast it is browsed.
 //!
 //! ```text
-//! million make ROOT [ROWS]        a dataset `million` in the data folder ROOT (default: 1 000 000 rows)
+//! million make ROOT [ROWS]        a dataset `million` in the data folder ROOT (default: 1 000 000 rows),
+//!                                 in two versions: of the second, one row in a thousand is gone and one
+//!                                 in a hundred has another title
 //! million measure ROOT [FILTERS]  pages of samples with every facet, maps and coverage, under random
 //!                                 filters (default: 200)
 //! ```
@@ -112,7 +114,7 @@ const REASONS: [Reason; 6] = [
     Reason::OptOut,
 ];
 
-fn sample(at: usize, countries: &[(String, Option<String>, Option<String>)]) -> Sample {
+fn sample(at: usize, countries: &Countries) -> Sample {
     let random = &mut Random(at as u64);
     let mut s = Sample::new(
         ["commons", "drop", "archive"][random.few(3)],
@@ -183,19 +185,13 @@ fn sample(at: usize, countries: &[(String, Option<String>, Option<String>)]) -> 
 }
 
 fn make(root: &Path, rows: usize) -> Outcome {
-    let layout = Layout::new(root);
-    let (dataset, version) = (Name::new("million")?, DatasetVersion::FIRST);
-    let folder = layout.release(&dataset, version);
-    let restricted = layout.restricted(&dataset, version);
-    fs::create_dir_all(&folder)?;
-    fs::create_dir_all(&restricted)?;
     let gazetteer = Gazetteer::bundled();
     let codes = [
         "US", "DE", "FR", "IT", "GB", "ES", "PL", "UA", "IN", "CH", "JP", "BR", "RU", "CZ", "NL",
         "CN", "SE", "AT", "BE", "AU", "CA", "TR", "MX", "NG", "KE", "ZA", "AR", "EG", "ID", "TH",
         "VN", "PH", "PE", "CL", "CO", "MA", "GH", "BD", "PK", "IR", "NZ", "FJ",
     ];
-    let countries: Vec<_> = codes
+    let countries: Countries = codes
         .iter()
         .filter_map(|code| gazetteer.by_code(code))
         .map(|c| (c.alpha2.clone(), c.subregion.clone(), c.region.clone()))
@@ -207,6 +203,34 @@ fn make(root: &Path, rows: usize) -> Outcome {
     };
     let mut keys: Vec<_> = (0..rows).map(key).collect();
     keys.sort();
+    let order: Vec<usize> = keys.into_iter().map(|(.., at)| at).collect();
+    let second = "2.0.0".parse()?;
+    release(root, DatasetVersion::FIRST, None, &order, &countries)?;
+    release(
+        root,
+        second,
+        Some(DatasetVersion::FIRST),
+        &order,
+        &countries,
+    )
+}
+
+/// Code, subregion and region of countries.
+type Countries = Vec<(String, Option<String>, Option<String>)>;
+
+fn release(
+    root: &Path,
+    version: DatasetVersion,
+    previous: Option<DatasetVersion>,
+    order: &[usize],
+    countries: &Countries,
+) -> Outcome {
+    let layout = Layout::new(root);
+    let dataset = Name::new("million")?;
+    let folder = layout.release(&dataset, version);
+    let restricted = layout.restricted(&dataset, version);
+    fs::create_dir_all(&folder)?;
+    fs::create_dir_all(&restricted)?;
     let stamp = Stamp {
         dataset: dataset.clone(),
         version,
@@ -217,8 +241,16 @@ fn make(root: &Path, rows: usize) -> Outcome {
     let mut counts = SummaryBuilder::new();
     let create = |name: &str| fs::File::create(folder.join(name)).map(BufWriter::new);
     let mut table = AttributionCsv::new(create("ATTRIBUTION.csv")?)?;
-    for (.., at) in keys {
-        let s = sample(at, &countries);
+    for at in order {
+        let mut s = sample(*at, countries);
+        if previous.is_some() {
+            if at % 1000 == 7 {
+                continue;
+            }
+            if at % 100 == 3 {
+                s.title = Some(format!("{at}, another title"));
+            }
+        }
         counts.add(&s);
         if s.status == Status::Accepted {
             table.add(&s)?;
@@ -230,15 +262,18 @@ fn make(root: &Path, rows: usize) -> Outcome {
     let summary = Summary {
         dataset: dataset.clone(),
         version,
-        previous: None,
-        change: Change::None,
+        previous,
+        change: match previous {
+            Some(_) => Change::Major,
+            None => Change::None,
+        },
         as_of: DateTime::UNIX_EPOCH,
         generator: "million".to_owned(),
         schema_version: "1".to_owned(),
         about: About::default(),
         approval: None,
         sources: Vec::new(),
-        counts: counts.finish(rows as u64, 0).counts,
+        counts: counts.finish(order.len() as u64, 0).counts,
         files: Vec::new(),
     };
     AttributionHtml::new().finish(&summary, create("ATTRIBUTION.html")?)?;
@@ -248,7 +283,14 @@ fn make(root: &Path, rows: usize) -> Outcome {
         RecallList::new(dataset).to_json(),
     )?;
     // Last: a folder with it is a release.
-    fs::write(folder.join("SHA256SUMS"), "")?;
+    let mut sums = Vec::new();
+    for entry in fs::read_dir(&folder)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        let digest = Digest::of(&fs::read(folder.join(&name))?);
+        sums.push(format!("{digest}  {name}\n"));
+    }
+    sums.sort();
+    fs::write(folder.join("SHA256SUMS"), sums.concat())?;
     Ok(())
 }
 
@@ -281,6 +323,12 @@ fn random_query(random: &mut Random) -> String {
     parts.join("&")
 }
 
+/// What is held now, and the most that was.
+fn memory() {
+    let [now, most] = ["VmRSS", "VmHWM"].map(memory_mb);
+    println!("  memory: {now} MB, at most {most} MB");
+}
+
 /// A line of `/proc/self/status`, in MB.
 fn memory_mb(line: &str) -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -310,11 +358,7 @@ async fn measure(root: &Path, filters: usize) -> Outcome {
     let started = Instant::now();
     while ask(base.to_owned()).await?.0 == StatusCode::SERVICE_UNAVAILABLE {}
     println!("index built: {:.2} s", started.elapsed().as_secs_f64());
-    println!(
-        "memory: {} MB, at most {} MB",
-        memory_mb("VmRSS"),
-        memory_mb("VmHWM")
-    );
+    memory();
 
     let random = &mut Random(7);
     let queries: Vec<String> = (0..filters).map(|_| random_query(random)).collect();
@@ -357,6 +401,7 @@ async fn measure(root: &Path, filters: usize) -> Outcome {
         let (status, _) = ask(format!("{folder}/{path}")).await?;
         let ms = started.elapsed().as_secs_f64() * 1e3;
         println!("{path}: {status}, {ms:.0} ms");
+        memory();
     }
     report("single samples", samples);
     for (what, page) in [
@@ -386,11 +431,6 @@ async fn measure(root: &Path, filters: usize) -> Outcome {
         }
         report(what, times);
     }
-    println!(
-        "memory: {} MB, at most {} MB",
-        memory_mb("VmRSS"),
-        memory_mb("VmHWM")
-    );
     Ok(())
 }
 
@@ -410,15 +450,20 @@ fn report<T: std::fmt::Display>(what: &str, mut times: Vec<(f64, T)>) {
     for (ms, slow) in times.iter().rev().take(3) {
         println!("  {ms:.1} ms  {slow}");
     }
+    memory();
 }
 
-#[tokio::main]
-async fn main() -> Outcome {
+fn main() -> Outcome {
+    // As `fairframe serve` does.
+    fairframe_web::heap::keep_little();
     let args: Vec<String> = std::env::args().skip(1).collect();
     let number = |at: usize, default: usize| args.get(at).map_or(Ok(default), |n| n.parse());
     match args.first().map(String::as_str) {
         Some("make") if args.len() > 1 => make(Path::new(&args[1]), number(2, 1_000_000)?),
-        Some("measure") if args.len() > 1 => measure(Path::new(&args[1]), number(2, 200)?).await,
+        Some("measure") if args.len() > 1 => {
+            let runtime = tokio::runtime::Runtime::new()?;
+            runtime.block_on(measure(Path::new(&args[1]), number(2, 200)?))
+        }
         _ => Err("usage: million make ROOT [ROWS] | measure ROOT [FILTERS]".into()),
     }
 }

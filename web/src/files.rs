@@ -5,7 +5,7 @@ use std::path::Path as FilePath;
 use axum::{
     body::Body,
     extract::{Path, Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use fairframe_ingest::croissant;
@@ -13,7 +13,15 @@ use fairframe_schemas::{Digest, Name, RecallList};
 use tower::ServiceExt;
 use tower_http::services::ServeFile;
 
-use crate::{App, access::Who, catalog, error::AppError, headers, reports, terms};
+use crate::{
+    App,
+    access::Who,
+    catalog,
+    error::AppError,
+    headers,
+    pieces::{self, PIECE},
+    reports, terms,
+};
 
 /// `/data/{name}/{version}/{file}`: a file that the release's `SHA256SUMS` lists.
 pub async fn release_file(
@@ -223,15 +231,35 @@ pub(crate) async fn serve(
     {
         headers.remove(header::RANGE);
     }
+    let is_get = request.method() == Method::GET;
     let mut response = ServeFile::new(path)
         .oneshot(request)
         .await
         .map_err(AppError::internal)?
         .map(Body::new);
+    if let Some((from, length)) = part(&response).filter(|(_, n)| is_get && *n > PIECE) {
+        // Large answers are read ahead of sending.
+        let body = pieces::body(path.to_owned(), from, length).await;
+        *response.body_mut() = body.map_err(AppError::internal)?;
+    }
     if let Ok(value) = HeaderValue::from_str(&etag) {
         response.headers_mut().insert(header::ETAG, value);
     }
     Ok(response)
+}
+
+/// Which bytes of the file an answer has: from where, how many; none where it has none.
+fn part(response: &Response) -> Option<(u64, u64)> {
+    let header = |name| response.headers().get(name)?.to_str().ok();
+    let length = header(header::CONTENT_LENGTH)?.parse().ok()?;
+    match response.status() {
+        StatusCode::OK => Some((0, length)),
+        StatusCode::PARTIAL_CONTENT => {
+            let range = header(header::CONTENT_RANGE)?.strip_prefix("bytes ")?;
+            Some((range.split('-').next()?.parse().ok()?, length))
+        }
+        _ => None,
+    }
 }
 
 /// Whether a list of tags (`*`, `"a"`, `W/"a", "b"`) holds ours; weak comparison.

@@ -18,11 +18,13 @@ pub mod contribute;
 pub mod error;
 pub mod files;
 mod headers;
+pub mod heap;
 pub mod hosts;
 pub mod jobs;
 mod lookup;
 mod origin;
 pub mod pages;
+mod pieces;
 pub mod reports;
 pub mod state;
 mod terms;
@@ -170,6 +172,8 @@ pub fn router(app: App) -> Router {
         .merge(api::routes())
         .route("/assets/style.css", get(pages::style))
         .route("/assets/icon.svg", get(pages::icon))
+        // Cards and reports are whole without us and name no icon: browsers ask for this one.
+        .route("/favicon.ico", get(pages::icon))
         .route("/assets/world.svg", get(pages::samples::world))
         .route("/healthz", get(|| async { "ok\n" }))
         .fallback(|| async { AppError::NotFound("page") })

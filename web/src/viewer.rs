@@ -2,10 +2,12 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    num::NonZero,
+    sync::{Arc, LazyLock, Mutex, PoisonError},
 };
 
 use fairframe_schemas::{DatasetVersion, Name, Reason, SampleId};
+use tokio::sync::Semaphore;
 
 use crate::{
     App,
@@ -75,6 +77,13 @@ impl Viewer {
     }
 }
 
+/// Questions to indexes at a time. Each takes all cores where it can: more at once would only be in
+/// each other's way, and whose turn comes would be chance.
+static TURNS: LazyLock<Semaphore> = LazyLock::new(|| {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    Semaphore::new(2 * cores)
+});
+
 /// A release with all that is needed to show its samples to somebody.
 pub struct Looking {
     pub release: Release,
@@ -101,13 +110,14 @@ impl Looking {
         View::new(&self.index, self.viewer.scope(), &self.viewer.overlay)
     }
 
-    /// Asks the index, away from the threads that answer.
+    /// Asks the index, away from the threads that answer; when many ask, in the order they came.
     pub async fn ask<T: Send + 'static>(
         &self,
         question: impl FnOnce(&View<'_>) -> T + Send + 'static,
     ) -> Result<T, AppError> {
         let (index, overlay) = (self.index.clone(), self.viewer.overlay.clone());
         let scope = self.viewer.scope();
+        let _turn = TURNS.acquire().await.map_err(AppError::internal)?;
         tokio::task::spawn_blocking(move || question(&View::new(&index, scope, &overlay)))
             .await
             .map_err(AppError::internal)

@@ -270,6 +270,37 @@ async fn a_link_in_a_release_is_not_followed() {
     assert_eq!(answer.status, StatusCode::NOT_FOUND);
 }
 
+/// Large answers go another way than small ones.
+#[tokio::test]
+async fn a_large_file_comes_whole_and_in_the_ranges_asked_for() {
+    let app = TestApp::new().await;
+    let folder = app
+        .layout
+        .release(&app.summary.dataset, app.summary.version);
+    let bytes: Vec<u8> = (0..1_000_003u32).map(|n| ((n * 7) >> 4) as u8).collect();
+    std::fs::write(folder.join("excluded.parquet"), &bytes).unwrap();
+    let path = "/data/photos/2.0.0/excluded.parquet";
+    let whole = app.get(path).await;
+    assert_eq!((whole.status, &whole.bytes), (StatusCode::OK, &bytes));
+    let length = bytes.len().to_string();
+    assert_eq!(whole.header(header::CONTENT_LENGTH), length);
+    for (range, from, to) in [
+        ("bytes=1-", 1, bytes.len()),
+        ("bytes=300000-999999", 300_000, 1_000_000),
+        ("bytes=-700000", bytes.len() - 700_000, bytes.len()),
+        ("bytes=5-9", 5, 10),
+    ] {
+        let part = app.ask(Method::GET, path, &[(header::RANGE, range)]).await;
+        assert_eq!(part.status, StatusCode::PARTIAL_CONTENT, "{range}");
+        assert_eq!(part.bytes, bytes[from..to], "{range}");
+        let told = format!("bytes {from}-{}/{length}", to - 1);
+        assert_eq!(part.header(header::CONTENT_RANGE), told);
+    }
+    let head = app.ask(Method::HEAD, path, &[]).await;
+    assert_eq!((head.status, head.bytes.len()), (StatusCode::OK, 0));
+    assert_eq!(head.header(header::CONTENT_LENGTH), length);
+}
+
 #[tokio::test]
 async fn files_come_whole_in_ranges_and_not_at_all_when_known() {
     let app = TestApp::new().await;

@@ -6,7 +6,7 @@
 //! cluster to another.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -164,110 +164,180 @@ fn clusters(index: &Index, end: u32, alike: Alike) -> Vec<Cluster> {
         }
     }
     let mut groups = Groups::new(members.len());
-    let mut first: HashMap<_, u32> = HashMap::with_capacity(members.len());
-    for (at, row) in (0u32..).zip(&members) {
-        let (block, place) = index.at(*row);
-        if let Some(digest) = block.digests[place] {
-            groups.join(*first.entry(digest).or_insert(at), at);
-        }
+    for (one, other) in same_bytes(index, &members) {
+        groups.join(one, other);
     }
     if let Alike::Near(within) = alike {
         for (one, other) in near_pairs(&looks, within) {
             groups.join(hashed[one as usize], hashed[other as usize]);
         }
     }
-    let mut by_root: HashMap<u32, Cluster> = HashMap::new();
-    for (at, row) in (0u32..).zip(&members) {
-        by_root.entry(groups.find(at)).or_default().push(*row);
+    drop((hashed, looks));
+    let roots: Vec<u32> = (0..members.len() as u32)
+        .map(|at| groups.find(at))
+        .collect();
+    let mut sizes = vec![0u32; members.len()];
+    for root in &roots {
+        sizes[*root as usize] += 1;
     }
-    let mut clusters: Vec<Cluster> = by_root.into_values().filter(|c| c.len() > 1).collect();
+    let mut joined: Vec<(u32, u32)> = (roots.iter().copied())
+        .zip(members)
+        .filter(|(root, _)| sizes[*root as usize] > 1)
+        .collect();
+    joined.sort_unstable();
+    let mut clusters: Vec<Cluster> = joined
+        .chunk_by(|a, b| a.0 == b.0)
+        .map(|same| same.iter().map(|(_, row)| *row).collect())
+        .collect();
     clusters.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then(a[0].cmp(&b[0])));
     clusters
 }
 
-/// What a sample shares with others: kind, key, code of its split, row.
-type Tie = (Shared, u128, u32, u32);
+/// Indices into `members` whose rows have the same bytes, by pairs that join all of them.
+fn same_bytes(index: &Index, members: &[u32]) -> Vec<(u32, u32)> {
+    let digest = |at: u32| {
+        let (block, place) = index.at(members[at as usize]);
+        block.digests[place].as_ref()
+    };
+    // Eight bytes tell nearly all apart, in a fifth of the memory of a table of digests.
+    let mut starts: Vec<(u64, u32)> = (0..members.len() as u32)
+        .filter_map(|at| {
+            Some((
+                u64::from_be_bytes(*digest(at)?.as_bytes().first_chunk()?),
+                at,
+            ))
+        })
+        .collect();
+    starts.par_sort_unstable();
+    let mut pairs = Vec::new();
+    for alike in starts.chunk_by_mut(|a, b| a.0 == b.0) {
+        alike.sort_unstable_by_key(|(_, at)| (digest(*at), *at));
+        let same = alike
+            .windows(2)
+            .filter(|w| digest(w[0].1) == digest(w[1].1));
+        pairs.extend(same.map(|w| (w[0].1, w[1].1)));
+    }
+    pairs
+}
+
+/// What samples share: its key, the code of a sample's split, its row.
+type Tie<K> = (K, u32, u32);
+
+/// What two samples may share that is not a number: half of a digest, or an id.
+type Bytes = [u8; 16];
 
 fn leaks(index: &Index, end: u32) -> Vec<Leak> {
-    let mut ties: Vec<Tie> = index
-        .blocks
-        .par_iter()
-        .with_max_len(1)
-        .flat_map_iter(|block| ties(index, block, end))
-        .collect();
-    ties.par_sort_unstable();
-    ties.dedup();
-    let mut leaks: Vec<Leak> = ties
-        .chunk_by(|a, b| (a.0, a.1) == (b.0, b.1))
-        .filter(|same| same[0].2 != same[same.len() - 1].2)
-        .map(|same| {
-            let mut splits: BTreeMap<String, Vec<u32>> = BTreeMap::new();
-            for (_, _, split, row) in same {
-                let word = index.words(Facet::Split).get(*split).to_owned();
-                splits.entry(word).or_default().push(*row);
-            }
-            let (shared, key, ..) = same[0];
-            let name = match shared {
-                Shared::Subject => index.words(Facet::Subject).get(key as u32).to_owned(),
-                Shared::Parent => SampleId::from_bytes(key.to_be_bytes()).to_string(),
-                Shared::SplitGroup | Shared::Bytes => String::new(),
-            };
-            Leak {
-                shared,
-                name,
+    // One kind after the other, so that the ties of one are in memory only.
+    let subjects = torn(index, ties(index, end, subjects));
+    let groups = torn(index, ties(index, end, groups));
+    let bytes = torn(index, ties(index, end, bytes));
+    let parents = torn(index, ties(index, end, parents));
+    let subject = |key: u64| index.words(Facet::Subject).get(key as u32).to_owned();
+    let of = |shared, name: String, splits| Leak {
+        shared,
+        name,
+        splits,
+    };
+    let nameless = |shared| move |splits| of(shared, String::new(), splits);
+    let mut leaks: Vec<Leak> = (subjects.into_iter())
+        .map(|(key, splits)| of(Shared::Subject, subject(key), splits))
+        .chain(parents.into_iter().map(|(key, splits)| {
+            of(
+                Shared::Parent,
+                SampleId::from_bytes(key).to_string(),
                 splits,
-            }
-        })
+            )
+        }))
+        .chain((groups.into_iter().map(|g| g.1)).map(nameless(Shared::SplitGroup)))
+        .chain((bytes.into_iter().map(|b| b.1)).map(nameless(Shared::Bytes)))
         .collect();
     let first = |leak: &Leak| leak.splits.values().map(|rows| rows[0]).min();
     leaks.sort_by_key(|leak| (leak.shared, first(leak)));
     leaks
 }
 
-fn ties(index: &Index, block: &Block, end: u32) -> Vec<Tie> {
-    let mut ties = Vec::new();
-    let rows = rows(block, end);
-    let one = |facet: Facet, row: usize| {
-        let mut found = 0;
-        block.facets[facet as usize].each(row, |code| found = code);
-        found
-    };
-    let key = |id: &SampleId| u128::from_be_bytes(*id.as_bytes());
-    for row in rows.clone() {
-        let split = one(Facet::Split, row);
-        // The empty word comes first.
-        if split == 0 {
-            continue;
-        }
-        let number = block.first + row as u32;
-        let mut push = |shared, key| ties.push((shared, key, split, number));
-        let source = one(Facet::Source, row);
-        block.facets[Facet::Subject as usize].each(row, |subject| {
-            if subject != 0 {
-                push(
-                    Shared::Subject,
-                    u128::from(source) << 32 | u128::from(subject),
-                );
+/// The keys that stand in two splits, with their rows in each.
+fn torn<K: Ord + Copy + Send>(
+    index: &Index,
+    mut ties: Vec<Tie<K>>,
+) -> Vec<(K, BTreeMap<String, Vec<u32>>)> {
+    ties.par_sort_unstable();
+    ties.dedup();
+    ties.chunk_by(|a, b| a.0 == b.0)
+        .filter(|same| same[0].1 != same[same.len() - 1].1)
+        .map(|same| {
+            let mut splits: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+            for (_, split, row) in same {
+                let word = index.words(Facet::Split).get(*split).to_owned();
+                splits.entry(word).or_default().push(*row);
             }
-        });
-        if block.groups[row] != 0 {
-            push(Shared::SplitGroup, u128::from(block.groups[row]));
-        }
-        let digest = block.digests[row].as_ref();
-        if let Some(half) = digest.and_then(|d| d.as_bytes().first_chunk()) {
-            push(Shared::Bytes, u128::from_be_bytes(*half));
-        }
-        // A sample that others were made from stands with them.
-        let id = &block.ids[row];
-        if index.made_from(id).next().is_some() {
-            push(Shared::Parent, key(id));
-        }
-    }
-    for (parent, number) in &block.parents {
-        let row = (*number - block.first) as usize;
-        if rows.contains(&row) && one(Facet::Split, row) != 0 {
-            ties.push((Shared::Parent, key(parent), one(Facet::Split, row), *number));
+            (same[0].0, splits)
+        })
+        .collect()
+}
+
+/// What all rows before `end` that have a split share with others; `of` gives what a row of a
+/// block may share.
+fn ties<K>(
+    index: &Index,
+    end: u32,
+    of: impl Fn(&Index, &Block, usize, &mut dyn FnMut(K)),
+) -> Vec<Tie<K>> {
+    let mut ties = Vec::new();
+    for block in &index.blocks {
+        for row in rows(block, end) {
+            // The empty word comes first.
+            let split = one(block, Facet::Split, row);
+            if split != 0 {
+                let number = block.first + row as u32;
+                of(index, block, row, &mut |key| {
+                    ties.push((key, split, number))
+                });
+            }
         }
     }
     ties
+}
+
+fn one(block: &Block, facet: Facet, row: usize) -> u32 {
+    let mut found = 0;
+    block.facets[facet as usize].each(row, |code| found = code);
+    found
+}
+
+/// A pseudonym is of a source.
+fn subjects(_: &Index, block: &Block, row: usize, push: &mut dyn FnMut(u64)) {
+    let source = u64::from(one(block, Facet::Source, row));
+    block.facets[Facet::Subject as usize].each(row, |subject| {
+        if subject != 0 {
+            push(source << 32 | u64::from(subject));
+        }
+    });
+}
+
+fn groups(_: &Index, block: &Block, row: usize, push: &mut dyn FnMut(u64)) {
+    if block.groups[row] != 0 {
+        push(block.groups[row]);
+    }
+}
+
+fn bytes(_: &Index, block: &Block, row: usize, push: &mut dyn FnMut(Bytes)) {
+    let digest = block.digests[row].as_ref();
+    if let Some(half) = digest.and_then(|d| d.as_bytes().first_chunk()) {
+        push(*half);
+    }
+}
+
+/// A sample that others were made from stands with them.
+fn parents(index: &Index, block: &Block, row: usize, push: &mut dyn FnMut(Bytes)) {
+    let id = &block.ids[row];
+    if index.made_from(id).next().is_some() {
+        push(*id.as_bytes());
+    }
+    let number = block.first + row as u32;
+    let start = block.parents.partition_point(|(_, of)| *of < number);
+    let own = block.parents[start..].iter();
+    for (parent, _) in own.take_while(|(_, of)| *of == number) {
+        push(*parent.as_bytes());
+    }
 }

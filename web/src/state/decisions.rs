@@ -3,7 +3,7 @@
 //! A decision stands until another one about the same sample or an undo; a release
 //! carries all that stand. A batch is decided in one transaction and undone in one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use fairframe_schemas::{
     Decision, Name, Pseudonym, Ruling, SampleId, Timestamp, decision::PersonWithdrew,
@@ -82,32 +82,35 @@ pub async fn decide(write: &mut Write, order: &Order<'_>, samples: &[SampleId]) 
     let seq = write.tell(act).await?;
     begin(write, seq, order.dataset, order.actor, samples.len()).await?;
     let now = text(write.now);
-    for sample in samples {
-        let id = sample.to_string();
-        let before = sqlx::query(
-            "SELECT ruling, labels, why, actor, at, batch FROM decision WHERE dataset = ? AND sample_id = ?",
-        )
-        .bind(order.dataset.as_str())
-        .bind(&id)
-        .fetch_optional(write.sql())
-        .await?;
-        let stored = Stored::of(before.as_ref());
-        keep(write, seq, &id, &stored).await?;
-        let (mut ruling, mut labels) = (stored.ruling, stored.labels);
-        match order.change {
-            Change::Rule(new) => ruling = Some(new.as_str().to_owned()),
-            Change::Label(new) => labels = Some(json!(new).to_string()),
-            Change::Clear => (ruling, labels) = (None, None),
-        }
-        let new = Stored {
-            ruling,
-            labels,
-            why: order.why.to_owned(),
-            actor: order.actor.to_owned(),
-            at: now.clone(),
-            batch: seq,
-        };
-        put(write, order.dataset, &id, &new).await?;
+    for samples in samples.chunks(AT_ONCE) {
+        let ids: Vec<String> = samples.iter().map(SampleId::to_string).collect();
+        let mut known = standing_of(write, order.dataset, &ids).await?;
+        let before: Vec<(String, Stored)> = ids
+            .into_iter()
+            .map(|id| {
+                let stored = known.remove(&id).unwrap_or_default();
+                (id, stored)
+            })
+            .collect();
+        keep(write, seq, &before).await?;
+        let after = before.into_iter().map(|(id, stored)| {
+            let (mut ruling, mut labels) = (stored.ruling, stored.labels);
+            match order.change {
+                Change::Rule(new) => ruling = Some(new.as_str().to_owned()),
+                Change::Label(new) => labels = Some(json!(new).to_string()),
+                Change::Clear => (ruling, labels) = (None, None),
+            }
+            let new = Stored {
+                ruling,
+                labels,
+                why: order.why.to_owned(),
+                actor: order.actor.to_owned(),
+                at: now.clone(),
+                batch: seq,
+            };
+            (id, new)
+        });
+        put(write, order.dataset, after.collect()).await?;
     }
     Ok(seq)
 }
@@ -176,8 +179,9 @@ pub async fn undo(
     .bind(batch)
     .fetch_all(write.sql())
     .await?;
-    for row in &rows {
-        put(write, dataset, row.get(6), &Stored::of(Some(row))).await?;
+    for rows in rows.chunks(AT_ONCE) {
+        let before = rows.iter().map(|row| (row.get(6), Stored::of(row)));
+        put(write, dataset, before.collect()).await?;
     }
     sqlx::query("UPDATE batch SET undone = ? WHERE seq = ?")
         .bind(seq)
@@ -185,6 +189,16 @@ pub async fn undo(
         .execute(write.sql())
         .await?;
     Ok(seq)
+}
+
+/// Samples of one statement: with eight values each it stays far below the 32,766 that a statement
+/// may have.
+const AT_ONCE: usize = 500;
+
+/// `(?, ?), (?, ?)`: places for the values of rows.
+fn places(rows: usize, columns: usize) -> String {
+    let row = format!("({})", vec!["?"; columns].join(", "));
+    vec![row; rows].join(", ")
 }
 
 /// A row of `decision`, or what would be one.
@@ -199,15 +213,15 @@ struct Stored {
 }
 
 impl Stored {
-    fn of(row: Option<&SqliteRow>) -> Self {
-        row.map_or_else(Self::default, |row| Self {
+    fn of(row: &SqliteRow) -> Self {
+        Self {
             ruling: row.get(0),
             labels: row.get(1),
             why: row.get(2),
             actor: row.get(3),
             at: row.get(4),
             batch: row.get(5),
-        })
+        }
     }
 
     fn is_nothing(&self) -> bool {
@@ -232,50 +246,81 @@ async fn begin(
     Ok(())
 }
 
-async fn keep(write: &mut Write, seq: i64, id: &str, before: &Stored) -> Result<()> {
-    sqlx::query(
+/// What stands of some samples, by id.
+async fn standing_of(
+    write: &mut Write,
+    dataset: &Name,
+    ids: &[String],
+) -> Result<HashMap<String, Stored>> {
+    let sql = sqlx::AssertSqlSafe(format!(
+        "SELECT ruling, labels, why, actor, at, batch, sample_id FROM decision
+         WHERE dataset = ? AND sample_id IN {}",
+        places(1, ids.len())
+    ));
+    let query = sqlx::query(sql).bind(dataset.as_str());
+    let query = ids.iter().fold(query, |query, id| query.bind(id));
+    let rows = query.fetch_all(write.sql()).await?;
+    let found = rows.iter().map(|row| (row.get(6), Stored::of(row)));
+    Ok(found.collect())
+}
+
+/// Notes what stood before a batch.
+async fn keep(write: &mut Write, seq: i64, before: &[(String, Stored)]) -> Result<()> {
+    let sql = sqlx::AssertSqlSafe(format!(
         "INSERT INTO before_batch (batch, sample_id, ruling, labels, why, actor, at, of_batch)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-    )
-    .bind(seq)
-    .bind(id)
-    .bind(&before.ruling)
-    .bind(&before.labels)
-    .bind(&before.why)
-    .bind(&before.actor)
-    .bind(&before.at)
-    .bind(before.batch)
-    .execute(write.sql())
-    .await?;
+         VALUES {}",
+        places(before.len(), 8)
+    ));
+    let query = before.iter().fold(sqlx::query(sql), |query, (id, stood)| {
+        query
+            .bind(seq)
+            .bind(id)
+            .bind(&stood.ruling)
+            .bind(&stood.labels)
+            .bind(&stood.why)
+            .bind(&stood.actor)
+            .bind(&stood.at)
+            .bind(stood.batch)
+    });
+    query.execute(write.sql()).await?;
     Ok(())
 }
 
-async fn put(write: &mut Write, dataset: &Name, id: &str, new: &Stored) -> Result<()> {
-    if new.is_nothing() {
-        sqlx::query("DELETE FROM decision WHERE dataset = ? AND sample_id = ?")
-            .bind(dataset.as_str())
-            .bind(id)
-            .execute(write.sql())
-            .await?;
+/// Puts what is to stand of samples, at most [`AT_ONCE`], in the place of what stands.
+async fn put(write: &mut Write, dataset: &Name, new: Vec<(String, Stored)>) -> Result<()> {
+    let (gone, new): (Vec<_>, Vec<_>) = new.into_iter().partition(|(_, s)| s.is_nothing());
+    if !gone.is_empty() {
+        let sql = sqlx::AssertSqlSafe(format!(
+            "DELETE FROM decision WHERE dataset = ? AND sample_id IN {}",
+            places(1, gone.len())
+        ));
+        let query = sqlx::query(sql).bind(dataset.as_str());
+        let query = gone.iter().fold(query, |query, (id, _)| query.bind(id));
+        query.execute(write.sql()).await?;
+    }
+    if new.is_empty() {
         return Ok(());
     }
-    sqlx::query(
+    let sql = sqlx::AssertSqlSafe(format!(
         "INSERT INTO decision (dataset, sample_id, ruling, labels, why, actor, at, batch)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+         VALUES {}
          ON CONFLICT (dataset, sample_id) DO UPDATE SET
          ruling = excluded.ruling, labels = excluded.labels, why = excluded.why,
          actor = excluded.actor, at = excluded.at, batch = excluded.batch",
-    )
-    .bind(dataset.as_str())
-    .bind(id)
-    .bind(&new.ruling)
-    .bind(&new.labels)
-    .bind(&new.why)
-    .bind(&new.actor)
-    .bind(&new.at)
-    .bind(new.batch)
-    .execute(write.sql())
-    .await?;
+        places(new.len(), 8)
+    ));
+    let query = new.iter().fold(sqlx::query(sql), |query, (id, new)| {
+        query
+            .bind(dataset.as_str())
+            .bind(id)
+            .bind(&new.ruling)
+            .bind(&new.labels)
+            .bind(&new.why)
+            .bind(&new.actor)
+            .bind(&new.at)
+            .bind(new.batch)
+    });
+    query.execute(write.sql()).await?;
     Ok(())
 }
 
@@ -518,6 +563,26 @@ mod tests {
                 .entries,
             4
         );
+    }
+
+    #[tokio::test]
+    async fn more_samples_than_one_statement_takes_are_decided_and_undone_together() {
+        let f = Fixture::new().await;
+        let ids = samples(2 * AT_ONCE + 3);
+        let across = &ids[AT_ONCE - 2..AT_ONCE + 2];
+        decide_one(&f, Change::Label(vec!["tree".to_owned()]), across).await;
+        let before = standing(&f.db, &name()).await.unwrap();
+        let all = decide_one(&f, Change::Rule(Ruling::Reject), &ids).await;
+        let after = standing(&f.db, &name()).await.unwrap();
+        assert_eq!(after.len(), ids.len());
+        for (id, stands) in &after {
+            assert_eq!(stands.decision.ruling, Some(Ruling::Reject));
+            assert_eq!(stands.decision.labels.is_some(), across.contains(id));
+        }
+        undo_one(&f, all).await.unwrap();
+        assert_eq!(standing(&f.db, &name()).await.unwrap(), before);
+        decide_one(&f, Change::Clear, &ids).await;
+        assert!(standing(&f.db, &name()).await.unwrap().is_empty());
     }
 
     #[tokio::test]

@@ -1,5 +1,7 @@
 // The years of the map as a slider: bars follow at once, the map when the slider rests.
 // Without it the two years are fields of a form, and each bar is a link.
+import { follow } from "./follow.js";
+
 const form = document.querySelector("#ask");
 const years = document.querySelector(".years");
 if (form && years) {
@@ -19,25 +21,8 @@ if (form && years) {
   track.append(...sliders);
   years.querySelector("svg").after(track);
 
-  let asked = new AbortController();
+  const ask = follow(form);
   let rest;
-  async function ask() {
-    asked.abort();
-    asked = new AbortController();
-    const said = [...new FormData(form)].filter(([, value]) => value !== "");
-    const url = `${form.getAttribute("action")}?${new URLSearchParams(said)}`;
-    try {
-      const answer = await fetch(url, { signal: asked.signal });
-      if (!answer.ok) return;
-      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      const found = page.querySelector("#found");
-      if (!found) return;
-      document.querySelector("#found").replaceWith(found);
-      history.replaceState(null, "", url);
-    } catch (error) {
-      if (error.name !== "AbortError") throw error;
-    }
-  }
 
   sliders.forEach((slider, own) => {
     slider.addEventListener("input", () => {

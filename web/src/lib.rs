@@ -239,6 +239,8 @@ fn curating() -> Router<App> {
         .route("/assets/live.js", get(pages::live))
         .route("/assets/review.js", get(pages::review))
         .route("/assets/map.js", get(pages::map_script))
+        .route("/assets/quality.js", get(pages::quality_script))
+        .route("/assets/follow.js", get(pages::follow))
         .route(
             "/datasets/{name}/target",
             get(pages::coverage::target_page).post(pages::coverage::declare),

@@ -314,6 +314,53 @@ async fn what_was_not_measured_or_was_withdrawn_is_in_no_share() {
 }
 
 #[tokio::test]
+async fn a_slider_asks_for_a_share_of_all_and_works_without_a_script() {
+    let site = Site::new().await;
+    publish(&site.layout, rows());
+    let mut visitor = site.visitor();
+    let field = |text: &str, name: &str| {
+        let tag = text
+            .split("<input ")
+            .find(|t| t.contains(&format!("name=\"{name}\"")));
+        let value = tag.unwrap().split("value=\"").nth(1).unwrap();
+        value.split('"').next().unwrap().to_owned()
+    };
+    for measure in ["luminance", "elongation"] {
+        let asked = format!("{PAGE}?measure={measure}&by=country&share=20");
+        let text = page(&mut visitor, &asked).await;
+        assert!(text.contains("<input type=\"range\" name=\"share\" min=\"0.5\" max=\"50\""));
+        assert_eq!(field(&text, "share"), "20");
+        // The number that it comes to says the same, and the slider stands where the number is.
+        let at = field(&text, "at");
+        let same = page(
+            &mut visitor,
+            &format!("{PAGE}?measure={measure}&by=country&at={at}"),
+        )
+        .await;
+        assert_eq!(table(&text), table(&same), "{measure}");
+        let all = text.split("measured samples, ").nth(1).unwrap();
+        let share: f64 = all.split('%').next().unwrap().parse().unwrap();
+        assert!((share - 20.0).abs() < 2.0, "{measure}: {share}");
+        assert_eq!(
+            field(&same, "share"),
+            ((2.0 * share).round() / 2.0).to_string()
+        );
+        // Another measure is asked for as large a share.
+        assert!(
+            text.contains("measure=sharpness&#38;by=country&#38;share=20"),
+            "{text}"
+        );
+    }
+    let script = visitor.get("/assets/quality.js").await;
+    assert_eq!(script.status, StatusCode::OK);
+    assert!(script.text().contains("./follow.js"));
+    assert_eq!(
+        visitor.get("/assets/follow.js").await.status,
+        StatusCode::OK
+    );
+}
+
+#[tokio::test]
 async fn what_makes_no_sense_is_refused_and_what_is_hostile_is_shown_as_text() {
     let site = Site::new().await;
     let mut samples = rows();
@@ -341,6 +388,10 @@ async fn what_makes_no_sense_is_refused_and_what_is_hostile_is_shown_as_text() {
         "at=inf",
         "at=1e999",
         "at=0x10",
+        "share=0",
+        "share=100",
+        "share=NaN",
+        "share=-5",
         "least=0",
         "least=-3",
         "least=99999999999999999999999",

@@ -23,6 +23,7 @@ pub mod release;
 pub mod reports;
 pub mod samples;
 pub mod schema;
+mod snippets;
 pub mod statistics;
 pub mod takedown;
 pub mod takedowns;
@@ -57,6 +58,16 @@ pub async fn review() -> Response {
 /// The years of a map as a slider.
 pub async fn map_script() -> Response {
     script(include_str!("../../assets/map.js"))
+}
+
+/// A threshold of quality as a slider.
+pub async fn quality_script() -> Response {
+    script(include_str!("../../assets/quality.js"))
+}
+
+/// What both sliders do when they rest.
+pub async fn follow() -> Response {
+    script(include_str!("../../assets/follow.js"))
 }
 
 fn script(text: &'static str) -> Response {

@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// Keys of the page that are not of the filter.
-const OWN: [&str; 4] = ["measure", "by", "at", "least"];
+const OWN: [&str; 5] = ["measure", "by", "at", "share", "least"];
 
 /// What samples can be grouped by here.
 const BY: [Facet; 10] = [
@@ -58,6 +58,9 @@ const OFFERED: [f64; 4] = [0.01, 0.05, 0.10, 0.25];
 /// The share that the threshold takes out where none was given.
 const USUAL: f64 = 0.05;
 
+/// The slider's end, in percent of all samples; it goes by halves. Any share below all can be asked for.
+const MOST: f64 = 50.0;
+
 /// An address of the page, read.
 #[derive(Debug, Clone)]
 struct Asked {
@@ -67,6 +70,8 @@ struct Asked {
     by: Facet,
     /// In the measure's unit.
     at: Option<f64>,
+    /// What the threshold is to take out, where none is given; in percent of all.
+    share: Option<f64>,
     least: u64,
 }
 
@@ -92,6 +97,14 @@ impl Asked {
                 Some(value.ok_or_else(|| wrong("at", text, "number of 0 or more"))?)
             }
         };
+        let share = match own("share") {
+            None => None,
+            Some(text) => {
+                let value = text.parse().ok();
+                let value = value.filter(|v: &f64| *v > 0.0 && *v < 100.0);
+                Some(value.ok_or_else(|| wrong("share", text, "number between 0 and 100"))?)
+            }
+        };
         let least = match own("least") {
             None => LEAST,
             Some(text) => {
@@ -108,11 +121,12 @@ impl Asked {
             },
             by,
             at,
+            share,
             least,
         })
     }
 
-    /// The address with another measure or threshold.
+    /// The address with another measure or threshold; without one, of what takes out as much.
     fn with(&self, measure: &Measure, at: Option<f64>) -> String {
         let mut own = vec![("measure", measure.key().to_owned())];
         if self.by != Facet::Region {
@@ -120,6 +134,8 @@ impl Asked {
         }
         if let Some(at) = at {
             own.push(("at", at.to_string()));
+        } else if let Some(share) = self.share {
+            own.push(("share", share.to_string()));
         }
         if self.least != LEAST {
             own.push(("least", self.least.to_string()));
@@ -167,6 +183,8 @@ struct Quality {
 /// What a threshold does.
 struct Threshold {
     at: String,
+    /// Where the slider stands, in percent.
+    slider: String,
     offers: Vec<(String, String)>,
     all: Fall,
     rows: Vec<Row>,
@@ -209,6 +227,10 @@ impl Quality {
 
     fn groupings(&self) -> [(&'static str, String, bool); BY.len()] {
         BY.map(|f| (f.key(), f.title().to_lowercase(), f == self.asked.by))
+    }
+
+    fn most(&self) -> f64 {
+        MOST
     }
 
     /// What the form sends along.
@@ -268,7 +290,7 @@ fn threshold(asked: &Asked, filter: &Filter, spreads: &Spreads) -> Option<Thresh
     };
     let at = match asked.at {
         Some(at) => at,
-        None => offer(USUAL)?,
+        None => offer(asked.share.map_or(USUAL, |percent| percent / 100.0))?,
     };
     let edge = measure.stored(at);
     let mut taken = filter.clone();
@@ -332,8 +354,13 @@ fn threshold(asked: &Asked, filter: &Filter, spreads: &Spreads) -> Option<Thresh
         let words = format!("{:.0}%", share * 100.0);
         Some((words, asked.with(measure, Some(at))))
     });
+    let all = &spreads.all;
+    let taken_out = 100.0 * falls(all) as f64 / all.values.len() as f64;
+    let slider = asked.share.filter(|_| asked.at.is_none());
+    let slider = slider.unwrap_or((2.0 * taken_out).round() / 2.0);
     Some(Threshold {
         at: at.to_string(),
+        slider: slider.clamp(0.5, MOST).to_string(),
         offers: offers.collect(),
         all: fall(&spreads.all, Some(&taken)),
         rows: rows.collect(),

@@ -247,10 +247,24 @@ async fn one_is_kept_and_the_others_are_rejected_and_all_of_it_is_undone() {
     // Of three with the same bytes, another than the machine's choice: both others go, as one.
     assert_eq!(desk.keep("same-3", "2").await, StatusCode::SEE_OTHER);
     let text = page(&mut desk.mira, "?show=all&kind=exact").await;
+    assert!(!text.contains("none stands"), "{text}");
     assert!(
-        text.contains("none stands"),
-        "until the next release: {text}"
+        text.contains("<span class=\"tag\">one stands with the next release</span>"),
+        "{text}"
     );
+    // It is said of the one that was kept, beside the two that were rejected.
+    let heads = text.split("<th scope=\"col\">").skip(1);
+    let said: Vec<bool> = heads
+        .map(|head| head.split("</th>").next().unwrap())
+        .map(|head| head.contains("stands with the next release"))
+        .collect();
+    assert_eq!(said.iter().filter(|s| **s).count(), 1, "{text}");
+    let kept = text
+        .split("stands with the next release</span></th>")
+        .next()
+        .unwrap();
+    let kept = kept.rsplit("<th scope=\"col\">").next().unwrap();
+    assert!(kept.contains(&desk.id("same-3")), "{kept}");
     let decisions = desk.mira.get("/datasets/photos/decisions").await;
     assert!(decisions.text().contains("reject (2 samples)"));
     assert!(audit::verify(&desk.site.app.db).await.unwrap().is_ok());

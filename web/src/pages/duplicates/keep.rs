@@ -7,7 +7,7 @@ use axum::{
 use fairframe_schemas::{Reason, Ruling, SampleId};
 use serde::Deserialize;
 
-use super::{Asked, Facet, Row, View, there};
+use super::{Asked, Facet, Row, View, stands, there};
 use crate::{
     App,
     access::{self, Posted},
@@ -36,6 +36,28 @@ pub struct Wish {
 pub(super) fn is_refused(row: &Row<'_>) -> bool {
     let refused = Reason::CuratorRejected.code();
     row.words(Facet::Reason).contains(&refused)
+}
+
+/// The one that stands with the next release where none does now: it was refused for nothing but
+/// having the bytes of another, and a curator has refused all others since. Where several are left,
+/// the ingest chooses, and none is named.
+pub(super) fn next<'r, 'v>(rows: &'r [Row<'v>]) -> Option<&'r Row<'v>> {
+    let is_copy = |row: &&Row<'_>| {
+        let mut reasons = row.words(Facet::Reason);
+        reasons.retain(|code| *code != Reason::DuplicateNear.code());
+        reasons == [Reason::DuplicateExact.code()]
+    };
+    let mut copies = rows.iter().filter(is_copy);
+    let (one, another) = (copies.next(), copies.next());
+    let others_refused = |one: &&Row<'_>| {
+        let others = rows.iter().filter(|row| row.number != one.number);
+        others
+            .filter(|row| row.digest() == one.digest())
+            .all(is_refused)
+    };
+    let none_stands = !rows.iter().any(stands);
+    one.filter(|_| another.is_none() && none_stands)
+        .filter(others_refused)
 }
 
 /// Those that are rejected where one stays.

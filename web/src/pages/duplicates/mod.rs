@@ -213,6 +213,8 @@ struct Shown {
     splits: Option<String>,
     /// How many samples of it stand.
     stand: u64,
+    /// Whether none does, but one will with the next release.
+    one_will: bool,
     /// Samples that are rejected where one of its members is kept.
     others: u64,
 }
@@ -222,6 +224,8 @@ struct Member {
     tile: Tile,
     /// Whether it can be the one that stays.
     may_stay: bool,
+    /// Whether it is the one that stands with the next release, where none does now.
+    will_stand: bool,
 }
 
 impl Duplicates {
@@ -338,6 +342,7 @@ pub async fn duplicates(
 
 fn shown(app: &App, allowed: &Allowed, asked: &Asked, rows: &[Row<'_>]) -> Shown {
     let shown = &rows[..rows.len().min(MEMBERS)];
+    let next = keep::next(rows).map(|row| row.number);
     let members: Vec<Member> = shown
         .iter()
         .map(|row| {
@@ -350,6 +355,7 @@ fn shown(app: &App, allowed: &Allowed, asked: &Asked, rows: &[Row<'_>]) -> Shown
                 tile,
                 id,
                 may_stay: !keep::is_refused(row),
+                will_stand: next == Some(row.number),
             }
         })
         .collect();
@@ -368,6 +374,7 @@ fn shown(app: &App, allowed: &Allowed, asked: &Asked, rows: &[Row<'_>]) -> Shown
         exact: is_exact(rows),
         splits: (splits.len() > 1).then(|| splits.join(" and ")),
         stand: rows.iter().filter(|r| stands(r)).count() as u64,
+        one_will: next.is_some(),
         others: shown
             .iter()
             .find(|r| !keep::is_refused(r))

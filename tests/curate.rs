@@ -179,11 +179,12 @@ fn a_killed_server_loses_nothing() {
 
 const CALL: &str = "/contribute/everyday/contributed";
 
-/// Sends pictures by the form; where it leads to, and the page.
+/// Sends pictures by the form; where it leads to, and the page. `written`: what the camera wrote is
+/// published too.
 fn contribute(
     browser: &mut Browser,
     server: &Serving,
-    shows: &str,
+    (shows, written): (&str, bool),
     pictures: &[(&str, &[u8])],
 ) -> (String, String, String) {
     let csrf = browser.csrf.clone();
@@ -197,6 +198,9 @@ fn contribute(
         ("shows", None, shows.as_bytes()),
         ("agreed", None, b"2026-11-01"),
     ];
+    if written {
+        fields.push(("written", None, b"keep"));
+    }
     for (name, bytes) in pictures {
         fields.push(("pictures", Some(name), bytes));
     }
@@ -228,18 +232,24 @@ fn what_people_contribute_is_ingested_and_can_be_taken_back() {
     assert!(page.contains(CALL), "{page}");
     wanjiru.get(&server, CALL);
 
-    let photos = ["Canon_40D.jpg", "landscape_6.jpg"]
+    // The first says where it was taken, in Italy.
+    let photos = ["DSCN0010.jpg", "landscape_6.jpg"]
         .map(|name| fs::read(datasets().join("drop/media").join(name)).unwrap());
     let (status, to, page) = contribute(
         &mut wanjiru,
         &server,
-        "nobody",
+        ("nobody", false),
         &[("stove.jpg", &photos[0])],
     );
     assert!(status.contains(" 303 "), "{status}\n{page}");
     let page = wanjiru.get(&server, to.split('#').next().unwrap());
     assert!(page.contains("1 picture arrived"), "{page}");
-    let (status, _, page) = contribute(&mut wanjiru, &server, "me", &[("me.jpg", &photos[1])]);
+    let (status, _, page) = contribute(
+        &mut wanjiru,
+        &server,
+        ("me", false),
+        &[("me.jpg", &photos[1])],
+    );
     assert!(status.contains(" 303 "), "{status}\n{page}");
 
     let job = admin.post(&server, "/jobs", "dataset=everyday&kind=ingest");
@@ -249,6 +259,7 @@ fn what_people_contribute_is_ingested_and_can_be_taken_back() {
     assert_eq!(rows.len(), 2);
     for row in &rows {
         assert_eq!(row.country.as_deref(), Some("KE"), "{row:?}");
+        assert_eq!((row.latitude, row.longitude), (None, None), "{row:?}");
         assert_eq!(row.licence.as_deref(), Some("CC0-1.0"));
         let labels: Vec<&str> = row.labels.iter().map(|l| l.label.as_str()).collect();
         assert_eq!(labels, ["charcoal", "jiko", "stove"]);
@@ -318,7 +329,7 @@ fn a_server_killed_while_pictures_arrive_keeps_what_it_took() {
             let (admin, server, named) = (&mut admin, &server, &named);
             let sent = scope.spawn(move || {
                 std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                    contribute(admin, server, "nobody", named)
+                    contribute(admin, server, ("nobody", true), named)
                 }))
             });
             std::thread::sleep(Duration::from_millis(4 * round));
@@ -343,7 +354,7 @@ fn a_server_killed_while_pictures_arrive_keeps_what_it_took() {
             .map(|n| [&photo[..], &[round, n]].concat())
             .collect();
         let named: Vec<(&str, &[u8])> = pictures.iter().map(|p| ("p.jpg", &p[..])).collect();
-        contribute(&mut admin, &server, "nobody", &named);
+        contribute(&mut admin, &server, ("nobody", true), &named);
     }
     let page = admin.get(&server, CALL);
     assert_eq!(page.matches("Take it back").count(), 80);

@@ -1,9 +1,11 @@
 //! A drop that grows: pictures that a server received, and the table that lists them. What
 //! people contribute is read by [`crate::source`] like any other drop.
 
+mod bare;
+
 use std::{
     fs::{self, File},
-    io::{self, Write},
+    io::{self, Seek, Write},
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
@@ -12,6 +14,7 @@ use fairframe_schemas::{MediaType, Timestamp};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+pub use self::bare::{BareError, bare};
 use crate::{
     atomic,
     media::sniff::{HEAD, Kind, sniff},
@@ -43,6 +46,8 @@ pub enum ArriveError {
     Large,
     #[error("it is no JPEG, PNG, WebP or TIFF picture")]
     Kind,
+    #[error(transparent)]
+    Bare(#[from] BareError),
     #[error(transparent)]
     Drop(#[from] DropError),
 }
@@ -102,21 +107,37 @@ impl Arriving {
         Ok(())
     }
 
-    /// Waits for the disk.
-    pub fn end(self) -> Result<Arrived, ArriveError> {
-        let ending = match sniff(&self.head) {
+    /// Leaves out what was written into it unless that is to be kept (see [`bare`]), and waits for
+    /// the disk.
+    pub fn end(mut self, written: bool) -> Result<Arrived, ArriveError> {
+        let kind = sniff(&self.head);
+        let ending = match kind {
             Kind::Jpeg => "jpg",
             Kind::Png => "png",
             Kind::WebP => "webp",
             Kind::Tiff => "tiff",
             _ => return Err(ArriveError::Kind),
         };
+        if !written {
+            let whole = fs::read(&self.path).map_err(at(&self.path))?;
+            let bytes = bare(kind, &whole)?;
+            self.begin_anew().map_err(at(&self.path))?;
+            self.add(&bytes)?;
+        }
         self.out.sync_all().map_err(at(&self.path))?;
         let digest = hex::encode(self.hash.clone().finalize());
         Ok(Arrived {
             file: format!("{MEDIA}/{digest}.{ending}"),
             arriving: self,
         })
+    }
+}
+
+impl Arriving {
+    fn begin_anew(&mut self) -> io::Result<()> {
+        (self.bytes, self.hash) = (0, Sha256::new());
+        self.out.set_len(0)?;
+        self.out.rewind()
     }
 }
 
@@ -252,7 +273,7 @@ mod tests {
         for piece in bytes.chunks(999) {
             arriving.add(piece).unwrap();
         }
-        let arrived = arriving.end().unwrap();
+        let arrived = arriving.end(true).unwrap();
         let digest = hex::encode(Sha256::digest(&bytes));
         assert_eq!(arrived.file, format!("media/{digest}.jpg"));
         assert!(!drop.path().join(&arrived.file).exists());
@@ -268,7 +289,7 @@ mod tests {
             .unwrap();
         let mut text = Arriving::create(drop.path(), "c").unwrap();
         text.add(b"<script>alert(1)</script>").unwrap();
-        assert!(matches!(text.end(), Err(ArriveError::Kind)));
+        assert!(matches!(text.end(true), Err(ArriveError::Kind)));
         let left = fs::read_dir(drop.path().join(ARRIVING)).unwrap();
         assert_eq!(left.count(), 0);
         assert!(remove(drop.path(), &file).unwrap());

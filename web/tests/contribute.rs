@@ -31,13 +31,14 @@ async fn site() -> (Site, tempfile::TempDir) {
 
 type Field<'a> = (&'a str, Option<&'a str>, &'a [u8]);
 
-const FINE: [Field<'static>; 7] = [
+const FINE: [Field<'static>; 8] = [
     ("country", None, b"KE"),
     ("label", None, b"stove"),
     ("further", None, b"jiko,  charcoal ,jiko"),
     ("licence", None, b"CC0-1.0"),
     ("credit", None, b""),
     ("shows", None, b"nobody"),
+    ("written", None, b"keep"),
     ("pictures", Some("a.jpg"), b"\xff\xd8\xff-a"),
 ];
 
@@ -303,4 +304,62 @@ async fn ones_own_pictures_and_nobody_elses() {
         "{}",
         answer.text()
     );
+}
+
+/// What a camera wrote stays out unless somebody says otherwise; what cannot be read is not taken.
+#[tokio::test]
+async fn where_a_picture_was_taken_is_left_out_unless_it_is_wanted() {
+    let (site, folder) = site().await;
+    let mut giver = site
+        .member("giver", &[(Role::Participant, Some("everyday"))])
+        .await;
+    let page = giver.get(CALL).await;
+    let at = |name: &str| page.text().find(&format!("name=\"{name}\"")).unwrap();
+    assert!(at("written") < at("pictures"), "said before they arrive");
+    assert!(
+        !page
+            .text()
+            .contains("name=\"written\" value=\"keep\" checked")
+    );
+    let photo = support::project().join("datasets/drop/media/DSCN0010.jpg");
+    let photo = std::fs::read(photo).unwrap();
+    let sent: Vec<Field> = with(&[
+        ("written", None, b"keep"),
+        ("pictures", Some("a.jpg"), &photo),
+    ]);
+    let kept = |files: Vec<String>| -> Vec<Vec<u8>> {
+        let read = |f: &String| std::fs::read(folder.path().join("contributions/given").join(f));
+        files.iter().map(|f| read(f).unwrap()).collect()
+    };
+    assert_eq!(
+        send(&mut giver, true, &sent).await.status,
+        StatusCode::SEE_OTHER
+    );
+    assert!(kept(files(&folder)) == std::slice::from_ref(&photo));
+    let mut bare = sent.clone();
+    bare.retain(|f| f.0 != "written");
+    assert_eq!(
+        send(&mut giver, true, &bare).await.status,
+        StatusCode::SEE_OTHER
+    );
+    let both = kept(files(&folder));
+    let smaller = both.iter().find(|b| b.len() < photo.len()).unwrap();
+    assert_eq!(both.len(), 2);
+    let has = |bytes: &[u8], words: &[u8]| bytes.windows(words.len()).any(|w| w == words);
+    // The datum of its coordinates.
+    assert!(has(&photo, b"WGS-84") && !has(smaller, b"WGS-84"));
+
+    let mut broken = bare.clone();
+    broken.retain(|f| f.0 != "pictures");
+    broken.push(("pictures", Some("b.jpg"), b"\xff\xd8\xff-a"));
+    broken.push(("pictures", Some("c.tif"), b"II*\0and what comes after it"));
+    let page = send(&mut giver, true, &broken).await;
+    assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
+    for words in [
+        "“b.jpg” is not taken: its file is broken",
+        "“c.tif” is not taken: from TIFF",
+    ] {
+        assert!(page.text().contains(words), "{}", page.text());
+    }
+    assert_eq!(files(&folder).len(), 2);
 }

@@ -84,6 +84,8 @@ struct Typed {
     credit: String,
     shows: String,
     agreed: String,
+    /// Whether what the camera wrote is published.
+    written: bool,
 }
 
 impl CallPage {
@@ -180,6 +182,8 @@ pub async fn give(
                 "credit" => typed.credit = text,
                 "shows" => typed.shows = text,
                 "agreed" => typed.agreed = text,
+                // Stands before the pictures: those before it are bare.
+                "written" => typed.written = text == "keep",
                 _ => {}
             }
             continue;
@@ -192,7 +196,7 @@ pub async fn give(
             problems.push(format!("Send at most {MAX_PICTURES} pictures at once."));
             break;
         }
-        match arrive(&call, &mut field).await? {
+        match arrive(&call, &mut field, typed.written).await? {
             Ok(picture) => arrived.push(picture),
             Err(why) => problems.push(format!("“{called}” is not taken: {why}.")),
         }
@@ -265,6 +269,7 @@ async fn text(mut field: Field<'_>) -> Result<String, AppError> {
 async fn arrive(
     call: &Call,
     field: &mut Field<'_>,
+    written: bool,
 ) -> Result<Result<Arrived, ArriveError>, AppError> {
     let name = secret::id().map_err(AppError::internal)?;
     let mut arriving = Arriving::create(&call.drop, &name).map_err(AppError::internal)?;
@@ -278,7 +283,7 @@ async fn arrive(
     }
     let arrived = match refused {
         Some(why) => Err(why),
-        None => tokio::task::spawn_blocking(move || arriving.end())
+        None => tokio::task::spawn_blocking(move || arriving.end(written))
             .await
             .map_err(AppError::internal)?,
     };

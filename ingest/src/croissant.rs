@@ -18,6 +18,10 @@ use serde_json::{Map, Value, json};
 /// Media type of the document.
 pub const MEDIA_TYPE: &str = "application/ld+json; profile=\"http://mlcommons.org/croissant/1.1\"";
 
+/// What is new in a version, as DCAT 3 says it (`adms:versionNotes`); neither Croissant nor schema.org
+/// has a property for it. The whole name, since Croissant's context has no prefix of ADMS.
+pub const VERSION_NOTES: &str = "http://www.w3.org/ns/adms#versionNotes";
+
 /// Describes a release. `summary.files` names the Parquet parts (`part-*.parquet`),
 /// `excluded.parquet` and what else can be downloaded. The same summary gives the same bytes.
 pub fn croissant(summary: &Summary) -> String {
@@ -50,6 +54,11 @@ fn document(summary: &Summary) -> Value {
     doc.insert("version".into(), json!(summary.version));
     let date = summary.as_of.format("%Y-%m-%d").to_string();
     doc.insert("datePublished".into(), json!(date));
+    if let Some(notes) = summary.approval.as_ref().map(|a| a.notes.trim())
+        && !notes.is_empty()
+    {
+        doc.insert(VERSION_NOTES.into(), json!(notes));
+    }
     doc.insert("creator".into(), maker.clone());
     if publisher.is_some() {
         doc.insert("publisher".into(), maker);
@@ -428,7 +437,7 @@ fn context() -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::summary::tests::summary;
+    use crate::summary::tests::{approval, summary};
 
     #[test]
     fn the_context_holds_the_terms() {
@@ -485,6 +494,14 @@ mod tests {
         assert!(text.contains("title = {Streets of the world}"), "{text}");
         s.about.citation = Some("Doe 2026".into());
         assert_eq!(cite_as(&s), "Doe 2026");
+    }
+
+    #[test]
+    fn what_is_new_stands_in_it() {
+        let mut s = summary();
+        assert_eq!(document(&s).get(VERSION_NOTES), None);
+        s.approval = Some(approval("Two more islands."));
+        assert_eq!(document(&s)[VERSION_NOTES], "Two more islands.");
     }
 
     #[test]

@@ -267,7 +267,7 @@ fn short(word: &str) -> u64 {
 pub(crate) mod tests {
     use fairframe_schemas::{
         DatasetVersion, MediaType, Name, ReleaseFile, Split, SubjectAttribute, Summary,
-        release::SourceSummary, source::About, version::Change,
+        decision::Approval, release::SourceSummary, source::About, version::Change,
     };
 
     use super::*;
@@ -310,6 +310,16 @@ pub(crate) mod tests {
                 file("excluded.parquet", Some(5)),
                 file("part-00000.parquet", Some(45)),
             ],
+        }
+    }
+
+    /// By two persons, with what they wrote.
+    pub(crate) fn approval(notes: &str) -> Approval {
+        Approval {
+            notes: notes.to_owned(),
+            persons: 2,
+            audit_seq: 1,
+            audit_hash: "0".repeat(64),
         }
     }
 

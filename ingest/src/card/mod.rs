@@ -486,7 +486,7 @@ fn files(s: &Summary) -> Vec<FileRow> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::summary::tests::summary;
+    use crate::summary::tests::{approval, summary};
 
     #[test]
     fn the_same_summary_gives_the_same_page() {
@@ -516,6 +516,7 @@ mod tests {
         s.about.title = Some(evil.into());
         s.about.description = Some(evil.into());
         s.about.url = Some("javascript:alert(1)".into());
+        s.approval = Some(approval(evil));
         s.counts.licences.insert(evil.into(), 1);
         s.counts.opt_outs.insert(evil.into(), 1);
         s.counts
@@ -524,6 +525,17 @@ mod tests {
         let page = card(&s).unwrap();
         assert!(!page.contains("<b "), "markup got through");
         assert!(!page.contains("javascript:"));
+    }
+
+    #[test]
+    fn what_is_new_stands_where_somebody_wrote_it() {
+        let mut s = summary();
+        assert!(!card(&s).unwrap().contains("What is new"));
+        s.approval = Some(approval("Two more islands."));
+        let page = card(&s).unwrap();
+        assert!(page.contains("What is new") && page.contains("Two more islands."));
+        s.approval = Some(approval(" "));
+        assert!(!card(&s).unwrap().contains("What is new"));
     }
 
     #[test]

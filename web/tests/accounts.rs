@@ -179,6 +179,50 @@ async fn another_sites_page_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_curator_of_one_dataset_reads_of_it_and_of_own_acts() {
+    let site = Site::new().await;
+    support::demo(&site.layout);
+    let mut root = site.member("root", &[(Role::Admin, None)]).await;
+    let mut ines = site.member("ines", &[(Role::Curator, None)]).await;
+    let mut mira = site
+        .member("mira", &[(Role::Curator, Some("photos"))])
+        .await;
+    let mut noor = site.member("noor", &[(Role::Curator, Some("films"))]).await;
+    let terms = [("text", "Research only.")];
+    root.post("/datasets/photos/terms", &terms).await;
+    mira.post(
+        "/account/tokens",
+        &[("name", "laptop"), ("days", "9"), ("scope", "read")],
+    )
+    .await;
+    root.post("/admin/settings", &[("two_persons", "false")])
+        .await;
+    for (person, all, photos, token) in [
+        (&mut root, true, true, true),
+        (&mut ines, true, true, true),
+        (&mut mira, false, true, true),
+        (&mut noor, false, false, false),
+    ] {
+        let page = person.get("/audit").await.text().to_owned();
+        assert_eq!(page.contains("terms of photos"), photos, "{page}");
+        assert_eq!(page.contains("token "), token, "{page}");
+        assert_eq!(page.contains("two-persons"), all, "{page}");
+        assert_eq!(page.contains("/audit/export"), all, "{page}");
+        let api = person.get("/api/v1/audit").await.text().to_owned();
+        assert_eq!(api.contains("terms of photos"), photos, "{api}");
+        assert_eq!(api.contains("two-persons"), all, "{api}");
+        let export = if all {
+            StatusCode::OK
+        } else {
+            StatusCode::FORBIDDEN
+        };
+        for path in ["/audit/export", "/api/v1/audit/export"] {
+            assert_eq!(person.get(path).await.status, export, "{path}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn every_route_of_accounts_asks_who_asks() {
     let site = Site::new().await;
     let mut root = site.member("root", &[(Role::Admin, None)]).await;

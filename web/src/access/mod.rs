@@ -28,6 +28,7 @@ use crate::{
     error::AppError,
     state::{
         accounts::{Account, Role},
+        audit::Part,
         secret, sessions,
         tokens::{self, Scope},
     },
@@ -200,6 +201,19 @@ impl Who {
 
     pub fn must_curate_something(&self) -> Result<&Account, AppError> {
         self.must(self.curates_something())
+    }
+
+    /// The part of the audit log that a curator may read; none means all of it, for those who curate
+    /// every dataset.
+    pub fn audits(&self) -> Result<Option<Part>, AppError> {
+        let account = self.must_curate_something()?;
+        if account.has(Role::Curator, None) {
+            return Ok(None);
+        }
+        Ok(Some(Part {
+            actor: account.name.clone(),
+            datasets: account.datasets(Role::Curator).cloned().collect(),
+        }))
     }
 
     pub fn must_be_admin(&self) -> Result<&Account, AppError> {

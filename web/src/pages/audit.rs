@@ -7,6 +7,7 @@ use axum::{
     http::header,
     response::{Html, IntoResponse, Response},
 };
+use fairframe_schemas::Name;
 use futures_util::stream;
 use serde::Deserialize;
 
@@ -33,6 +34,8 @@ struct Audit {
     head: String,
     older: Option<i64>,
     newest: bool,
+    /// The datasets whose entries are shown; none where all are.
+    of: Option<Vec<Name>>,
 }
 
 #[derive(Deserialize)]
@@ -45,24 +48,31 @@ pub async fn audit(
     who: Who,
     Query(From { before }): Query<From>,
 ) -> Result<Html<String>, AppError> {
-    who.must_curate_something()?;
-    let entries = audit::before(&app.db, before.unwrap_or(i64::MAX), PER_PAGE).await?;
+    let part = who.audits()?;
+    let from = before.unwrap_or(i64::MAX);
+    let entries = audit::before(&app.db, part.as_ref(), from, PER_PAGE).await?;
     let check = audit::verify(&app.db).await?;
     let (_, head) = audit::head(&app.db).await?;
     page(&Audit {
-        older: entries.last().map(|w| w.entry.seq).filter(|seq| *seq > 1),
+        older: (entries.get(PER_PAGE as usize - 1))
+            .map(|w| w.entry.seq)
+            .filter(|seq| *seq > 1),
         newest: before.is_none(),
         verdict: check
             .map(|c| c.entries)
             .map_err(|broken| broken.to_string()),
         head,
         entries,
+        of: part.map(|p| p.datasets),
     })
 }
 
-/// The whole chain as JSON lines: `fairframe audit verify FILE` checks it anywhere.
+/// The whole chain as JSON lines: `fairframe audit FILE` checks it anywhere. For those who may read
+/// all of it: a part is no chain.
 pub async fn export(State(app): State<App>, who: Who) -> Result<Response, AppError> {
-    who.must_curate_something()?;
+    if who.audits()?.is_some() {
+        return Err(AppError::Forbidden);
+    }
     let pieces = stream::try_unfold(0, move |after| {
         let db = app.db.clone();
         async move {

@@ -41,6 +41,25 @@ impl Role {
             Role::Researcher => "researcher",
         }
     }
+
+    /// What it is for, after "may".
+    pub fn may(self) -> &'static str {
+        match self {
+            Role::Admin => {
+                "invite people, give roles, disable accounts, change settings, and all that the others may"
+            }
+            Role::Curator => {
+                "see samples that were not accepted, decide about samples and consents, propose and approve releases, run jobs"
+            }
+            Role::Host => "run competitions",
+            Role::Participant => {
+                "contribute pictures to sources that ask for them, submit to competitions"
+            }
+            Role::Researcher => {
+                "read and download what everybody may, and what asks for its terms to be accepted"
+            }
+        }
+    }
 }
 
 impl fmt::Display for Role {
@@ -105,6 +124,12 @@ impl Account {
             Some(its) => held.role == role && dataset == Some(its),
         };
         self.roles.iter().any(fits)
+    }
+
+    /// The datasets that the role is held for by name.
+    pub fn datasets(&self, role: Role) -> impl Iterator<Item = &Name> {
+        let held = self.roles.iter().filter(move |held| held.role == role);
+        held.filter_map(|held| held.dataset.as_ref())
     }
 
     /// Whether the role is held for any dataset.

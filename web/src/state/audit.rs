@@ -5,7 +5,7 @@
 //! ones anew, and anybody who noted a later hash sees it. Decisions handed to an
 //! ingest note the newest one.
 
-use fairframe_schemas::{Digest, Timestamp};
+use fairframe_schemas::{Digest, Name, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::Row;
@@ -98,27 +98,85 @@ impl Write {
     }
 }
 
-/// Entries after a number, oldest first.
-pub async fn after(db: &Db, seq: i64, limit: u32) -> Result<Vec<Written>> {
-    let sql = "SELECT seq, at, actor, act, subject, details, why, previous, hash
-               FROM audit WHERE seq > ? ORDER BY seq LIMIT ?";
-    let rows = sqlx::query(sql)
-        .bind(seq)
-        .bind(limit)
-        .fetch_all(db.read())
-        .await?;
-    Ok(rows.iter().map(written).collect())
+/// A part of the log: what concerns some datasets, and whatever one account did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    pub actor: String,
+    pub datasets: Vec<Name>,
 }
 
-/// Entries before a number, newest first.
-pub async fn before(db: &Db, seq: i64, limit: u32) -> Result<Vec<Written>> {
-    let sql = "SELECT seq, at, actor, act, subject, details, why, previous, hash
-               FROM audit WHERE seq < ? ORDER BY seq DESC LIMIT ?";
-    let rows = sqlx::query(sql)
-        .bind(seq)
-        .bind(limit)
-        .fetch_all(db.read())
-        .await?;
+/// Subjects that concern a dataset, whose name stands for `{}`: letters, digits and hyphens, so that no
+/// name is taken for the end of another or for a pattern. Competitions have names of their own, which
+/// may be a dataset's.
+const CONCERN: [&str; 11] = [
+    "sample % of {}",
+    "% samples of {}",
+    "decision % of {}",
+    "person % of {}",
+    "source % of dataset {}",
+    "target of {}",
+    "terms of {}",
+    "ingest of {}",
+    "retry of {}",
+    "release of {}",
+    "release of {} after %",
+];
+
+impl Part {
+    /// Of SQL, with a `?` for each of [`Part::bound`].
+    fn condition(&self) -> String {
+        let mut any = vec!["actor = ?".to_owned()];
+        for _ in &self.datasets {
+            any.extend(CONCERN.map(|_| "subject LIKE ?".to_owned()));
+            any.push(
+                "subject IN (SELECT 'takedown request ' || number FROM takedown WHERE dataset = ?)"
+                    .to_owned(),
+            );
+        }
+        any.join(" OR ")
+    }
+
+    fn bound(&self) -> Vec<String> {
+        let mut all = vec![self.actor.clone()];
+        for dataset in &self.datasets {
+            all.extend(CONCERN.map(|pattern| pattern.replace("{}", dataset.as_str())));
+            all.push(dataset.to_string());
+        }
+        all
+    }
+}
+
+/// Entries after a number, oldest first.
+pub async fn after(db: &Db, seq: i64, limit: u32) -> Result<Vec<Written>> {
+    entries(db, None, "seq > ? ORDER BY seq", seq, limit).await
+}
+
+/// The same of a part of the log (none: of all).
+pub async fn after_in(db: &Db, part: Option<&Part>, seq: i64, limit: u32) -> Result<Vec<Written>> {
+    entries(db, part, "seq > ? ORDER BY seq", seq, limit).await
+}
+
+/// Entries of a part of the log (none: of all) before a number, newest first.
+pub async fn before(db: &Db, part: Option<&Part>, seq: i64, limit: u32) -> Result<Vec<Written>> {
+    entries(db, part, "seq < ? ORDER BY seq DESC", seq, limit).await
+}
+
+async fn entries(
+    db: &Db,
+    part: Option<&Part>,
+    place: &str,
+    seq: i64,
+    limit: u32,
+) -> Result<Vec<Written>> {
+    let condition = part.map_or_else(|| "TRUE".to_owned(), Part::condition);
+    // Made of constants alone: what comes from outside is bound.
+    let sql = sqlx::AssertSqlSafe(format!(
+        "SELECT seq, at, actor, act, subject, details, why, previous, hash
+         FROM audit WHERE ({condition}) AND {place} LIMIT ?"
+    ));
+    let bound = part.map(Part::bound).unwrap_or_default();
+    let query = bound.into_iter().fold(sqlx::query(sql), |q, b| q.bind(b));
+    let rows = query.bind(seq).bind(limit).fetch_all(db.read()).await?;
     Ok(rows.iter().map(written).collect())
 }
 
@@ -256,11 +314,63 @@ mod tests {
                 .unwrap();
         }
         assert_eq!(elsewhere.head, check.head);
-        let newest = before(&f.db, i64::MAX, 2).await.unwrap();
+        let newest = before(&f.db, None, i64::MAX, 2).await.unwrap();
         assert_eq!(
             newest.iter().map(|w| w.entry.seq).collect::<Vec<_>>(),
             [5, 4]
         );
+    }
+
+    #[tokio::test]
+    async fn a_part_has_what_concerns_its_datasets_and_its_account() {
+        let f = Fixture::new().await;
+        let subjects = [
+            "sample 3f of photos",
+            "sample 3f of my-photos",
+            "release of photos after 1.0.0",
+            "source drop of dataset photos",
+            "account noor",
+            "sample 3f of all-of-photos",
+            "release of other after 1.0.0",
+            "setting two-persons",
+            "team 7 of photos",
+            "ingest of photos",
+        ];
+        let mut write = f.db.write().await.unwrap();
+        for subject in subjects {
+            let act = Act {
+                actor: if subject == "account noor" {
+                    "noor"
+                } else {
+                    "mira"
+                },
+                act: "do",
+                subject,
+                details: json!({}),
+                why: "",
+            };
+            write.tell(act).await.unwrap();
+        }
+        write.commit().await.unwrap();
+        let numbers = async |datasets: &[&str]| {
+            let part = Part {
+                actor: "noor".to_owned(),
+                datasets: datasets.iter().map(|d| Name::new(d).unwrap()).collect(),
+            };
+            let found = after_in(&f.db, Some(&part), 0, 100).await.unwrap();
+            let back = before(&f.db, Some(&part), i64::MAX, 100).await.unwrap();
+            assert_eq!(
+                back.iter().rev().collect::<Vec<_>>(),
+                found.iter().collect::<Vec<_>>()
+            );
+            let one = before(&f.db, Some(&part), i64::MAX, 1).await.unwrap();
+            assert_eq!(one.first(), back.first());
+            found.iter().map(|w| w.entry.seq).collect::<Vec<_>>()
+        };
+        assert_eq!(numbers(&["photos"]).await, [1, 3, 4, 5, 10]);
+        assert_eq!(numbers(&["my-photos", "other"]).await, [2, 5, 7]);
+        assert_eq!(numbers(&[]).await, [5]);
+        assert_eq!(after(&f.db, 0, 100).await.unwrap().len(), subjects.len());
     }
 
     #[tokio::test]

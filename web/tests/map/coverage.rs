@@ -97,7 +97,7 @@ async fn a_target_is_declared_whole_or_not_at_all_and_stands_in_the_audit() {
     );
     let db = &desk.site.app.db;
     assert!(audit::verify(db).await.unwrap().is_ok());
-    let told = audit::before(db, i64::MAX, 2).await.unwrap();
+    let told = audit::before(db, None, i64::MAX, 2).await.unwrap();
     assert_eq!(
         (told[0].entry.act.as_str(), told[1].entry.act.as_str()),
         ("remove", "declare")

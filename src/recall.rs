@@ -2,7 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use fairframe_ingest::{pull::recall, recall::read_list, server};
+use fairframe_ingest::{
+    pull::recall,
+    recall::read_list,
+    server::{self, is_address},
+};
 use fairframe_schemas::RecallList;
 
 use crate::{
@@ -51,10 +55,7 @@ impl RecallArgs {
     }
     fn list(&self) -> Result<RecallList, Failure> {
         const DOING: &str = "read the recall list";
-        let is_address = ["http://", "https://"]
-            .iter()
-            .any(|s| self.list.starts_with(s));
-        if !is_address {
+        if !is_address(&self.list) {
             return read_list(Path::new(&self.list)).doing(DOING);
         }
         let token = self.credentials.token()?;

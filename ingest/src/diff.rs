@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use crate::manifest::{ManifestError, ReleaseReader};
 
 /// The difference between two releases, by sample id.
-#[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Diff {
     /// Accepted now, not accepted or not there before.
     pub added: BTreeSet<SampleId>,
@@ -27,7 +27,7 @@ pub struct Diff {
 }
 
 /// Where a sample that was accepted stands now.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Gone {
     /// Absent when the later release has no row at all.
     pub status: Option<Status>,

@@ -2,9 +2,27 @@
 
 mod support;
 
-use std::{fs, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
+use fairframe_schemas::Summary;
 use support::{Serving, datasets, fairframe, has_chromium, ok, python, text, workspace};
+
+/// A folder with these of the declared sources.
+fn sources(folder: &Path, names: &[&str]) -> PathBuf {
+    let sources = folder.join("sources");
+    fs::create_dir(&sources).unwrap();
+    for name in names {
+        ok(Command::new("cp")
+            .arg("-r")
+            .arg(datasets().join(name))
+            .arg(&sources));
+    }
+    sources
+}
 
 /// Links, downloads, scripts off, no errors, nothing from elsewhere, widths, accessibility:
 /// `tests/python/browse.py` says what is looked at.
@@ -59,14 +77,8 @@ fn a_curators_day() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let (root, sources) = (folder.path().join("data"), folder.path().join("sources"));
-    fs::create_dir(&sources).unwrap();
-    for source in ["drop", "actors", "contributions"] {
-        ok(Command::new("cp")
-            .arg("-r")
-            .arg(datasets().join(source))
-            .arg(&sources));
-    }
+    let root = folder.path().join("data");
+    let sources = sources(folder.path(), &["drop", "actors", "contributions"]);
     let server = Serving::with(&root, &["--sources", sources.to_str().unwrap()]);
     let link = text(&ok(fairframe(&root).args(["account", "admin"])).stdout);
     let mut day = Command::new(python);
@@ -81,4 +93,55 @@ fn a_curators_day() {
         let release = root.join("manifests").join(dataset).join(version);
         ok(fairframe(&root).arg("verify").arg(release));
     }
+}
+
+/// Find, read the card, accept the terms, download with five tools by the page's own lines, pull,
+/// verify, hear of a withdrawal and follow it: `tests/python/hour.py`.
+#[test]
+fn a_researchers_hour() {
+    let Some(python) = python() else { return };
+    if !has_chromium() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (root, desk) = (folder.path().join("data"), folder.path().join("desk"));
+    fs::create_dir(&desk).unwrap();
+    let sources = sources(folder.path(), &["drop", "actors"]);
+    for name in ["drop", "actors"] {
+        let source = sources.join(name).join("source.toml");
+        ok(fairframe(&root).arg("ingest").arg(source));
+    }
+    let server = Serving::with(&root, &["--sources", sources.to_str().unwrap()]);
+    let link = text(&ok(fairframe(&root).args(["account", "admin"])).stdout);
+    let mut hour = Command::new(python);
+    hour.arg(workspace().join("tests/python/hour.py"))
+        .args([server.url.as_str(), link.trim()])
+        .arg(env!("CARGO_BIN_EXE_fairframe"))
+        .arg(&desk);
+    let said = text(&ok(&mut hour).stdout);
+    let seen: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let accepted = |dataset: &str, version: &str| {
+        let summary = root.join(format!("manifests/{dataset}/{version}/summary.json"));
+        let summary: Summary = serde_json::from_slice(&fs::read(summary).unwrap()).unwrap();
+        summary.counts.accepted()
+    };
+    let rows = accepted("demo-actors", "1.0.0");
+    assert!(rows > 0);
+    for tool in [
+        "curl",
+        "polars",
+        "pandas",
+        "DuckDB",
+        "Hugging Face datasets",
+    ] {
+        assert_eq!(seen["rows"][tool].as_u64(), Some(rows), "{tool}: {said}");
+    }
+    assert_eq!(
+        seen["croissant"].as_u64(),
+        Some(accepted("demo", "1.0.0")),
+        "{said}"
+    );
+    let gone = rows - accepted("demo-actors", "2.0.0");
+    assert!(gone > 0);
+    assert_eq!(seen["recalled"].as_u64(), Some(gone), "{said}");
 }

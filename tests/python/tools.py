@@ -6,74 +6,101 @@ Prints one line for each tool: its name and the rows it read.
 """
 
 import html
+import importlib.util
+import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import urllib.request
 
-page_url, folder, rows = sys.argv[1], pathlib.Path(sys.argv[2]), int(sys.argv[3])
-page = urllib.request.urlopen(page_url).read().decode()
-section = page.split("<h2>Open it</h2>")[1]
-blocks = re.findall(r"<h3>(.*?)</h3>\s*<pre[^>]*><code>(.*?)</code></pre>", section, re.S)
-snippets = {html.unescape(tool): html.unescape(text) for tool, text in blocks}
-expected = {"curl", "polars", "pandas", "DuckDB", "Hugging Face datasets", "everything, media included"}
-assert set(snippets) == expected, sorted(snippets)
+EXPECTED = {"curl", "polars", "pandas", "DuckDB", "Hugging Face datasets", "everything, media included"}
 
 
-def curl():
+def lines_of(page):
+    """The lines on a page's HTML by the tool they are for."""
+    section = page.split("<h2>Open it</h2>")[1]
+    blocks = re.findall(r"<h3>(.*?)</h3>\s*<pre[^>]*><code>(.*?)</code></pre>", section, re.S)
+    return {html.unescape(tool): html.unescape(text) for tool, text in blocks}
+
+
+def environment(folder, token=None, binary=None):
+    """Programs find their caches and settings in `folder`, nothing of this machine's user."""
+    own = {"HOME": str(folder), "HF_HOME": str(folder / "hf")}
+    path = [str(binary.parent)] if binary else []
+    own["PATH"] = os.pathsep.join([*path, os.environ["PATH"]])
+    return {**os.environ, **own, **({"FAIRFRAME_TOKEN": token} if token else {})}
+
+
+def run(arguments, folder, env, **more):
+    said = subprocess.run(arguments, cwd=folder, env=env, capture_output=True, text=True, timeout=120, **more)
+    assert said.returncode == 0, f"{arguments}: {said.stdout}\n{said.stderr}"
+    return said.stdout
+
+
+def curl(lines, folder, env):
     """Downloads, cut off in the middle, go on where they stopped; the digests are right."""
-    line = snippets["curl"]
-    url = re.search(r"curl -fLO -C - (\S+\.parquet)", line).group(1)
-    whole = urllib.request.urlopen(url).read()
+    url = re.search(r"-C - .*?(\S+\.parquet)", lines).group(1)
+    asked = urllib.request.Request(url)
+    if token := env.get("FAIRFRAME_TOKEN"):
+        asked.add_header("Authorization", f"Bearer {token}")
+    whole = urllib.request.urlopen(asked).read()
     part = folder / url.rsplit("/", 1)[1]
     part.write_bytes(whole[: len(whole) // 2])
-    said = subprocess.run(["sh", "-ec", line], cwd=folder, capture_output=True, text=True)
-    assert said.returncode == 0, said.stderr
+    said = run(["sh", "-ec", lines], folder, env)
     assert part.read_bytes() == whole
-    assert f"{part.name}: OK" in said.stdout, said.stdout
-    request = urllib.request.Request(url, headers={"Range": "bytes=4-11"})
-    answer = urllib.request.urlopen(request)
+    assert f"{part.name}: OK" in said, said
+    asked.add_header("Range", "bytes=4-11")
+    answer = urllib.request.urlopen(asked)
     assert (answer.status, answer.read()) == (206, whole[4:12])
+    import pyarrow.parquet as pq
+
+    return pq.read_metadata(part).num_rows
+
+
+def python(lines, folder, env):
+    return int(run([sys.executable, "-c", f"{lines}\nprint(len(samples))"], folder, env).splitlines()[-1])
+
+
+def duckdb(lines, folder, env):
+    """DuckDB's own command line. What `INSTALL` brings from DuckDB's server comes from PyPI here, to
+    where `INSTALL` puts it."""
+    import duckdb as db
+
+    package = pathlib.Path(importlib.util.find_spec("duckdb_extension_httpfs").origin).parent
+    extension = package / f"extensions/v{db.__version__}/httpfs.duckdb_extension"
+    at = folder / f".duckdb/extensions/v{db.__version__}/linux_amd64"
+    at.mkdir(parents=True)
+    shutil.copy(extension, at)
+    program = pathlib.Path(sys.executable).parent / "duckdb"
+    said = run([program, "-csv"], folder, env, input=lines)
+    return sum(int(line.rsplit(",", 1)[1]) for line in said.splitlines() if re.search(r",\d+$", line))
+
+
+TOOLS = {"curl": curl, "polars": python, "pandas": python, "Hugging Face datasets": python, "DuckDB": duckdb}
+
+
+def with_five_tools(lines, folder, env):
+    """The rows that each tool reads by its own lines."""
+    assert set(lines) == EXPECTED, sorted(lines)
+    rows, failed = {}, []
+    for tool, read in TOOLS.items():
+        try:
+            rows[tool] = read(lines[tool], folder, env)
+        except Exception as error:  # noqa: BLE001 - every tool is tried
+            failed.append(f"{tool}: {type(error).__name__}: {error}")
+    assert not failed, "\n".join(failed)
     return rows
 
 
-def python(tool):
-    names = {}
-    exec(snippets[tool], names)
-    return len(names["samples"])
-
-
-def duckdb():
-    import duckdb as db
-
-    connection = db.connect()
-    lines = snippets["DuckDB"]
-    try:
-        connection.execute("INSTALL httpfs; LOAD httpfs;")
-    except db.Error:
-        # DuckDB fetches it from its own server, which a test machine may not reach: the same
-        # question then goes to the files that curl has brought.
-        print("DuckDB: httpfs cannot be installed here, asked of the downloaded files")
-        lines = lines.replace("INSTALL httpfs; LOAD httpfs;", "")
-        lines = re.sub(r"'https?://[^']*/([^'/]+)'", lambda m: f"'{folder / m.group(1)}'", lines)
-    counts = connection.execute(lines).fetchall()
-    return sum(n for _, n in counts)
-
-
-tools = {
-    "curl": curl,
-    "polars": lambda: python("polars"),
-    "pandas": lambda: python("pandas"),
-    "Hugging Face datasets": lambda: python("Hugging Face datasets"),
-    "DuckDB": duckdb,
-}
-failed = []
-for tool, read in tools.items():
-    try:
-        found = read()
-        assert found == rows, f"{found} rows"
+def main():
+    page_url, folder, rows = sys.argv[1], pathlib.Path(sys.argv[2]), int(sys.argv[3])
+    lines = lines_of(urllib.request.urlopen(page_url).read().decode())
+    for tool, found in with_five_tools(lines, folder, environment(folder)).items():
+        assert found == rows, f"{tool}: {found} rows instead of {rows}"
         print(f"{tool}: {found}")
-    except Exception as error:  # noqa: BLE001 - every tool is tried
-        failed.append(f"{tool}: {type(error).__name__}: {error}")
-sys.exit("\n".join(failed) or 0)
+
+
+if __name__ == "__main__":
+    main()

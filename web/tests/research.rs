@@ -140,6 +140,8 @@ async fn terms_are_said_by_curators_and_accepted_by_people_for_their_tokens() {
     }
     let page = visitor.get("/datasets/photos").await;
     assert!(!page.text().contains("/datasets/photos/terms"));
+    // Lines to copy send no token where none is wanted.
+    assert!(!page.text().contains("FAIRFRAME_TOKEN"));
 
     // Only its curators say them, in a form of their own.
     let terms = "/datasets/photos/terms";
@@ -184,6 +186,11 @@ async fn terms_are_said_by_curators_and_accepted_by_people_for_their_tokens() {
     assert!(
         page.text().contains("/thumbnails/") && !page.text().contains(&format!("src=\"{media}"))
     );
+
+    let lines = visitor.get("/datasets/photos").await;
+    let lines = lines.text().split("<h2>Open it</h2>").nth(1).unwrap();
+    // Said before them, then in each but the last, which takes it by itself.
+    assert_eq!(lines.matches("FAIRFRAME_TOKEN").count(), 6, "{lines}");
 
     let page = visitor.get(terms).await;
     assert!(page.text().contains("Log in to accept") && !page.text().contains("<script>alert"));

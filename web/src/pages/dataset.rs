@@ -19,11 +19,12 @@ use serde_json::Value;
 use super::{
     filters,
     samples::{Picture, pictures},
+    snippets::{Snippet, snippets},
 };
 use crate::{
     App,
     access::Who,
-    catalog::{self, Dataset, Release, SUMS},
+    catalog::{self, Dataset, Release},
     error::{AppError, page},
     state::terms::Terms,
     terms,
@@ -71,12 +72,6 @@ pub(crate) fn files(release: &Release) -> Result<Vec<FileRow>, AppError> {
         });
     }
     Ok(files)
-}
-
-/// Lines to copy.
-struct Snippet {
-    tool: &'static str,
-    text: String,
 }
 
 pub async fn dataset(
@@ -136,8 +131,9 @@ async fn show(
     let parts: Vec<String> = files
         .iter()
         .filter(|f| f.name.starts_with("part-"))
-        .map(|f| format!("{}{base}/{}", app.origin(headers), f.name))
+        .map(|f| f.name.clone())
         .collect();
+    let terms = terms::of(app, &Who::asking(), &release.dataset).await?;
     let c = &summary.counts;
     Ok(DatasetPage {
         is_latest: dataset.latest() == release.version,
@@ -148,10 +144,10 @@ async fn show(
             .filter(|(_, n, _)| *n > 0)
             .collect(),
         changes: changes(app, release, &summary)?,
-        snippets: snippets(&app.origin(headers), &base, &parts),
+        snippets: snippets(&app.origin(headers), &base, &parts, terms.is_some()),
         json_ld: json_ld(release, &format!("{}{base}", app.origin(headers)))?,
         pictures: pictures(app, release, PICTURES).await,
-        terms: terms::of(app, &Who::asking(), &release.dataset).await?,
+        terms,
         dataset,
         summary,
         files,
@@ -210,60 +206,6 @@ fn about(name: &str) -> &'static str {
         _ if name.starts_with("part-") => "accepted samples",
         _ => "",
     }
-}
-
-fn snippets(origin: &str, base: &str, parts: &[String]) -> Vec<Snippet> {
-    let quoted: Vec<String> = parts.iter().map(|p| format!("\"{p}\"")).collect();
-    let one = quoted.first().cloned().unwrap_or_default();
-    let list = match quoted.as_slice() {
-        [one] => one.clone(),
-        all => format!("[{}]", all.join(", ")),
-    };
-    let curl = parts.iter().map(|p| format!("curl -fLO -C - {p}\n"));
-    let snippet = |tool, text| Snippet { tool, text };
-    vec![
-        snippet(
-            "curl",
-            format!(
-                "{}curl -fLO {origin}{base}/{SUMS}\nsha256sum --check --ignore-missing {SUMS}",
-                curl.collect::<String>()
-            ),
-        ),
-        snippet(
-            "polars",
-            format!("import polars as pl\nsamples = pl.read_parquet({list})"),
-        ),
-        snippet(
-            "pandas",
-            match parts.len() {
-                1 => format!("import pandas as pd\nsamples = pd.read_parquet({one})"),
-                _ => format!(
-                    "import pandas as pd\nsamples = pd.concat(pd.read_parquet(part) for part in {list})"
-                ),
-            },
-        ),
-        snippet(
-            "DuckDB",
-            format!(
-                "INSTALL httpfs; LOAD httpfs;\nSELECT region, count(*)\nFROM read_parquet([{}])\nGROUP BY region;",
-                parts
-                    .iter()
-                    .map(|p| format!("'{p}'"))
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            ),
-        ),
-        snippet(
-            "Hugging Face datasets",
-            format!(
-                "from datasets import load_dataset\nsamples = load_dataset(\n    \"parquet\",\n    data_files={list},\n    split=\"train\",\n)"
-            ),
-        ),
-        snippet(
-            "everything, media included",
-            format!("fairframe pull {origin}{base}/ --to copy"),
-        ),
-    ]
 }
 
 /// The Croissant description for the page: file addresses made whole, and safe inside `<script>`.

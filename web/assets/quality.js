@@ -1,5 +1,5 @@
 // The share that goes follows the slider; the page follows when the slider rests.
-// Without it the slider is a form of its own, with a button.
+// Without it the slider is a form of its own, whose button asks.
 import { follow } from "./follow.js";
 
 const form = document.querySelector("#share");
@@ -7,8 +7,6 @@ if (form) {
   const { share } = form.elements;
   const said = form.querySelector("output");
   const ask = follow(form);
-  form.querySelector("button").hidden = true;
-  said.hidden = false;
   let rest;
   share.addEventListener("input", () => {
     said.value = `${share.value}%`;

@@ -24,12 +24,11 @@ pub fn private_items(results: &Path) -> std::path::PathBuf {
 }
 
 /// Whether a new score takes the place of the best before it. `before` is what the board shows,
-/// `of_new` and `of_best` the items' scores, read where they are needed only; where a metric is no
-/// mean of items' scores they are none.
+/// `of_new` and `of_best` the items' scores, or the pseudo-values of what is no mean of them
+/// ([`crate::jackknife`]), read where they are needed only.
 ///
-/// In parameter-free form a metric that is no mean has no standard error: a new score then has to
-/// be better by more than 1 of `1 / sqrt(n)`, the most a mean of scores between 0 and 1 has, where
-/// `n` is not known it never is. Hosts are told so when a competition is opened.
+/// In parameter-free form a stage with too few items for either has no standard error: a new score
+/// never takes the place of the first.
 ///
 /// # Errors
 /// Where the items of the best cannot be read.

@@ -18,6 +18,7 @@ pub mod prepare;
 
 pub mod baselines;
 pub mod items;
+pub mod jackknife;
 pub mod score;
 
 pub mod ladder;

@@ -35,6 +35,7 @@ use crate::{
     vault::VaultError,
 };
 
+mod terms;
 mod told;
 
 pub use told::report;
@@ -95,7 +96,9 @@ pub struct Part {
     pub value: Option<f64>,
     /// In the order of the board's columns.
     pub columns: Vec<Cell>,
-    /// None where what ranks is no mean of items' scores.
+    /// Each item's score where what ranks is their mean and items are independent; else pseudo-values
+    /// of blocks of items ([`crate::jackknife`]), which are held against each other in the same way.
+    /// None where there are too few items for either.
     pub items: Option<ItemScores>,
     /// Items.
     pub n: usize,
@@ -251,10 +254,15 @@ fn usual(options: &ScoreOptions<'_>, solution: PathBuf) -> EvalOptions {
     let task = &options.competition.toml.task;
     EvalOptions {
         usage: None,
-        min_n: task.min_n.unwrap_or(USUAL).max(LEAST),
+        min_n: least(options.competition),
         quiet_ids: true,
         ..EvalOptions::of_task(task, solution, options.submission.to_owned())
     }
+}
+
+/// Fewest items of a group that is shown.
+fn least(competition: &Competition) -> u64 {
+    competition.toml.task.min_n.unwrap_or(USUAL).max(LEAST)
 }
 
 /// A truth was looked at when it was prepared: what is wrong with it now is our fault.
@@ -299,8 +307,18 @@ impl Judged {
             false => (ranking.overall.value, self.parts(&board.metric)),
             true => self.combined(competition, ranking, &columns),
         };
-        let items = value.and(scores).map(|scores| ItemScores {
-            ids: self.ids(),
+        // Items of one cluster are not independent: clusters are then left out whole.
+        let clustered = self
+            .sides
+            .first()
+            .is_some_and(|side| side.clusters.is_some());
+        let scores = match (value, scores) {
+            (None, _) => None,
+            (Some(_), Some(scores)) if !clustered => Some(scores),
+            (Some(value), _) => self.pseudo_values(competition, value)?,
+        };
+        let items = scores.map(|scores| ItemScores {
+            ids: self.ids(scores.len()),
             scores,
         });
         Ok(Part {
@@ -401,8 +419,7 @@ impl Judged {
         let Some(found) = metric.by_group.iter().find(|g| g.columns == names) else {
             return Ok(Cell::default());
         };
-        let least = competition.toml.task.min_n.unwrap_or(USUAL).max(LEAST);
-        let hidden = told::hidden(&found.cells, least);
+        let hidden = told::hidden(&found.cells, least(competition));
         let seen = || {
             let cells = found.cells.iter().zip(&hidden);
             cells
@@ -512,9 +529,10 @@ impl Judged {
         Some((value - half, value + half))
     }
 
-    /// A digest of the items' ids in their order.
-    fn ids(&self) -> Digest {
+    /// A digest of the items' ids in their order, and of how many scores there are of them.
+    fn ids(&self, scores: usize) -> Digest {
         let mut hash = Sha256::new();
+        hash.update((scores as u64).to_le_bytes());
         if let Some(side) = self.sides.first() {
             for item in 0..side.identity.len() {
                 let (id, frame) = (side.identity.id(item), side.identity.frame(item));

@@ -23,8 +23,8 @@ pub fn tied(a: &ItemScores, b: &ItemScores) -> bool {
 }
 
 /// The ranks of scores that stand in order, best first: from 1. `items` reads the items' scores of
-/// the one at a place; none where the metric is no mean of them, whose teams share a rank by equal
-/// scores only.
+/// the one at a place, or the pseudo-values of what is no mean of them; where a stage has too few
+/// items for either, teams share a rank by equal scores only.
 ///
 /// # Errors
 /// Where items' scores cannot be read.

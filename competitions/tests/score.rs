@@ -248,7 +248,55 @@ fn weights_make_what_ranks_and_its_items() {
     let worst = scored(&declared("shows = \"worst-group\""));
     let wanted = (17.0 / 50.0 + 3.0 * 10.0 / 30.0) / 4.0;
     assert!((worst.public.value.unwrap() - wanted).abs() < 1e-12);
-    assert_eq!(worst.public.items, None);
+    // As pseudo-values of blocks, here of one item each: their mean is near the value, and items
+    // of the group that is not the worst weigh only in the whole.
+    let items = worst.public.items.unwrap().scores;
+    assert_eq!(items.len(), 50);
+    let mean = items.iter().sum::<f64>() / 50.0;
+    assert!((mean - wanted).abs() < 1e-9, "{mean} {wanted}");
+    assert_ne!(worst.private.n, 0);
+}
+
+#[test]
+fn what_is_no_mean_is_held_against_another_by_blocks_of_items() {
+    let (mut solution, mut sample) = (
+        String::from("id,label,uploader\n"),
+        String::from("id,label\n"),
+    );
+    let (mut good, mut poor) = (sample.clone(), sample.clone());
+    for i in 0..400 {
+        let fake = i % 2;
+        solution.push_str(&format!("i{i:03},{fake},u{}\n", i / 10));
+        sample.push_str(&format!("i{i:03},0.5\n"));
+        let noise = f64::from((i * 7919) % 101) / 101.0;
+        for (of, share) in [(&mut good, 0.5), (&mut poor, 0.2)] {
+            let score = share * f64::from(fake) + (1.0 - share) * noise;
+            of.push_str(&format!("i{i:03},{score:.4}\n"));
+        }
+    }
+    for (more, blocks) in [("", 200), ("\ncluster = \"uploader\"", 40)] {
+        let small = Small::new(&Declared {
+            task: &format!("form = \"detection\"{more}"),
+            board: "metric = \"auc\"",
+            solution: solution.as_bytes(),
+            sample: sample.as_bytes(),
+            ..Declared::default()
+        });
+        let prepared = small.prepared();
+        let [good, poor] = [&good, &poor].map(|given| prepared.score(given.as_bytes()).public);
+        let (a, b) = (good.items.unwrap(), poor.items.unwrap());
+        assert_eq!((a.scores.len(), good.n), (blocks, 400));
+        let paired = a.paired(&b).unwrap();
+        let difference = good.value.unwrap() - poor.value.unwrap();
+        assert!(
+            (paired.mean - difference).abs() < 0.01,
+            "{paired:?} {difference}"
+        );
+        assert!(
+            paired.error > 0.0 && difference > 1.96 * paired.error,
+            "{paired:?}"
+        );
+    }
 }
 
 /// Truths of the same sample that have nothing in common but their form.

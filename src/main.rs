@@ -3,6 +3,7 @@
 mod account;
 mod audit;
 mod backup;
+mod competition;
 mod compress;
 mod corpus;
 mod demo;
@@ -102,6 +103,8 @@ enum Command {
     Episodes(Box<episodes::EpisodesArgs>),
     /// Judges a submission, overall and for whom
     Eval(Box<eval::EvalArgs>),
+    /// Begins, checks or imports a competition's folder
+    Competition(competition::CompetitionArgs),
     /// The web interface over the data folder
     Serve(serve::ServeArgs),
     /// Scores what waits in the queue of competitions; `serve` starts its own
@@ -157,6 +160,7 @@ fn main() -> ExitCode {
         Command::Import(args) => args.run(&common),
         Command::Episodes(args) => args.run(&common),
         Command::Eval(args) => return eval_code(&args, common.json),
+        Command::Competition(args) => args.run(&common),
         Command::Serve(args) => args.run(&common),
         Command::Work(args) => args.run(&common),
         Command::Account(args) => args.run(&common),

@@ -26,5 +26,7 @@ pub mod ties;
 
 pub mod board;
 
+pub mod check;
+pub mod import;
 pub mod markdown;
 pub mod template;

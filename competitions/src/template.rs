@@ -17,6 +17,8 @@ pub struct Template {
     files: &'static [(&'static str, &'static str)],
     /// What the host adds: the file, and what it looks like.
     pub adds: &'static [(&'static str, &'static str)],
+    /// A few rows of each of those, to look at and to try.
+    examples: &'static [(&'static str, &'static str)],
 }
 
 /// The day on which what nobody has given a day for opens.
@@ -42,6 +44,12 @@ macro_rules! files {
     };
 }
 
+macro_rules! examples {
+    ($name:literal: $($file:literal),+) => {
+        &[$(($file, include_str!(concat!("../templates/", $name, "/", $file)))),+]
+    };
+}
+
 /// All of them, in the order they are listed.
 pub const ALL: &[Template] = &[
     Template {
@@ -58,6 +66,7 @@ pub const ALL: &[Template] = &[
             ("stage-2/solution.csv", "image_id,labels[,country ...]"),
             ("stage-2/sample_submission.csv", "image_id,labels"),
         ],
+        examples: examples!("inclusive-images": "stage-1/solution.csv", "stage-1/sample_submission.csv", "stage-2/solution.csv", "stage-2/sample_submission.csv"),
     },
     Template {
         name: "dfdc",
@@ -71,6 +80,7 @@ pub const ALL: &[Template] = &[
                 "filename,label, label a probability of fake",
             ),
         ],
+        examples: examples!("dfdc": "solution.csv", "sample_submission.csv"),
     },
     Template {
         name: "faceforensics",
@@ -84,6 +94,7 @@ pub const ALL: &[Template] = &[
             ),
             ("sample_submission.json", "{\"0000.png\": \"real\", ...}"),
         ],
+        examples: examples!("faceforensics": "solution.csv", "sample_submission.json"),
     },
     Template {
         name: "landmark-recognition",
@@ -97,6 +108,7 @@ pub const ALL: &[Template] = &[
                 "id,landmarks, a class and a confidence",
             ),
         ],
+        examples: examples!("landmark-recognition": "solution.csv", "sample_submission.csv"),
     },
     Template {
         name: "landmark-retrieval",
@@ -107,6 +119,7 @@ pub const ALL: &[Template] = &[
             ("solution.csv", "id,images[,region ...]"),
             ("sample_submission.csv", "id,images"),
         ],
+        examples: examples!("landmark-retrieval": "solution.csv", "sample_submission.csv"),
     },
     Template {
         name: "few-shot",
@@ -120,6 +133,7 @@ pub const ALL: &[Template] = &[
             ),
             ("sample_submission.csv", "dataset,episode,sample_id,class"),
         ],
+        examples: examples!("few-shot": "episodes.csv", "sample_submission.csv"),
     },
 ];
 
@@ -161,6 +175,19 @@ impl Template {
         empty(folder)?;
         for (name, text) in self.files {
             vault::put(&folder.join(name), dated(text, opens).as_bytes())?;
+        }
+        Ok(())
+    }
+}
+
+impl Template {
+    /// Writes a few rows of what the host adds, so that the folder can be opened as it is.
+    ///
+    /// # Errors
+    /// Where the disk fails.
+    pub fn write_examples(&self, folder: &Path) -> Result<(), TemplateError> {
+        for (name, text) in self.examples {
+            vault::put(&folder.join(name), text.as_bytes())?;
         }
         Ok(())
     }
@@ -234,6 +261,29 @@ mod tests {
             assert!(competition.merge_until > competition.stages[0].opens);
             let year = competition.stages[0].opens.format("%Y-%m-%d").to_string();
             assert_eq!(year, OPENS);
+        }
+    }
+
+    #[test]
+    fn with_its_examples_a_template_can_be_opened_as_it_is() {
+        for template in ALL {
+            let folder = tempfile::tempdir().unwrap();
+            let folder = folder.path().join("new");
+            template.write(&folder).unwrap();
+            template.write_examples(&folder).unwrap();
+            let wanted: Vec<&str> = template.adds.iter().map(|(name, _)| *name).collect();
+            let there: Vec<&str> = template.examples.iter().map(|(name, _)| *name).collect();
+            assert_eq!(wanted, there, "{}", template.name);
+            let checked = crate::check::check(&folder);
+            let checked = checked.unwrap_or_else(|error| panic!("{}: {error}", template.name));
+            for stage in checked.stages {
+                let facts = &stage.facts;
+                assert!(facts.public > 0 && facts.private > 0, "{}", template.name);
+                let misfits = facts.without_truth.count + facts.not_asked.count;
+                assert_eq!(misfits, 0, "{}", template.name);
+                assert!(!stage.baselines.is_empty(), "{}", template.name);
+                assert!(stage.sample.public.is_some(), "{}", template.name);
+            }
         }
     }
 

@@ -132,7 +132,10 @@ fn answers<'a>(
             match ids.is_empty() {
                 true => Vec::new(),
                 false => vec![same(
-                    format!("the {RETRIEVED} images most often wanted, for every query"),
+                    format!(
+                        "the {} images most often wanted, for every query",
+                        ids.len()
+                    ),
                     ids.join(" "),
                 )],
             }

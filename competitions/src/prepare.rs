@@ -463,6 +463,14 @@ impl<'a> Rows<'a> {
         let both = self.order.iter().zip(usage);
         both.map(|(row, usage)| (*row, *usage))
             .filter(|(row, usage)| *usage != Usage::Ignored && self.is_query(*row))
+            .filter(|(row, _)| !self.is_unasked(*row))
+    }
+
+    /// A retrieval query with nothing to find is scored nowhere.
+    fn is_unasked(&self, row: usize) -> bool {
+        let value = self.sheet.roles.map(|roles| roles.value);
+        let value = value.filter(|_| self.form == TaskForm::Retrieval);
+        value.is_some_and(|at| self.sheet.table.columns[at].text(row).trim().is_empty())
     }
 
     fn is_query(&self, row: usize) -> bool {

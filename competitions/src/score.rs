@@ -5,24 +5,27 @@
 //! but hosts, nor one that the others and the whole would tell.
 
 use std::{
+    collections::BTreeMap,
     io,
     path::{Path, PathBuf},
 };
 
 use fairframe_eval::{
     EvalError, EvalOptions, Evaluation,
+    check::Defects,
     compare::Side as Kept,
     crossed,
     evaluate::evaluate_keeping,
     intervals::normal_quantile,
+    metrics::retrieval::MAX_ANSWERS,
     names::Names,
     read::{Limits, ReadError},
-    sheet,
+    sheet::{self, Sheet},
 };
 use fairframe_schemas::{
     Digest, Name,
     competition::{BoardColumnToml, Shows},
-    report::{Defect, DefectAt, DefectKind, Estimate, InputRole, MetricReport},
+    report::{Defect, DefectAt, DefectKind, Estimate, InputRole, MetricReport, TaskForm},
 };
 use sha2::{Digest as _, Sha256};
 
@@ -31,7 +34,7 @@ use crate::{
     definition::Competition,
     items::ItemScores,
     ladder,
-    prepare::{Asked, Facts, PrepareError},
+    prepare::{self, Asked, Facts, PrepareError},
     vault::VaultError,
 };
 
@@ -145,8 +148,9 @@ pub fn score(options: &ScoreOptions<'_>) -> Result<Outcome, ScoreError> {
     };
     let public = public?;
     let private = private.transpose()?;
-    for found in public.iter_defects() {
-        // The shape of the file was looked at already.
+    let sides = std::iter::once(&public).chain(&private);
+    for found in sides.flat_map(Judged::iter_defects) {
+        // The shape of the file was looked at already; values are the same on both sides.
         if !defects.iter().any(|d| d.kind == found.kind) {
             defects.push(found.clone());
         }
@@ -185,12 +189,57 @@ fn look(options: &ScoreOptions<'_>) -> Result<Looked, ScoreError> {
     let (id, limits) = (task.id.as_deref(), Limits::default());
     let role = InputRole::Submission;
     match sheet::read(task.form, role, options.submission, id, &limits) {
-        Ok(sheet) => Ok(Looked::Sheet(sheet.against(&names))),
+        Ok(sheet) => {
+            let mut defects = sheet.against(&names);
+            defects.extend(of_rows(task.form, &sheet));
+            Ok(Looked::Sheet(defects))
+        }
         Err(ReadError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
             Err(ScoreError::Io(source))
         }
         Err(error) => Ok(Looked::Unreadable(unreadable(&error, options.submission))),
     }
+}
+
+/// What the evaluator would say of rows that it scores only: here it is said of all.
+fn of_rows(form: TaskForm, sheet: &Sheet) -> Vec<Defect> {
+    let mut found = Defects::default();
+    let Some(roles) = sheet.roles else {
+        return Vec::new();
+    };
+    let (table, role) = (&sheet.table, InputRole::Submission);
+    let column = &table.columns[roles.value];
+    let mut add = |kind, row: usize, key: &str| {
+        let text = prepare::words(key);
+        found.add(role, kind, Some(table.line(row)), None, &text);
+    };
+    match form {
+        TaskForm::Retrieval => {
+            for row in 0..table.len() {
+                let text = column.text(row);
+                if text.split_whitespace().nth(MAX_ANSWERS).is_some() {
+                    add(DefectKind::TooManyAnswers, row, &sheet.key(row));
+                }
+            }
+        }
+        TaskForm::FewShot => {
+            let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+            for row in 0..table.len() {
+                let key = sheet.key(row);
+                match seen.get(&key) {
+                    Some(earlier) if column.text(*earlier).trim() == column.text(row).trim() => {
+                        add(DefectKind::RepeatedId, row, &key);
+                    }
+                    Some(_) => add(DefectKind::ConflictingId, row, &key),
+                    None => {
+                        seen.insert(key, row);
+                    }
+                }
+            }
+        }
+        _ => {}
+    }
+    found.into_list()
 }
 
 /// A file that is none, in words that do not tell where it is.
@@ -511,7 +560,7 @@ impl Judged {
         match &side.clusters {
             None => off.extend(items.iter().map(|item| parts[*item as usize] - value)),
             Some(clusters) => {
-                let mut sums = std::collections::BTreeMap::<u32, f64>::new();
+                let mut sums = BTreeMap::<u32, f64>::new();
                 for item in items {
                     *sums.entry(clusters[item as usize]).or_default() +=
                         parts[item as usize] - value;

@@ -304,9 +304,11 @@ fn truths(form: &str, sample: &str, solutions: &[&str]) -> Vec<Small> {
     let of = |solution: &&str| {
         let small = Small::new(&Declared {
             task: form,
-            board: match form.contains("detection") {
-                true => "metric = \"log_loss\"",
-                false => "metric = \"f2_mean\"",
+            board: match form {
+                "form = \"detection\"" => "metric = \"log_loss\"",
+                "form = \"retrieval\"" => "metric = \"map_at_100\"",
+                "form = \"few-shot\"" => "metric = \"accuracy\"",
+                _ => "metric = \"f2_mean\"",
             },
             solution: solution.as_bytes(),
             sample: sample.as_bytes(),
@@ -375,6 +377,52 @@ fn what_is_said_of_a_submission_does_not_depend_on_the_truth() {
         ("filename,label\nq,0.5\n", false),
     ] {
         assert_eq!(said(&scores, submission).0, is_scored, "{submission}");
+    }
+    let retrieved = truths(
+        "form = \"retrieval\"",
+        "id,images\na,x\nb,x\nc,x\n",
+        &[
+            "id,images,Usage\na,x,Public\nb,y,Private\n",
+            "id,images,Usage\nc,x,Public\nb,z,Private\n",
+            "id,images\na,x\nb,x\n",
+        ],
+    );
+    let many = vec!["z"; 101].join(" ");
+    for id in ["a", "b", "c"] {
+        let (is_scored, defects) = said(&retrieved, &format!("id,images\n{id},{many}\n"));
+        let kinds: Vec<DefectKind> = defects.iter().map(|d| d.kind).collect();
+        let wanted = vec![DefectKind::TooManyAnswers, DefectKind::MissingId];
+        assert_eq!((is_scored, kinds), (true, wanted), "{id}");
+    }
+    let episodes = |usage: [&str; 3]| {
+        let mut text = String::from("dataset,episode,class,role,sample_id,Usage\n");
+        for (e, usage) in usage.iter().enumerate().filter(|(_, u)| !u.is_empty()) {
+            for (class, role) in [
+                ("k", "support"),
+                ("l", "support"),
+                ("k", "query"),
+                ("l", "query"),
+            ] {
+                text.push_str(&format!("d,{e},{class},{role},{role}{class}{e},{usage}\n"));
+            }
+        }
+        text
+    };
+    let [one, other, third] = [
+        episodes(["Public", "Private", ""]),
+        episodes(["", "Public", "Private"]),
+        episodes(["Private", "Ignored", "Public"]),
+    ];
+    let mut sample = String::from("dataset,episode,sample_id,class\n");
+    for e in 0..3 {
+        sample.push_str(&format!("d,{e},queryk{e},k\nd,{e},queryl{e},k\n"));
+    }
+    let few = truths("form = \"few-shot\"", &sample, &[&one, &other, &third]);
+    for e in 0..3 {
+        for (class, is_scored) in [("k", true), ("l", false)] {
+            let twice = format!("{sample}d,{e},queryk{e},{class}\n");
+            assert_eq!(said(&few, &twice).0, is_scored, "{e} {class}");
+        }
     }
     let (_, defects) = said(&labels, "image_id,labels\na,x\nzz,y\n");
     let counts: Vec<_> = defects.iter().map(|d| (d.kind, d.count)).collect();
@@ -566,7 +614,7 @@ fn constant_answers_are_scored_like_any() {
             "map_at_100",
             "id,images\na,x y\nb,x\n",
             "id,images\na,x\nb,x\n",
-            &["the 100 images"],
+            &["the 2 images"],
             &[1.0],
         ),
         (

@@ -53,8 +53,10 @@ pub struct EvalOptions {
     pub weights: Option<Weights>,
     /// Names of the rows of a numpy matrix of embeddings.
     pub ids: Option<PathBuf>,
-    /// Nothing is said of ids that are missing, unknown or all unknown: whoever asks holds
-    /// them against something else than the truth.
+    /// Nothing is said that tells which ids have a truth ([`DefectKind::is_of_ids`]): whoever
+    /// asks holds them against something else.
+    ///
+    /// [`DefectKind::is_of_ids`]: fairframe_schemas::report::DefectKind::is_of_ids
     pub quiet_ids: bool,
     /// ISO 3166-1 alpha-2 codes by whatever else countries are called, for the map.
     pub places: BTreeMap<String, String>,

@@ -98,12 +98,16 @@ fn harmless(report: &mut Report, facts: &Facts, defects: &[Defect], least: u64) 
     report.worst_items.clear();
     report.curves.clear();
     for metric in &mut report.metrics {
-        hide(metric, least);
+        for columns in hide(metric, least) {
+            report.equalised_odds.retain(|odds| odds.columns != columns);
+        }
     }
 }
 
-/// Hides groups that the others would tell; takes the counts of what is suppressed away.
-fn hide(metric: &mut MetricReport, least: u64) {
+/// Hides groups that the others would tell; takes the counts of what is suppressed away. Gives the
+/// groupings in which more is hidden now.
+fn hide(metric: &mut MetricReport, least: u64) -> Vec<Vec<String>> {
+    let mut changed = Vec::new();
     for grouping in &mut metric.by_group {
         grouping.within.clear();
         let hidden = hidden(&grouping.cells, least);
@@ -123,8 +127,10 @@ fn hide(metric: &mut MetricReport, least: u64) {
         if more {
             let higher = metric.higher_is_better;
             grouping.disparity = disparity(&grouping.cells, &metric.overall, higher);
+            changed.push(grouping.columns.clone());
         }
     }
+    changed
 }
 
 /// Which groups of a grouping are not shown: those suppressed; and where they rest on fewer items

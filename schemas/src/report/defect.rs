@@ -44,11 +44,15 @@ impl DefectKind {
         )
     }
 
-    /// Whether it says which ids the other file has.
+    /// Whether it tells which ids the other file has; of too many answers it is said only
+    /// where they are scored.
     pub fn is_of_ids(self) -> bool {
         matches!(
             self,
-            DefectKind::NoIdKnown | DefectKind::MissingId | DefectKind::UnknownId
+            DefectKind::NoIdKnown
+                | DefectKind::MissingId
+                | DefectKind::UnknownId
+                | DefectKind::TooManyAnswers
         )
     }
 

@@ -202,7 +202,7 @@ def decisions(arguments, root, port):
         status, _, body = get(port, f"{api}/decisions", "POST", json.dumps({"change": "quarantine", "why": "bench", **wish}), by)
         if status not in (200, 201):
             sys.exit(f"decide: {status} {body[:500]}")
-        return json.loads(body)["batch"]
+        return json.loads(body)["seq"]
 
     def page(path):
         took, (status, *_) = ms(lambda: get(port, path, headers=by))
@@ -214,7 +214,7 @@ def decisions(arguments, root, port):
     found = json.loads(get(port, f"{api}/versions/latest/samples?status=accepted&limit=200", headers=by)[2])
     single = [ms(lambda: decide(samples=[one["sample_id"]]))[0] for one in found["items"]]
     print(f"one decision, kept on the disk: p50 {statistics.median(single):.1f} ms of {len(single)}")
-    for words in ["country=FJ&status=accepted", "country=TH&status=accepted&year=2010&year=2011&year=2012"]:
+    for words in ["country=FJ&status=accepted", "country=IT&status=accepted"]:
         held = json.loads(get(port, f"{api}/versions/latest/samples?{words}&limit=1", headers=by)[2])["total"]
         took, batch = ms(lambda: decide(filter=words, held=held))
         shown = page(f"{newest}/samples?status=quarantined")

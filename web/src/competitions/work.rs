@@ -92,7 +92,7 @@ impl Worker {
         }
     }
 
-    /// Does tasks until none is left; for tests.
+    /// Does tasks until none is left.
     pub async fn run_dry(&self) -> Result<usize, StateError> {
         let definitions = Competitions::default();
         let mut done = 0;

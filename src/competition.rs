@@ -15,6 +15,7 @@ use fairframe_schemas::report::TaskForm;
 use crate::{
     Common,
     exit::{self, Doing, Failure},
+    open::OpenArgs,
 };
 
 /// A competition's folder: `competition.toml`, pages, rules, truths, sample submissions.
@@ -34,6 +35,8 @@ enum CompetitionCommand {
         /// A folder that is not there, or is empty
         dir: PathBuf,
     },
+    /// Opens a folder on this data folder's server, to its hosts only until they publish it
+    Open(OpenArgs),
     /// What there is to begin with
     Templates,
     /// Reads a folder, makes its truths ready, scores its sample submissions and the constant
@@ -72,6 +75,7 @@ impl CompetitionArgs {
     pub fn run(self, common: &Common) -> Result<u8, Failure> {
         match self.command {
             CompetitionCommand::New { template, dir } => new(common, &template, &dir),
+            CompetitionCommand::Open(args) => args.run(common),
             CompetitionCommand::Templates => templates(common),
             CompetitionCommand::Check { dir } => {
                 let checked = check::check(&dir).doing("open the competition")?;

@@ -15,6 +15,7 @@ mod export;
 mod frame;
 mod import;
 mod ingest;
+mod open;
 mod pair;
 mod progress;
 mod pull;

@@ -257,7 +257,8 @@ impl Worker {
             }
         };
         let value = public.value.filter(|_| climbs);
-        let n = public.items.as_ref().map(|items| items.scores.len());
+        // Not of `items`, which are blocks of items where the metric is no mean of them.
+        let n = Some(public.n);
         Ok(Score {
             usage: Usage::Public,
             value: public.value,

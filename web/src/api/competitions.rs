@@ -24,7 +24,7 @@ use crate::{
         submit::by_form,
     },
     state::competitions::{
-        queue, scores,
+        queue,
         submissions::{self, Submission},
         teams,
         uploads::{self, Upload, UploadError},
@@ -156,7 +156,7 @@ pub struct SubmissionItem {
     counts: bool,
     /// Submissions before it in the queue; 0 while it is being scored.
     before: Option<i64>,
-    /// The public score.
+    /// The public score; with a Ladder what the board shows, until the private board is shown.
     public: Option<f64>,
     /// What the board shows of the team after it.
     shown: Option<f64>,
@@ -174,9 +174,7 @@ async fn described(
     submission: &Submission,
 ) -> Result<SubmissionItem, AppError> {
     let stage = open.stage(submission.stage.as_str())?;
-    let truth = competitions::truth(app, open, &stage.name).await?;
-    let [public, private] = scores::of(&app.db, submission.seq, truth.version).await?;
-    let reveals = open.competition.reveals(stage, app.db.now());
+    let [public, private] = competitions::told(app, open, submission).await?;
     let defects = submission.defects.as_deref().map(serde_json::from_str);
     Ok(SubmissionItem {
         number: submission.seq,
@@ -190,7 +188,7 @@ async fn described(
         before: queue::before(&app.db, submission.seq).await?,
         public: public.as_ref().and_then(|s| s.value),
         shown: public.and_then(|s| s.shown),
-        private: private.filter(|_| reveals).and_then(|s| s.value),
+        private: private.and_then(|s| s.value),
         problem: submission.problem.clone(),
         defects: defects.transpose().map_err(AppError::internal)?,
     })
@@ -376,7 +374,7 @@ pub async fn upload(
 #[utoipa::path(patch, path = "/competitions/{name}/uploads/{id}", tag = "Competitions",
     params(("name" = String, Path), ("id" = String, Path), ("Upload-Offset" = u64, Header)),
     security(("token" = [])),
-    request_body(content = String, content_type = "application/offset+octet-stream"),
+    request_body(content = String, content_type = "application/octet-stream"),
     responses((status = 204), Problems))]
 pub async fn piece(
     State(app): State<App>,

@@ -29,7 +29,12 @@ use crate::{
     error::AppError,
     state::{
         accounts::Role,
-        competitions::{self as state, Opened, truths},
+        competitions::{
+            self as state, Opened,
+            scores::{self, Score},
+            submissions::Submission,
+            truths,
+        },
     },
 };
 
@@ -179,6 +184,38 @@ pub async fn find_hosted(app: &App, who: &Who, name: &str) -> Result<Open, AppEr
         true => Ok(open),
         false => Err(AppError::Forbidden),
     }
+}
+
+/// What a submission scored, public and private, as far as whoever asks is told.
+///
+/// The private score is told once the stage's private board is shown. With a Ladder a team is told
+/// what the board shows after a submission and nothing else of it until then: the scores themselves
+/// are what the Ladder keeps.
+///
+/// # Errors
+/// Where the database cannot be read.
+pub async fn told(
+    app: &App,
+    open: &Open,
+    submission: &Submission,
+) -> Result<[Option<Score>; 2], AppError> {
+    let truth = truth(app, open, &submission.stage).await?;
+    let [mut public, mut private] = scores::of(&app.db, submission.seq, truth.version).await?;
+    if !tells_all(app, open, open.stage(submission.stage.as_str())?) {
+        private = None;
+        if let Some(public) = public.as_mut()
+            && open.competition.toml.board.ladder.is_some()
+        {
+            public.value = public.shown;
+            public.columns = "[]".to_owned();
+        }
+    }
+    Ok([public, private])
+}
+
+/// Whether all scores of a stage are told: to hosts, and once its private board is shown.
+pub fn tells_all(app: &App, open: &Open, stage: &Stage) -> bool {
+    open.hosts || open.competition.reveals(stage, app.db.now())
 }
 
 /// The version of the truth that counts for a stage.

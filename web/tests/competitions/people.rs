@@ -63,6 +63,17 @@ async fn nobody_sees_or_changes_what_is_another_teams() {
         }
         assert_eq!(game.host.clone().get(path).await.status, StatusCode::OK);
     }
+    // Programs are asked who they are, and told nothing by a token of another scope.
+    for path in [
+        "/api/v1/competitions/labels/submissions".to_owned(),
+        format!("/api/v1/competitions/labels/submissions/{own}"),
+        "/api/v1/competitions/labels/uploads/none".to_owned(),
+    ] {
+        let nobody = game.site.visitor().get(&path).await;
+        assert_eq!(nobody.status, StatusCode::UNAUTHORIZED, "{path}");
+        let reader = game.site.again("olga").await.get(&path).await;
+        assert_eq!(reader.status, StatusCode::FORBIDDEN, "{path}");
+    }
     let truth = "/competitions/labels/host/one/truth";
     let forged = send_with(&mut ana, truth, &solution(), &[("why", "I win")]).await;
     assert_eq!(forged.status, StatusCode::FORBIDDEN);

@@ -245,3 +245,49 @@ async fn an_upload_in_pieces_goes_on_where_it_stopped_and_is_handed_in_once() {
         (&"scored".into(), &serde_json::Value::Null)
     );
 }
+
+#[tokio::test]
+async fn with_a_ladder_nothing_else_is_told_until_the_stage_is_shown() {
+    let ladder = "metric = \"f2_mean\"\nladder = { form = \"step\", step = 0.1 }\n";
+    let game = Game::of(&TOML.replace("metric = \"f2_mean\"\n", ladder)).await;
+    let mut ana = game.player("ana").await;
+    let first = number(&send(&mut ana, &answers(60)).await);
+    let worse = number(&send(&mut ana, &answers(20)).await);
+    game.work().await;
+    let list = "/api/v1/competitions/labels/submissions";
+    let told = |answer: Answer| -> Vec<(f64, f64)> {
+        let list: serde_json::Value = serde_json::from_slice(&answer.bytes).unwrap();
+        let number = |v: &serde_json::Value| v.as_f64().unwrap_or(f64::NAN);
+        let items = list.as_array().unwrap().iter();
+        items
+            .map(|s| (number(&s["public"]), number(&s["shown"])))
+            .collect()
+    };
+    let seen = told(ana.get(list).await);
+    // Newest first: the worse one shows what the better one had, rounded to the step.
+    assert_eq!(seen[0], seen[1]);
+    assert!(
+        (seen[0].0 * 10.0 - (seen[0].0 * 10.0).round()).abs() < 1e-9,
+        "{seen:?}"
+    );
+    let page = ana
+        .get(&format!("/competitions/labels/submissions/{worse}"))
+        .await;
+    assert!(!page.text().contains("Worst country"), "{}", page.text());
+    let both = format!("/competitions/labels/submissions?a={first}&b={worse}");
+    assert!(
+        ana.get(&both)
+            .await
+            .text()
+            .contains("they cannot be compared")
+    );
+    let report = format!("/competitions/labels/submissions/{worse}/report/revealed/report.html");
+    assert_eq!(ana.get(&report).await.status, StatusCode::NOT_FOUND);
+
+    game.until("2026-03-06T00:00:00Z");
+    let mut ana = game.site.again("ana").await;
+    let seen = told(ana.get(list).await);
+    assert!(seen[0].0 < seen[1].0 && seen[0].1 == seen[1].1, "{seen:?}");
+    assert!(ana.get(&both).await.text().contains("over"));
+    assert_eq!(ana.get(&report).await.status, StatusCode::OK);
+}

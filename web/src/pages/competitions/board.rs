@@ -259,11 +259,11 @@ pub struct BoardItem {
     made_at: String,
     metric: String,
     higher_is_better: bool,
-    rows: Vec<RowItem>,
+    rows: Vec<BoardRow>,
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct RowItem {
+pub struct BoardRow {
     /// None for a constant answer and where there is no score.
     rank: Option<u32>,
     team: String,
@@ -272,11 +272,11 @@ pub struct RowItem {
     value: Option<f64>,
     entries: u32,
     at: String,
-    columns: Vec<ColumnItem>,
+    columns: Vec<BoardColumn>,
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct ColumnItem {
+pub struct BoardColumn {
     title: String,
     value: Option<f64>,
     lower: Option<f64>,
@@ -297,7 +297,7 @@ pub async fn item(app: &App, who: &Who, name: &str, asked: &Asked) -> Result<Boa
     let board = seen.board.ok_or(AppError::NotFound("board"))?;
     let utc =
         |at: fairframe_schemas::Timestamp| at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
-    let rows = board.rows(seen.side).iter().map(|row| RowItem {
+    let rows = board.rows(seen.side).iter().map(|row| BoardRow {
         rank: row.rank,
         team: row.name.clone(),
         baseline: row.team.is_none(),
@@ -310,7 +310,7 @@ pub async fn item(app: &App, who: &Who, name: &str, asked: &Asked) -> Result<Boa
             .zip(&board.columns)
             .zip(&seen.shows)
             .filter(|(_, shows)| **shows)
-            .map(|((cell, title), _)| ColumnItem {
+            .map(|((cell, title), _)| BoardColumn {
                 title: title.clone(),
                 value: cell.value,
                 lower: cell.lower,

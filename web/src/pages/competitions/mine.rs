@@ -24,7 +24,7 @@ use crate::{
     pages::filters,
     state::competitions::{
         queue,
-        scores::{self, Score},
+        scores::Score,
         submissions::{self, MAX_NOTE, SelectError, State as At, Submission},
         teams::{self, Team},
     },
@@ -72,7 +72,7 @@ struct History {
 struct Compared {
     a: i64,
     b: i64,
-    /// `a - b` over the public items; none where the metric is no mean of them.
+    /// `a - b` over the public items; none where that is not told.
     paired: Option<Paired>,
     values: [Option<f64>; 2],
 }
@@ -88,7 +88,7 @@ impl Compared {
 
     fn words(&self) -> String {
         let Some(paired) = self.paired else {
-            return "Item by item they cannot be compared: the metric is no mean of its items, or one has no score.".to_owned();
+            return "Item by item they cannot be compared: the Ladder keeps their scores, the stage has too few items, or one has no score.".to_owned();
         };
         let (low, high) = (
             paired.mean - 1.96 * paired.error,
@@ -129,8 +129,7 @@ pub async fn history(
     let mut lines = Vec::new();
     for submission in all {
         let stage = open.stage(submission.stage.as_str())?;
-        let [public, private] = scored(&app, &open, &submission).await?;
-        let private = private.filter(|_| open.competition.reveals(stage, now));
+        let [public, private] = competitions::told(&app, &open, &submission).await?;
         lines.push(Line {
             public: public.and_then(|s| s.value),
             private: private.and_then(|s| s.value),
@@ -161,15 +160,6 @@ pub async fn history(
     })
 }
 
-async fn scored(
-    app: &App,
-    open: &Open,
-    submission: &Submission,
-) -> Result<[Option<Score>; 2], AppError> {
-    let truth = competitions::truth(app, open, &submission.stage).await?;
-    Ok(scores::of(&app.db, submission.seq, truth.version).await?)
-}
-
 async fn compare(
     app: &App,
     open: &Open,
@@ -182,6 +172,10 @@ async fn compare(
         return Err(AppError::NotFound("submission"));
     };
     let truth = competitions::truth(app, open, &first.submission.stage).await?;
+    let stage = open.stage(first.submission.stage.as_str())?;
+    // The difference of two would tell what a Ladder keeps.
+    let kept =
+        open.competition.toml.board.ladder.is_some() && !competitions::tells_all(app, open, stage);
     let items = |seq| {
         ItemScores::read(&ladder::public_items(
             &open.vault.results(seq, truth.version),
@@ -189,7 +183,7 @@ async fn compare(
         .ok()
     };
     let paired = match (items(a), items(b)) {
-        (Some(a), Some(b)) => a.paired(&b),
+        (Some(a), Some(b)) if !kept => a.paired(&b),
         _ => None,
     };
     Ok(Some(Compared {
@@ -212,6 +206,8 @@ struct One {
     defects: Vec<Defect>,
     sides: Vec<(Side, Score, Vec<(String, Cell)>)>,
     report: bool,
+    /// What the Ladder left out of it is shown by now.
+    revealed: bool,
     mine: bool,
 }
 
@@ -244,11 +240,10 @@ pub async fn one(
     let stage = open.stage(submission.stage.as_str())?.clone();
     let titles = &open.competition.toml.board.columns;
     let hidden = &open.competition.hidden_until;
-    let private = open.hosts || open.competition.reveals(&stage, now);
     let mut sides = Vec::new();
-    let found = scored(&app, &open, &submission).await?;
+    let found = competitions::told(&app, &open, &submission).await?;
     for (side, score) in [Side::Public, Side::Private].into_iter().zip(found) {
-        let Some(score) = score.filter(|_| side == Side::Public || private) else {
+        let Some(score) = score else {
             continue;
         };
         let cells: Vec<Cell> = serde_json::from_str(&score.columns).map_err(AppError::internal)?;
@@ -269,6 +264,8 @@ pub async fn one(
     let waits = submission.state == At::Queued;
     let html = page(&One {
         report: report.join("public/report.html").is_file(),
+        revealed: open.competition.reveals(&stage, now)
+            && report.join("revealed/report.html").is_file(),
         mine: submission.team.is_some() && submission.team == team.map(|t| t.id),
         frame: Frame::new(&app, &who, open, "Submissions"),
         csrf: who.csrf().to_owned(),
@@ -315,8 +312,11 @@ pub async fn report(
 ) -> Result<Response, AppError> {
     const NONE: AppError = AppError::NotFound("report");
     let (open, _, submission) = own(&app, &who, &name, seq).await?;
+    let stage = open.stage(submission.stage.as_str())?;
     let part = match part.as_str() {
         "public" => "public",
+        // With a Ladder the scores the public one leaves out.
+        "revealed" if open.competition.reveals(stage, app.db.now()) => "revealed",
         "whole" if open.hosts => "whole",
         _ => return Err(NONE),
     };

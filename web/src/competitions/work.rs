@@ -6,7 +6,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use fairframe_competitions::{
-    board,
+    board::{self, Side},
     items::{ItemScores, ItemsError},
     ladder,
     score::{self, Outcome, ScoreOptions, Scored},
@@ -22,7 +22,7 @@ use crate::{
         competitions::{
             self as state,
             queue::{self, Kind, LEASE, Task},
-            scores::{self, Before, Entry, Score, Usage},
+            scores::{self, Before, Score},
             submissions::{self, Submission},
             truths,
         },
@@ -172,7 +172,7 @@ impl Worker {
                 && queue::finish(&mut write, &job.task, &problem).await?
                 && let Some(seq) = job.task.submission
             {
-                submissions::beyond_limits(&mut write, seq, &problem).await?;
+                submissions::not_scored(&mut write, seq, &problem).await?;
                 write.commit().await?;
             }
             Ok::<(), StateError>(())
@@ -218,7 +218,7 @@ impl Worker {
         };
         let public = self.shown(&job, &submission, &scored).await?;
         let private = Score {
-            usage: Usage::Private,
+            side: Side::Private,
             value: scored.private.value,
             shown: None,
             best: None,
@@ -260,7 +260,7 @@ impl Worker {
         // Not of `items`, which are blocks of items where the metric is no mean of them.
         let n = Some(public.n);
         Ok(Score {
-            usage: Usage::Public,
+            side: Side::Public,
             value: public.value,
             shown: match value {
                 Some(value) => Some(ladder::rounded(form, value, n)),
@@ -318,8 +318,6 @@ impl Worker {
         let its = stage.clone();
         let made = self
             .within(&job, move || {
-                let entries = entries.into_iter().map(entry);
-                let entries = entries.collect::<Result<Vec<_>, serde_json::Error>>()?;
                 let items = |seq: i64| vault.results(seq, truth);
                 let board = board::make(&definition, &its, truth, now, &entries, &items)?;
                 Ok::<_, WorkError>(serde_json::to_vec(&board)?)
@@ -332,28 +330,4 @@ impl Worker {
         }
         Ok(())
     }
-}
-
-/// An entry as a board takes it.
-fn entry(entry: Entry) -> Result<board::Entry, serde_json::Error> {
-    let part = |score: Option<Score>| -> Result<Option<board::Scored>, serde_json::Error> {
-        let Some(score) = score else {
-            return Ok(None);
-        };
-        Ok(Some(board::Scored {
-            value: score.value,
-            shown: score.shown,
-            best: score.best,
-            columns: serde_json::from_str(&score.columns)?,
-        }))
-    };
-    Ok(board::Entry {
-        submission: entry.submission,
-        team: entry.team,
-        name: entry.name,
-        at: entry.at,
-        selected: entry.selected,
-        public: part(entry.public)?,
-        private: part(entry.private)?,
-    })
 }

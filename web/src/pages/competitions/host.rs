@@ -9,7 +9,7 @@ use axum::{
     response::{Html, IntoResponse, Redirect, Response},
 };
 use fairframe_competitions::{
-    board::{Board, Side},
+    board::{Board, Entry, Side},
     prepare::Facts,
 };
 use serde::Deserialize;
@@ -333,8 +333,7 @@ pub async fn export(
     let truth = competitions::truth(&app, &open, &stage).await?;
     let all = submissions::of_stage(&app.db, open.name(), &stage).await?;
     let scored = state::scores::all(&app.db, open.name(), &stage, truth.version).await?;
-    let by_seq: BTreeMap<i64, state::scores::Entry> =
-        scored.into_iter().map(|e| (e.submission, e)).collect();
+    let by_seq: BTreeMap<i64, Entry> = scored.into_iter().map(|e| (e.submission, e)).collect();
     let mut out = csv::Writer::from_writer(Vec::new());
     let head = [
         "submission",

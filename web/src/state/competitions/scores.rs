@@ -1,10 +1,11 @@
 //! What submissions scored.
 
-use fairframe_schemas::{Name, Timestamp};
+use fairframe_competitions::board::{Entry, Scored, Side};
+use fairframe_schemas::Name;
 use sqlx::Row;
 
 use super::{
-    super::{Db, Result, Write, time},
+    super::{Db, Result, StateError, Write, time},
     queue::{self, Task},
     submissions,
 };
@@ -12,7 +13,7 @@ use super::{
 /// A score of one side of a stage's items.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Score {
-    pub usage: Usage,
+    pub side: Side,
     /// What ranks; none where it is undefined.
     pub value: Option<f64>,
     /// What the public board shows of the team after it: the Ladder's, or the best so far.
@@ -21,21 +22,6 @@ pub struct Score {
     pub best: Option<i64>,
     /// The board's columns, as JSON.
     pub columns: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Usage {
-    Public,
-    Private,
-}
-
-impl Usage {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Usage::Public => "public",
-            Usage::Private => "private",
-        }
-    }
 }
 
 /// What a team's board showed before a submission: the best of what its earlier ones led to.
@@ -87,7 +73,7 @@ pub async fn write(write: &mut Write, task: &Task, scores: &[Score]) -> Result<b
         )
         .bind(submission)
         .bind(task.truth)
-        .bind(score.usage.as_str())
+        .bind(score.side.as_str())
         .bind(score.value)
         .bind(score.shown)
         .bind(score.best)
@@ -112,12 +98,12 @@ pub async fn of(db: &Db, submission: i64, truth: i64) -> Result<[Option<Score>; 
     let mut found = [None, None];
     for row in rows {
         let usage: &str = row.get(0);
-        let (at, usage) = match usage {
-            "public" => (0, Usage::Public),
-            _ => (1, Usage::Private),
+        let (at, side) = match usage {
+            "public" => (0, Side::Public),
+            _ => (1, Side::Private),
         };
         found[at] = Some(Score {
-            usage,
+            side,
             value: row.get(1),
             shown: row.get(2),
             best: row.get(3),
@@ -125,20 +111,6 @@ pub async fn of(db: &Db, submission: i64, truth: i64) -> Result<[Option<Score>; 
         });
     }
     Ok(found)
-}
-
-/// A submission on its way to a board.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Entry {
-    pub submission: i64,
-    /// None: a constant answer.
-    pub team: Option<i64>,
-    /// Of the team, or of the constant answer.
-    pub name: String,
-    pub at: Timestamp,
-    pub selected: bool,
-    pub public: Option<Score>,
-    pub private: Option<Score>,
 }
 
 /// All that was scored of a stage by a truth, in the order it came.
@@ -170,22 +142,21 @@ pub async fn all(db: &Db, competition: &Name, stage: &Name, truth: i64) -> Resul
                 private: None,
             });
         }
-        let usage: &str = row.get(5);
-        let usage = match usage {
-            "public" => Usage::Public,
-            _ => Usage::Private,
-        };
-        let score = Some(Score {
-            usage,
+        let columns: &str = row.get(9);
+        let scored = Some(Scored {
             value: row.get(6),
             shown: row.get(7),
             best: row.get(8),
-            columns: row.get(9),
+            columns: serde_json::from_str(columns).map_err(|_| StateError::Stored {
+                what: "the columns of a score",
+                value: columns.to_owned(),
+            })?,
         });
+        let usage: &str = row.get(5);
         if let Some(entry) = entries.last_mut() {
             match usage {
-                Usage::Public => entry.public = score,
-                Usage::Private => entry.private = score,
+                "public" => entry.public = scored,
+                _ => entry.private = scored,
             }
         }
     }

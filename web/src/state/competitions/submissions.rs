@@ -323,7 +323,7 @@ pub async fn refused(write: &mut Write, seq: i64, defects: &str, counts: bool) -
 }
 
 /// A submission could not be scored: it does not count. One that has a score keeps it.
-pub(super) async fn not_scored(write: &mut Write, seq: i64, problem: &str) -> Result<()> {
+pub async fn not_scored(write: &mut Write, seq: i64, problem: &str) -> Result<()> {
     sqlx::query(
         "UPDATE submission SET state = 'failed', counts = 0, problem = ?
          WHERE seq = ? AND state = 'queued'",
@@ -333,11 +333,6 @@ pub(super) async fn not_scored(write: &mut Write, seq: i64, problem: &str) -> Re
     .execute(write.sql())
     .await?;
     Ok(())
-}
-
-/// The same, where it is the submission itself that cannot be scored within the limits of a task.
-pub async fn beyond_limits(write: &mut Write, seq: i64, problem: &str) -> Result<()> {
-    not_scored(write, seq, problem).await
 }
 
 pub(super) async fn queued_again(write: &mut Write, seq: i64) -> Result<()> {

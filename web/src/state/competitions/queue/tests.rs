@@ -1,0 +1,174 @@
+use fairframe_competitions::board::Side;
+use fairframe_schemas::Digest;
+
+use super::{
+    super::{
+        super::tests::Fixture,
+        scores::{self, Score},
+        submissions::{Allowance, New, State as At, submit},
+        teams,
+    },
+    *,
+};
+use crate::state::{
+    accounts,
+    competitions::{self as state, submissions::find},
+};
+
+/// A competition with a stage, and teams of one person each.
+async fn game(f: &Fixture, people: &[&str]) -> Vec<(String, i64)> {
+    let (name, stage) = names();
+    let mut write = f.db.write().await.unwrap();
+    let digest = Digest::of(b"definition");
+    let stages = [(stage, Digest::of(b"truth"))];
+    state::open(&mut write, "hana", &name, "C", digest, &stages)
+        .await
+        .unwrap();
+    let mut all = Vec::new();
+    for person in people {
+        let id = accounts::create(&mut write, "console", person, &Default::default())
+            .await
+            .unwrap();
+        let team = teams::own(&mut write, &name, (&id, person)).await.unwrap();
+        all.push((id, team));
+    }
+    write.commit().await.unwrap();
+    all
+}
+
+fn names() -> (Name, Name) {
+    (Name::new("c").unwrap(), Name::new("one").unwrap())
+}
+
+async fn hand_in(f: &Fixture, (account, team): &(String, i64)) -> i64 {
+    let (competition, stage) = names();
+    let new = New {
+        competition: &competition,
+        stage: &stage,
+        team: *team,
+        account: (account, "somebody"),
+        name: "a.csv",
+        sha256: Digest::of(b"a"),
+        bytes: 1,
+        note: "",
+        external: None,
+    };
+    let now = f.db.now();
+    let allowed = Allowance {
+        day: now..now + Duration::from_secs(3_600),
+        per_day: 100,
+        total: None,
+        block_days: None,
+    };
+    let mut write = f.db.write().await.unwrap();
+    let seq = submit(&mut write, &new, &allowed).await.unwrap();
+    write.commit().await.unwrap();
+    seq
+}
+
+async fn score(f: &Fixture, task: &Task) -> bool {
+    let mut write = f.db.write().await.unwrap();
+    let one = Score {
+        side: Side::Public,
+        value: Some(0.5),
+        shown: Some(0.5),
+        best: task.submission,
+        columns: "[]".to_owned(),
+    };
+    let done = scores::write(&mut write, task, &[one]).await.unwrap();
+    write.commit().await.unwrap();
+    done
+}
+
+#[tokio::test]
+async fn teams_take_turns_and_each_ones_submissions_come_in_order() {
+    let f = Fixture::new().await;
+    let all = game(&f, &["ana", "ben"]).await;
+    let mut of_ana = Vec::new();
+    for _ in 0..3 {
+        of_ana.push(hand_in(&f, &all[0]).await);
+    }
+    let of_ben = hand_in(&f, &all[1]).await;
+    let first = take(&f.db, "w").await.unwrap().unwrap();
+    assert_eq!(first.submission, Some(of_ana[0]));
+    // ana's second waits for her first; ben's is next in any case.
+    f.pass(Duration::from_micros(1));
+    let second = take(&f.db, "v").await.unwrap().unwrap();
+    assert_eq!(second.submission, Some(of_ben));
+    assert!(take(&f.db, "u").await.unwrap().is_none());
+    assert!(score(&f, &first).await);
+    let third = take(&f.db, "w").await.unwrap().unwrap();
+    assert_eq!(third.submission, Some(of_ana[1]));
+}
+
+#[tokio::test]
+async fn a_task_is_written_once_by_whoever_holds_its_lease() {
+    let f = Fixture::new().await;
+    let all = game(&f, &["ana"]).await;
+    let seq = hand_in(&f, &all[0]).await;
+    let slow = take(&f.db, "slow").await.unwrap().unwrap();
+    assert!(renew(&f.db, &slow).await.unwrap());
+    f.pass(LEASE + Duration::from_secs(1));
+    assert!(
+        take(&f.db, "other").await.unwrap().is_none(),
+        "it waits a moment"
+    );
+    f.pass(PAUSE);
+    let again = take(&f.db, "other").await.unwrap().unwrap();
+    assert_eq!((again.id, again.attempts), (slow.id, 2));
+    // The first one comes back from the dead.
+    assert!(!renew(&f.db, &slow).await.unwrap());
+    assert!(!score(&f, &slow).await);
+    assert!(score(&f, &again).await);
+    assert!(!score(&f, &again).await);
+    let found = find(&f.db, seq).await.unwrap().unwrap();
+    assert_eq!(found.state, At::Scored);
+}
+
+#[tokio::test]
+async fn what_kills_its_workers_is_set_aside_does_not_count_and_can_be_tried_again() {
+    let f = Fixture::new().await;
+    let all = game(&f, &["ana"]).await;
+    let seq = hand_in(&f, &all[0]).await;
+    for n in 0..MAX_ATTEMPTS {
+        f.pass(PAUSE * 20);
+        let worker = format!("w{n}");
+        let task = take(&f.db, &worker).await.unwrap().unwrap();
+        assert_eq!(task.submission, Some(seq));
+        died(&f.db, &worker, "signal: 9").await.unwrap();
+    }
+    f.pass(PAUSE * 20);
+    // The board of what is left is made; the poison is not touched again.
+    let next = take(&f.db, "w").await.unwrap().unwrap();
+    assert_eq!(next.kind, Kind::Board);
+    let found = find(&f.db, seq).await.unwrap().unwrap();
+    assert_eq!((found.state, found.counts), (At::Failed, false));
+    assert_eq!(found.problem, "signal: 9");
+    let (competition, _) = names();
+    let tasks = of(&f.db, &competition, 10).await.unwrap();
+    assert_eq!(tasks[0].state, State::SetAside);
+    let mut write = f.db.write().await.unwrap();
+    assert!(retry(&mut write, &competition, tasks[0].id).await.unwrap());
+    assert!(!retry(&mut write, &competition, tasks[0].id).await.unwrap());
+    write.commit().await.unwrap();
+    let found = find(&f.db, seq).await.unwrap().unwrap();
+    assert_eq!((found.state, found.counts), (At::Queued, true));
+    let task = take(&f.db, "w").await.unwrap().unwrap();
+    assert!(score(&f, &task).await);
+}
+
+#[tokio::test]
+async fn a_board_does_not_wait_for_ever_behind_submissions() {
+    let f = Fixture::new().await;
+    let all = game(&f, &["ana", "ben", "cleo"]).await;
+    for team in &all {
+        hand_in(&f, team).await;
+    }
+    let first = take(&f.db, "w").await.unwrap().unwrap();
+    assert!(score(&f, &first).await);
+    let second = take(&f.db, "w").await.unwrap().unwrap();
+    assert_eq!(second.kind, Kind::Score);
+    assert!(score(&f, &second).await);
+    f.pass(BOARD_WAITS);
+    assert_eq!(take(&f.db, "w").await.unwrap().unwrap().kind, Kind::Board);
+}

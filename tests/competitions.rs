@@ -8,7 +8,6 @@ mod support;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    hash::{BuildHasher, Hasher},
     io::{Read, Write},
     net::TcpStream,
     path::Path,
@@ -27,7 +26,7 @@ use fairframe_web::{
         tokens::{self, Scope},
     },
 };
-use support::{Serving, fairframe, ok};
+use support::{Serving, fairframe, ok, random::Random};
 
 /// Times the server is killed, and times one of its workers is.
 const SERVERS: u64 = 40;
@@ -163,27 +162,6 @@ fn children(of: u32) -> Vec<String> {
     let found = Command::new("pgrep").args(["-P", &of.to_string()]).output();
     let found = String::from_utf8(found.unwrap().stdout).unwrap();
     found.lines().map(str::to_owned).collect()
-}
-
-struct Random(u64);
-
-impl Random {
-    fn new() -> Self {
-        let seed = match std::env::var("FAIRFRAME_SEED") {
-            Ok(text) => text.parse().expect("FAIRFRAME_SEED is a number"),
-            Err(_) => std::hash::RandomState::new().build_hasher().finish(),
-        };
-        println!("FAIRFRAME_SEED={seed} repeats these moments");
-        Self(seed)
-    }
-
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % n
-    }
 }
 
 #[test]

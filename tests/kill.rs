@@ -10,12 +10,11 @@ mod support;
 
 use std::{
     collections::BTreeMap,
-    hash::{BuildHasher, Hasher},
     path::{Path, PathBuf},
     process::Stdio,
 };
 
-use support::{datasets, fairframe, ok, tree};
+use support::{datasets, fairframe, ok, random::Random, tree};
 
 #[path = "../src/demo/replay.rs"]
 mod replay;
@@ -25,29 +24,6 @@ const KILLS: u64 = 30;
 
 /// Kills on one data folder before the run is let through.
 const ON_ONE_ROOT: u64 = 5;
-
-/// Numbers from 0 to 1 (SplitMix64, Steele et al. 2014).
-struct Random(u64);
-
-impl Random {
-    fn new() -> Self {
-        let seed = match std::env::var("FAIRFRAME_SEED") {
-            Ok(text) => text.parse().expect("FAIRFRAME_SEED is a number"),
-            Err(_) => std::hash::RandomState::new().build_hasher().finish(),
-        };
-        // Shown when the test fails.
-        println!("FAIRFRAME_SEED={seed} repeats these moments");
-        Self(seed)
-    }
-
-    fn next(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
-    }
-}
 
 const FIRST: &str = "2026-09-01T00:00:00Z";
 /// One of the three actors has withdrawn by then.

@@ -10,7 +10,10 @@ use std::{
     io::{self, Read, Seek, Write},
 };
 
-use fairframe_schemas::{Column, Sample, Summary, licence, text::count};
+use fairframe_schemas::{
+    Column, Sample, Summary, licence,
+    text::{count, escape, guard},
+};
 
 /// The columns of `ATTRIBUTION.csv`.
 pub const COLUMNS: [&str; 10] = [
@@ -61,14 +64,6 @@ impl<W: Write> AttributionCsv<W> {
     /// Writes what is left and hands back the output.
     pub fn finish(self) -> io::Result<W> {
         self.csv.into_inner().map_err(|e| e.into_error())
-    }
-}
-
-/// A cell no spreadsheet runs.
-pub fn guard(cell: &str) -> String {
-    match cell.as_bytes().first() {
-        Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r') => format!("'{cell}"),
-        _ => cell.to_owned(),
     }
 }
 
@@ -286,25 +281,6 @@ pub fn web_link(text: &str) -> Option<String> {
     let web = matches!(url.scheme(), "http" | "https");
     let bare = url.username().is_empty() && url.password().is_none();
     (web && bare && url.has_host()).then(|| url.to_string())
-}
-
-/// Text safe in HTML content and in quoted attributes.
-pub fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            // Controls and bidirectional overrides would let a name redraw its neighbours.
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {}
-            c if c.is_control() => out.push(' '),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 const STYLE: &str = "\

@@ -1,4 +1,5 @@
-//! Numbers become text here, and nowhere else: cards, pages and messages agree.
+//! Numbers become text here, and nowhere else: cards, pages and messages agree. So does text of
+//! others become safe to stand in a table or a page.
 
 /// A count with narrow no-break spaces between thousands: `12 345`.
 pub fn count(n: u64) -> String {
@@ -25,6 +26,33 @@ pub fn sentence(text: &str) -> String {
         .next()
         .map(|first| first.to_uppercase().chain(chars).collect())
         .unwrap_or_default()
+}
+
+/// A cell no spreadsheet runs.
+pub fn guard(cell: &str) -> String {
+    match cell.as_bytes().first() {
+        Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r') => format!("'{cell}"),
+        _ => cell.to_owned(),
+    }
+}
+
+/// Text safe in HTML content and in quoted attributes.
+pub fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            // Controls and bidirectional overrides would let a name redraw its neighbours.
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {}
+            c if c.is_control() => out.push(' '),
+            c => out.push(c),
+        }
+    }
+    out
 }
 
 /// A share as a percentage with one decimal; a dash where there is nothing to share. What is

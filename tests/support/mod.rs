@@ -9,6 +9,7 @@ use std::{
 
 pub mod browser;
 pub mod forms;
+pub mod random;
 
 pub fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

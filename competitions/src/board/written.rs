@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use fairframe_schemas::text;
+
 use super::{Board, Row, Side};
 
 /// Rows a picture shows at most.
@@ -20,7 +22,7 @@ impl Board {
             let number = |value: Option<f64>| value.map(|v| v.to_string()).unwrap_or_default();
             let mut cells = vec![
                 row.rank.map(|r| r.to_string()).unwrap_or_default(),
-                harmless(&row.name),
+                text::guard(&row.name),
                 number(row.value),
             ];
             cells.extend(shown(&row.columns, shows).map(|c| number(c.value)));
@@ -42,8 +44,8 @@ impl Board {
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"480\" height=\"{height}\" viewBox=\"0 0 480 {height}\" role=\"img\" font-family=\"system-ui, sans-serif\" font-size=\"14\">\
              <title>{}</title><rect width=\"480\" height=\"{height}\" rx=\"8\" fill=\"#fff\" stroke=\"#ccc\"/>\
              <text x=\"16\" y=\"30\" font-weight=\"600\" fill=\"#222\">{}</text>",
-            escaped(title, 200),
-            escaped(title, 48),
+            cut(title, 200),
+            cut(title, 48),
         );
         for (at, row) in rows.iter().enumerate() {
             let y = 58 + 26 * at;
@@ -61,7 +63,7 @@ impl Board {
                 "<text x=\"40\" y=\"{y}\" text-anchor=\"end\" fill=\"#595959\">{rank}</text>\
                  <text x=\"56\" y=\"{y}\" fill=\"{fill}\">{}</text>\
                  <text x=\"464\" y=\"{y}\" text-anchor=\"end\" fill=\"{fill}\">{value}</text>",
-                escaped(&row.name, 36),
+                cut(&row.name, 36),
             );
         }
         out.push_str("</svg>");
@@ -76,32 +78,11 @@ fn shown<'a, T>(all: &'a [T], shows: &'a [bool]) -> impl Iterator<Item = &'a T> 
         .map(|(cell, _)| cell)
 }
 
-/// A name that no spreadsheet takes for a formula.
-fn harmless(name: &str) -> String {
-    match name.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        true => format!("'{name}"),
-        false => name.to_owned(),
-    }
-}
-
 /// Text within XML, cut to so many characters.
-fn escaped(text: &str, most: usize) -> String {
-    let mut out = String::new();
-    for (at, c) in text.chars().enumerate() {
-        if at == most {
-            out.push('…');
-            break;
-        }
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            // No character of XML.
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => out.push(' '),
-            c => out.push(c),
-        }
+fn cut(text: &str, most: usize) -> String {
+    let mut short: String = text.chars().take(most).collect();
+    if text.chars().nth(most).is_some() {
+        short.push('…');
     }
-    out
+    text::escape(&short)
 }

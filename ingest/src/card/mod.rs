@@ -545,7 +545,7 @@ mod tests {
         for reason in s.counts.decided_by.keys() {
             assert!(page.contains(reason.code()), "{reason}");
             assert!(
-                page.contains(&crate::attribution::escape(&sentence(reason.text()))),
+                page.contains(&fairframe_schemas::text::escape(&sentence(reason.text()))),
                 "{reason}"
             );
         }

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use fairframe_schemas::{Column, Layout, RecallList};
+use fairframe_schemas::{Column, Layout, RecallList, text::guard};
 
 use super::{
     PullError,
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     atomic::Whole,
-    attribution::{AttributionCsv, AttributionHtml, guard},
+    attribution::{AttributionCsv, AttributionHtml},
     manifest::ReleaseReader,
     recall,
     store::Store,

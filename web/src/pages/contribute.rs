@@ -14,7 +14,7 @@ use fairframe_ingest::{
 use fairframe_schemas::{Name, SampleId, licence};
 use serde::Deserialize;
 
-use super::{consent::take_out, takedown::clean};
+use super::{consent::take_out, takedown::clean, text_of as text};
 use crate::{
     App,
     access::{Posted, Who},
@@ -165,7 +165,7 @@ pub async fn give(
     while let Some(mut field) = form.next_field().await.map_err(unreadable)? {
         let name = field.name().unwrap_or_default().to_owned();
         if name == "csrf" {
-            secret_shown = who.sent(&text(field).await?);
+            secret_shown = who.sent(&text(field, MAX_FIELD).await?);
             continue;
         }
         // Stands first in the form: nothing of a stranger's reaches the disk.
@@ -173,7 +173,7 @@ pub async fn give(
             return Err(AppError::Stale);
         }
         if name != "pictures" {
-            let text = text(field).await?;
+            let text = text(field, MAX_FIELD).await?;
             match name.as_str() {
                 "licence" => typed.licence = text,
                 "country" => typed.country = text,
@@ -249,20 +249,6 @@ async fn again(
 ) -> Result<Response, AppError> {
     let shown = show(app, who, call, typed, problems, 0).await?;
     Ok((StatusCode::UNPROCESSABLE_ENTITY, shown).into_response())
-}
-
-async fn text(mut field: Field<'_>) -> Result<String, AppError> {
-    let mut bytes = Vec::new();
-    let broken = || AppError::Invalid("The form did not arrive whole.".to_owned());
-    while let Some(piece) = field.chunk().await.map_err(|_| broken())? {
-        bytes.extend_from_slice(&piece);
-        if bytes.len() > MAX_FIELD {
-            let long = format!("A field is longer than {MAX_FIELD} bytes.");
-            return Err(AppError::Invalid(long));
-        }
-    }
-    let text = String::from_utf8(bytes).map_err(|_| broken())?;
-    Ok(clean(&text))
 }
 
 /// Reads a picture off a form to the disk, holding no more than a piece of it.

@@ -30,11 +30,15 @@ pub mod takedowns;
 pub mod terms;
 
 use axum::{
+    extract::multipart::Field,
     http::header,
     response::{IntoResponse, Response},
 };
 
-use crate::browse::{Filter, query};
+use crate::{
+    browse::{Filter, query},
+    error::AppError,
+};
 
 /// The one style sheet.
 pub async fn style() -> Response {
@@ -105,6 +109,21 @@ pub fn address(path: &str, filter: &Filter, own: &[(String, String)]) -> String 
 /// The header of a file that a browser keeps; names are of datasets and ours.
 fn download(name: &str) -> String {
     format!("attachment; filename=\"{name}\"")
+}
+
+/// The text of a form's field that is no file, of at most so many bytes, cleaned.
+async fn text_of(mut field: Field<'_>, most: usize) -> Result<String, AppError> {
+    let mut bytes = Vec::new();
+    let broken = || AppError::Invalid("The form did not arrive whole.".to_owned());
+    while let Some(piece) = field.chunk().await.map_err(|_| broken())? {
+        bytes.extend_from_slice(&piece);
+        if bytes.len() > most {
+            let long = format!("A field is longer than {most} bytes.");
+            return Err(AppError::Invalid(long));
+        }
+    }
+    let text = String::from_utf8(bytes).map_err(|_| broken())?;
+    Ok(takedown::clean(&text))
 }
 
 /// What templates write numbers with.

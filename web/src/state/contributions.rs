@@ -209,10 +209,7 @@ const SELECT: &str = "SELECT f.file, f.bytes, c.seq, c.at, c.licence, c.country,
     JOIN contribution c ON c.seq = f.contribution WHERE f.dataset = ? AND f.source = ?";
 
 fn given(row: &SqliteRow) -> Result<Given> {
-    let stored = |what, value: &str| StateError::Stored {
-        what,
-        value: value.to_owned(),
-    };
+    let stored = StateError::stored;
     let labels: &str = row.get(6);
     let subject: Option<&str> = row.get(8);
     Ok(Given {

@@ -370,10 +370,7 @@ pub async fn withdrew(db: &Db, dataset: &Name) -> Result<Vec<PersonWithdrew>> {
     .await?;
     rows.iter()
         .map(|row| {
-            let stored = |what, value: &str| StateError::Stored {
-                what,
-                value: value.to_owned(),
-            };
+            let stored = StateError::stored;
             let (source, subject): (&str, &str) = (row.get(0), row.get(1));
             Ok(PersonWithdrew {
                 source: Name::new(source).map_err(|_| stored("the source", source))?,
@@ -449,10 +446,7 @@ pub async fn batches(db: &Db, dataset: &Name, limit: u32) -> Result<Vec<Batch>> 
 }
 
 fn stands(row: &SqliteRow) -> Result<Standing> {
-    let stored = |what, value: &str| StateError::Stored {
-        what,
-        value: value.to_owned(),
-    };
+    let stored = StateError::stored;
     let id: &str = row.get(6);
     let ruling: Option<&str> = row.get(0);
     let labels: Option<&str> = row.get(1);

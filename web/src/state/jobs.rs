@@ -287,10 +287,7 @@ pub async fn newest(db: &Db, limit: u32) -> Result<Vec<Job>> {
 }
 
 fn job(row: &SqliteRow) -> Result<Job> {
-    let stored = |what, value: &str| StateError::Stored {
-        what,
-        value: value.to_owned(),
-    };
+    let stored = StateError::stored;
     let (kind, dataset, state): (&str, &str, &str) = (row.get(1), row.get(2), row.get(4));
     let at = |i| row.get::<Option<String>, _>(i).map(time).transpose();
     Ok(Job {

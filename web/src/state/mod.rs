@@ -53,6 +53,16 @@ pub enum StateError {
     Exists(std::path::PathBuf),
 }
 
+impl StateError {
+    /// What stands in the database is no such thing.
+    pub(crate) fn stored(what: &'static str, value: &str) -> Self {
+        StateError::Stored {
+            what,
+            value: value.to_owned(),
+        }
+    }
+}
+
 pub type Result<T, E = StateError> = std::result::Result<T, E>;
 
 /// Tells the time. Tests set their own.

@@ -129,7 +129,8 @@ pub async fn propose(
     };
     let seq = write.tell(act).await?;
     let at = text(write.now);
-    let frozen = serde_json::to_string(&decided).map_err(|_| stored("decisions", "to freeze"))?;
+    let frozen = serde_json::to_string(&decided)
+        .map_err(|_| StateError::stored("decisions", "to freeze"))?;
     sqlx::query(
         "INSERT INTO proposal (seq, dataset, base, notes, proposed_by, proposed_at, decided, state)
          VALUES (?, ?, ?, ?, ?, ?, ?, 'open')",
@@ -178,7 +179,8 @@ pub async fn approve(
         audit_seq: seq,
         audit_hash: hash,
     });
-    let handed = serde_json::to_string(&decided).map_err(|_| stored("decisions", "approved"))?;
+    let handed =
+        serde_json::to_string(&decided).map_err(|_| StateError::stored("decisions", "approved"))?;
     sqlx::query("UPDATE proposal SET decided = ? WHERE seq = ?")
         .bind(handed)
         .bind(proposal.seq)
@@ -257,29 +259,26 @@ pub async fn of(db: &Db, dataset: &Name, limit: u32) -> Result<Vec<Proposal>> {
     rows.iter().map(proposal).collect()
 }
 
-fn stored(what: &'static str, value: &str) -> StateError {
-    StateError::Stored {
-        what,
-        value: value.to_owned(),
-    }
-}
-
 fn proposal(row: &SqliteRow) -> Result<Proposal> {
     let (dataset, base, frozen, state): (&str, &str, &str, &str) =
         (row.get(1), row.get(2), row.get(6), row.get(7));
-    let version = |text: &str| text.parse().map_err(|_| stored("the version", text));
+    let version = |text: &str| {
+        text.parse()
+            .map_err(|_| StateError::stored("the version", text))
+    };
     Ok(Proposal {
         seq: row.get(0),
-        dataset: Name::new(dataset).map_err(|_| stored("the dataset", dataset))?,
+        dataset: Name::new(dataset).map_err(|_| StateError::stored("the dataset", dataset))?,
         base: version(base)?,
         notes: row.get(3),
         proposed_by: row.get(4),
         proposed_at: time(row.get(5))?,
-        decided: serde_json::from_str(frozen).map_err(|_| stored("decisions", "frozen"))?,
+        decided: serde_json::from_str(frozen)
+            .map_err(|_| StateError::stored("decisions", "frozen"))?,
         state: State::ALL
             .into_iter()
             .find(|s| s.as_str() == state)
-            .ok_or_else(|| stored("the state", state))?,
+            .ok_or_else(|| StateError::stored("the state", state))?,
         ended_by: row.get(8),
         ended_at: row.get::<Option<String>, _>(9).map(time).transpose()?,
         version: row.get::<Option<&str>, _>(10).map(version).transpose()?,

@@ -70,7 +70,7 @@ impl FromStr for Relation {
 
     fn from_str(text: &str) -> Result<Self> {
         let found = Relation::ALL.into_iter().find(|r| r.as_str() == text);
-        found.ok_or_else(|| stored("the relation", text))
+        found.ok_or_else(|| StateError::stored("the relation", text))
     }
 }
 
@@ -361,20 +361,15 @@ pub async fn closed(db: &Db, limit: u32) -> Result<Vec<Case>> {
     rows.iter().map(case).collect()
 }
 
-fn stored(what: &'static str, value: &str) -> StateError {
-    StateError::Stored {
-        what,
-        value: value.to_owned(),
-    }
-}
-
 fn case(row: &SqliteRow) -> Result<Case> {
     let dataset: Option<&str> = row.get(1);
     let sample: Option<&str> = row.get(2);
     let found = match (dataset, sample) {
         (Some(dataset), Some(sample)) => Some(Found {
-            dataset: Name::new(dataset).map_err(|_| stored("the dataset", dataset))?,
-            sample: sample.parse().map_err(|_| stored("the sample", sample))?,
+            dataset: Name::new(dataset).map_err(|_| StateError::stored("the dataset", dataset))?,
+            sample: sample
+                .parse()
+                .map_err(|_| StateError::stored("the sample", sample))?,
         }),
         _ => None,
     };
@@ -389,7 +384,7 @@ fn case(row: &SqliteRow) -> Result<Case> {
         contact: row.get(6),
         received_at: time(row.get(7))?,
         due_at: time(row.get(8))?,
-        state: known.ok_or_else(|| stored("the state", state))?,
+        state: known.ok_or_else(|| StateError::stored("the state", state))?,
         answer: row.get(10),
         closed_by: row.get(11),
         closed_at: row.get::<Option<String>, _>(12).map(time).transpose()?,

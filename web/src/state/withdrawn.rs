@@ -26,10 +26,7 @@ pub struct Withdrawn {
 
 /// Reads the tables.
 async fn read(db: &Db, head: i64) -> Result<Withdrawn> {
-    let stored = |what, value: &str| StateError::Stored {
-        what,
-        value: value.to_owned(),
-    };
+    let stored = StateError::stored;
     let name = |text: &str| Name::new(text).map_err(|_| stored("the name", text));
     let rows = sqlx::query("SELECT dataset, sample_id FROM decision WHERE ruling = 'withdraw'")
         .fetch_all(db.read())

@@ -1,5 +1,7 @@
 //! Leaderboards: a page, JSON, CSV and a picture to embed.
 
+use std::sync::Arc;
+
 use askama::Template;
 use axum::{
     Json,
@@ -68,7 +70,7 @@ struct Seen {
     stage: Stage,
     side: Side,
     /// None before the first was made.
-    board: Option<std::sync::Arc<Board>>,
+    board: Option<Arc<Board>>,
     /// Of each column, whether it is shown.
     shows: Vec<bool>,
     private: bool,
@@ -119,6 +121,18 @@ async fn see(app: &App, who: &Who, name: &str, asked: &Asked) -> Result<Seen, Ap
         private,
         truths,
     })
+}
+
+/// The same, where a board was made.
+async fn made(
+    app: &App,
+    who: &Who,
+    name: &str,
+    asked: &Asked,
+) -> Result<(Seen, Arc<Board>), AppError> {
+    let seen = see(app, who, name, asked).await?;
+    let board = seen.board.clone().ok_or(AppError::NotFound("board"))?;
+    Ok((seen, board))
 }
 
 #[derive(Template)]
@@ -293,8 +307,7 @@ pub struct BoardColumn {
 /// # Errors
 /// [`AppError::NotFound`] for what is not there or not shown.
 pub async fn item(app: &App, who: &Who, name: &str, asked: &Asked) -> Result<BoardItem, AppError> {
-    let seen = see(app, who, name, asked).await?;
-    let board = seen.board.ok_or(AppError::NotFound("board"))?;
+    let (seen, board) = made(app, who, name, asked).await?;
     let utc =
         |at: fairframe_schemas::Timestamp| at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
     let rows = board.rows(seen.side).iter().map(|row| BoardRow {
@@ -348,8 +361,7 @@ pub async fn table(
     Path(name): Path<String>,
     Query(asked): Query<Asked>,
 ) -> Result<Response, AppError> {
-    let seen = see(&app, &who, &name, &asked).await?;
-    let board = seen.board.ok_or(AppError::NotFound("board"))?;
+    let (seen, board) = made(&app, &who, &name, &asked).await?;
     let (stage, side) = (&seen.stage.name, seen.side.as_str());
     let named = crate::pages::download(&format!("{name}-{stage}-{side}.csv"));
     let headers = [
@@ -366,8 +378,7 @@ pub async fn picture(
     Path(name): Path<String>,
     Query(asked): Query<Asked>,
 ) -> Result<Response, AppError> {
-    let seen = see(&app, &who, &name, &asked).await?;
-    let board = seen.board.ok_or(AppError::NotFound("board"))?;
+    let (seen, board) = made(&app, &who, &name, &asked).await?;
     let title = format!(
         "{} · {}",
         seen.open.competition.toml.title, seen.stage.title

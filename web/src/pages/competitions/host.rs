@@ -23,8 +23,8 @@ use crate::{
         opening::{self, OpeningError},
     },
     error::{AppError, page},
-    pages::filters,
-    pages::takedown::clean,
+    pages::{filters, text_of},
+    state::audit::MAX_WHY,
     state::competitions::{
         self as state,
         queue::{self, State as QueueState, Task},
@@ -278,9 +278,9 @@ pub async fn correct(
     let broken = || AppError::Invalid("The form did not arrive whole.".to_owned());
     while let Some(mut field) = form.next_field().await.map_err(|_| broken())? {
         match field.name().unwrap_or_default() {
-            "csrf" => secret_shown = who.sent(&field.text().await.map_err(|_| broken())?),
+            "csrf" => secret_shown = who.sent(&text_of(field, MAX_WHY).await?),
             _ if !secret_shown => return Err(AppError::Stale),
-            "why" => why = clean(&field.text().await.map_err(|_| broken())?),
+            "why" => why = text_of(field, MAX_WHY).await?,
             "file" => {
                 let most = open.competition.toml.limits.file_bytes;
                 let called = "solution".to_owned();

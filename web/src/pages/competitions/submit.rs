@@ -17,9 +17,9 @@ use crate::{
         submit::{self, External, MAX_DECLARED},
     },
     error::{AppError, page},
-    pages::{filters, takedown::clean},
+    pages::{filters, takedown::clean, text_of as text},
     state::competitions::{
-        submissions::{Left, MAX_FILE_NAME, MAX_NOTE},
+        submissions::{Left, MAX_FILE_NAME},
         teams,
     },
 };
@@ -188,7 +188,7 @@ async fn fill(
     while let Some(mut field) = form.next_field().await.map_err(unreadable)? {
         let name = field.name().unwrap_or_default().to_owned();
         if name == "csrf" {
-            secret_shown = who.sent(&text(field).await?);
+            secret_shown = who.sent(&text(field, MAX_DECLARED).await?);
             continue;
         }
         if !secret_shown {
@@ -200,11 +200,11 @@ async fn fill(
                 let called: String = called.chars().take(MAX_FILE_NAME / 4).collect();
                 arrived = Some(arrive::from_form(&open.vault, &mut field, called, most).await?);
             }
-            "note" => typed.note = text(field).await?,
-            "external" => typed.used = Some(text(field).await? == "yes"),
-            "what" => typed.external.what = text(field).await?,
-            "licence" => typed.external.licence = text(field).await?,
-            "consent" => typed.external.consent = text(field).await?,
+            "note" => typed.note = text(field, MAX_DECLARED).await?,
+            "external" => typed.used = Some(text(field, MAX_DECLARED).await? == "yes"),
+            "what" => typed.external.what = text(field, MAX_DECLARED).await?,
+            "licence" => typed.external.licence = text(field, MAX_DECLARED).await?,
+            "consent" => typed.external.consent = text(field, MAX_DECLARED).await?,
             _ => {}
         }
     }
@@ -212,17 +212,4 @@ async fn fill(
     let arrived = arrived.ok_or_else(|| AppError::Invalid("Choose a file.".to_owned()))?;
     let external = typed.used.map(|_| &typed.external);
     submit::submit(app, who, open, &arrived, &typed.note, external, None).await
-}
-
-async fn text(mut field: axum::extract::multipart::Field<'_>) -> Result<String, AppError> {
-    let mut bytes = Vec::new();
-    let broken = || AppError::Invalid("The form did not arrive whole.".to_owned());
-    while let Some(piece) = field.chunk().await.map_err(|_| broken())? {
-        bytes.extend_from_slice(&piece);
-        if bytes.len() > MAX_DECLARED.max(MAX_NOTE) {
-            return Err(AppError::Invalid("A field is too long.".to_owned()));
-        }
-    }
-    let text = String::from_utf8(bytes).map_err(|_| broken())?;
-    Ok(clean(&text))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use fairframe_ingest::attribution::guard;
+use fairframe_schemas::text::guard;
 use serde::Serialize;
 
 use super::gaps::{Gaps, Target, accepted};

@@ -15,7 +15,7 @@ use axum::{
     http::header,
     response::{Html, IntoResponse, Response},
 };
-use fairframe_ingest::attribution::guard;
+use fairframe_schemas::text::guard;
 use fairframe_schemas::{DatasetVersion, Name, Status, text::percent};
 
 use self::{

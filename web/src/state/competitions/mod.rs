@@ -180,17 +180,12 @@ fn opened(row: &SqliteRow) -> Result<Opened> {
 }
 
 fn named(text: &str) -> Result<Name> {
-    Name::new(text).map_err(|_| StateError::Stored {
-        what: "the name",
-        value: text.to_owned(),
-    })
+    Name::new(text).map_err(|_| StateError::stored("the name", text))
 }
 
 fn digest(text: &str) -> Result<Digest> {
-    text.parse().map_err(|_| StateError::Stored {
-        what: "the digest",
-        value: text.to_owned(),
-    })
+    text.parse()
+        .map_err(|_| StateError::stored("the digest", text))
 }
 
 /// Accepts the rules of a competition, in a version of theirs. Once is enough.

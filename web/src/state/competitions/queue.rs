@@ -568,10 +568,7 @@ pub async fn counts(db: &Db, competition: &Name) -> Result<Vec<(String, i64)>> {
 }
 
 fn task(row: &SqliteRow) -> Result<Task> {
-    let stored = |what, value: &str| StateError::Stored {
-        what,
-        value: value.to_owned(),
-    };
+    let stored = StateError::stored;
     let (kind, state): (&str, &str) = (row.get(1), row.get(7));
     let at = |i| row.get::<Option<String>, _>(i).map(time).transpose();
     Ok(Task {

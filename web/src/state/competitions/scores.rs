@@ -147,10 +147,8 @@ pub async fn all(db: &Db, competition: &Name, stage: &Name, truth: i64) -> Resul
             value: row.get(6),
             shown: row.get(7),
             best: row.get(8),
-            columns: serde_json::from_str(columns).map_err(|_| StateError::Stored {
-                what: "the columns of a score",
-                value: columns.to_owned(),
-            })?,
+            columns: serde_json::from_str(columns)
+                .map_err(|_| StateError::stored("the columns of a score", columns))?,
         });
         let usage: &str = row.get(5);
         if let Some(entry) = entries.last_mut() {

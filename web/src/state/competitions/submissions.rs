@@ -499,10 +499,7 @@ fn submission(row: &SqliteRow) -> Result<Submission> {
         state: State::ALL
             .into_iter()
             .find(|s| s.as_str() == state)
-            .ok_or_else(|| StateError::Stored {
-                what: "the state of a submission",
-                value: state.to_owned(),
-            })?,
+            .ok_or_else(|| StateError::stored("the state of a submission", state))?,
         counts: row.get(12),
         problem: row.get(13),
         defects: row.get(14),

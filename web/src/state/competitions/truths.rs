@@ -217,12 +217,7 @@ fn truth(row: &SqliteRow) -> Result<Truth> {
             "scoring" => TruthState::Scoring,
             "current" => TruthState::Current,
             "past" => TruthState::Past,
-            other => {
-                return Err(StateError::Stored {
-                    what: "the state of a truth",
-                    value: other.to_owned(),
-                });
-            }
+            other => return Err(StateError::stored("the state of a truth", other)),
         },
         made_by: row.get(3),
         made_at: time(row.get(4))?,

@@ -8,6 +8,7 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use fairframe_schemas::{Digest, Name};
@@ -208,6 +209,24 @@ impl Vault {
         let _ = fs::remove_file(self.arriving(id));
     }
 
+    /// Removes what was arriving or being made and has not grown since a moment: its upload was
+    /// given up, or its server killed.
+    pub fn forget_unfinished(&self, since: SystemTime) {
+        for folder in ["arriving", "making"] {
+            let entries = fs::read_dir(self.folder.join(folder));
+            for entry in entries.into_iter().flatten().flatten() {
+                let changed = entry.metadata().and_then(|facts| facts.modified());
+                if changed.is_ok_and(|at| at < since) {
+                    let path = entry.path();
+                    let _ = match path.is_dir() {
+                        true => fs::remove_dir_all(&path),
+                        false => fs::remove_file(&path),
+                    };
+                }
+            }
+        }
+    }
+
     /// Keeps bytes of ours (a constant answer) among the submissions.
     ///
     /// # Errors
@@ -336,6 +355,8 @@ pub(crate) fn digest_of(path: &Path) -> Result<Digest, VaultError> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn vault() -> (tempfile::TempDir, Vault) {
@@ -398,5 +419,14 @@ mod tests {
         vault.drop_upload("u");
         assert_eq!(vault.arrived("u").unwrap(), 0);
         assert!(vault.submission(&digest).exists());
+        // What nobody ends is forgotten, once it is old.
+        vault.add("killed", 0, b"id").unwrap();
+        let made = vault.fresh().unwrap();
+        let began = fs::metadata(&made).unwrap().modified().unwrap();
+        vault.forget_unfinished(began - Duration::from_secs(3_600));
+        assert_eq!(vault.arrived("killed").unwrap(), 2);
+        vault.forget_unfinished(began + Duration::from_secs(3_600));
+        assert_eq!(vault.arrived("killed").unwrap(), 0);
+        assert!(!made.exists() && vault.submission(&digest).exists());
     }
 }

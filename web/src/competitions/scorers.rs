@@ -9,7 +9,7 @@ use tokio::{process::Command, task::JoinSet};
 
 use crate::state::{
     Db, StateError,
-    competitions::{queue, uploads},
+    competitions::{self, queue, uploads},
 };
 
 /// How long a worker that ended is mourned: one that cannot start does not start all the time.
@@ -61,13 +61,19 @@ impl Scorers {
     }
 
     async fn tidy(&self) -> Result<(), StateError> {
+        let before = self.db.now() - uploads::KEPT;
         let mut write = self.db.write().await?;
-        let gone = uploads::forget(&mut write).await?;
+        uploads::forget(&mut write, before).await?;
         write.commit().await?;
-        for (competition, id) in gone {
-            if let Ok(name) = fairframe_schemas::Name::new(&competition) {
-                super::vault(&self.layout, &name).drop_upload(&id);
+        let all = competitions::all(&self.db).await?;
+        let (layout, before) = (self.layout.clone(), before.into());
+        let tidied = tokio::task::spawn_blocking(move || {
+            for competition in all {
+                super::vault(&layout, &competition.name).forget_unfinished(before);
             }
+        });
+        if let Err(error) = tidied.await {
+            tracing::error!(%error, "what never arrived could not be removed");
         }
         Ok(())
     }

@@ -103,17 +103,11 @@ pub async fn end(write: &mut Write, id: &str) -> Result<()> {
     Ok(())
 }
 
-/// Forgets what was begun long ago. Gives the names of what goes.
-pub async fn forget(write: &mut Write) -> Result<Vec<(String, String)>> {
-    let until = text(write.now - KEPT);
-    let old: Vec<(String, String)> =
-        sqlx::query_as("SELECT competition, id FROM upload WHERE at < ?")
-            .bind(&until)
-            .fetch_all(write.sql())
-            .await?;
+/// Forgets what was begun before a moment.
+pub async fn forget(write: &mut Write, before: Timestamp) -> Result<()> {
     sqlx::query("DELETE FROM upload WHERE at < ?")
-        .bind(until)
+        .bind(text(before))
         .execute(write.sql())
         .await?;
-    Ok(old)
+    Ok(())
 }

@@ -7,6 +7,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -157,6 +158,16 @@ impl Vault {
             .write(true)
             .open(&path);
         let mut out = open.map_err(at(&path))?;
+        // One piece after the other, and none once it was handed in: the bytes are then a
+        // submission's, too.
+        out.lock().map_err(at(&path))?;
+        if out.metadata().map_err(at(&path))?.nlink() > 1 {
+            let message = "it was handed in already";
+            return Err(at(&path)(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                message,
+            )));
+        }
         let there = out.seek(SeekFrom::End(0)).map_err(at(&path))?;
         if there != offset {
             let message = format!("{there} bytes are there, not {offset}");
@@ -190,6 +201,7 @@ impl Vault {
     pub fn keep_submission(&self, id: &str) -> Result<(Digest, u64), VaultError> {
         let path = self.arriving(id);
         let file = File::open(&path).map_err(at(&path))?;
+        file.lock().map_err(at(&path))?;
         file.sync_all().map_err(at(&path))?;
         let bytes = file.metadata().map_err(at(&path))?.len();
         let digest = digest_of(&path)?;
@@ -207,6 +219,11 @@ impl Vault {
     /// Removes an upload that is not wanted.
     pub fn drop_upload(&self, id: &str) {
         let _ = fs::remove_file(self.arriving(id));
+    }
+
+    /// Removes the bytes of a submission that nothing names.
+    pub fn drop_submission(&self, digest: &Digest) {
+        let _ = fs::remove_file(self.submission(digest));
     }
 
     /// Removes what was arriving or being made and has not grown since a moment: its upload was
@@ -416,6 +433,9 @@ mod tests {
         assert_eq!(fs::read(vault.submission(&digest)).unwrap(), b"id,label\n");
         // Nobody took it: it can be sent once more.
         assert_eq!(vault.keep_submission("u").unwrap(), (digest, 9));
+        // Its bytes stay what they are.
+        assert!(vault.add("u", 9, b"more").is_err());
+        assert_eq!(fs::read(vault.submission(&digest)).unwrap(), b"id,label\n");
         vault.drop_upload("u");
         assert_eq!(vault.arrived("u").unwrap(), 0);
         assert!(vault.submission(&digest).exists());

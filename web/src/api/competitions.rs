@@ -207,7 +207,7 @@ pub async fn submissions(
     let account = submit::participant(&who, &open)?;
     let mut found = Vec::new();
     if let Some(team) = teams::of(&app.db, open.name(), &account.id).await? {
-        for submission in submissions::of_team(&app.db, team.id).await? {
+        for submission in submissions::of_team(&app.db, open.name(), team.id).await? {
             found.push(described(&app, &open, &submission).await?);
         }
     }

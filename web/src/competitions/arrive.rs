@@ -6,6 +6,9 @@ use fairframe_schemas::Digest;
 
 use crate::{error::AppError, state::secret};
 
+/// Bytes gathered before they are written.
+const AT_ONCE: usize = 1 << 20;
+
 /// A submission's bytes, on the disk and under the name of their digest.
 #[derive(Debug, Clone)]
 pub struct Arrived {
@@ -39,15 +42,22 @@ pub async fn from_form(
     let id = secret::draw().map_err(AppError::internal)?;
     let arriving = Arriving { vault, id };
     let broken = |_| AppError::Invalid("The file did not arrive whole.".to_owned());
-    let mut there = 0;
-    while let Some(piece) = field.chunk().await.map_err(broken)? {
-        if there + piece.len() as u64 > most {
+    let (mut there, mut gathered) = (0, Vec::new());
+    loop {
+        let piece = field.chunk().await.map_err(broken)?;
+        let ended = piece.is_none();
+        gathered.extend_from_slice(piece.as_deref().unwrap_or_default());
+        if there + gathered.len() as u64 > most {
             return Err(too_large(most));
         }
-        there = arriving
-            .vault
-            .add(&arriving.id, there, &piece)
-            .map_err(AppError::internal)?;
+        if gathered.len() >= AT_ONCE || ended && !gathered.is_empty() {
+            let (vault, id) = (vault.clone(), arriving.id.clone());
+            let full = std::mem::take(&mut gathered);
+            there = blocking(move || vault.add(&id, there, &full)).await?;
+        }
+        if ended {
+            break;
+        }
     }
     keep(vault, &arriving.id, name, there).await
 }
@@ -73,7 +83,7 @@ pub async fn keep(vault: &Vault, id: &str, name: String, there: u64) -> Result<A
 
 pub fn too_large(most: u64) -> AppError {
     let most = fairframe_schemas::text::size(most);
-    AppError::Invalid(format!("A submission's file has at most {most}; pack it."))
+    AppError::Invalid(format!("The file may have at most {most}; pack it."))
 }
 
 /// Work on the disk, off the threads that answer.

@@ -137,12 +137,32 @@ pub async fn rules_accepted(app: &App, open: &Open, account: &Account) -> Result
 }
 
 /// Hands a file in that has arrived, in an upload that ends with it or in a form. Gives the
-/// submission's number.
+/// submission's number. The bytes of one that is not taken do not stay.
 ///
 /// # Errors
 /// [`AppError::Conflict`] where no stage is open, rules are not accepted or limits are used up;
 /// [`AppError::Invalid`] for what was not said of outside data.
 pub async fn submit(
+    app: &App,
+    who: &Who,
+    open: &Open,
+    arrived: &Arrived,
+    note: &str,
+    external: Option<&External>,
+    upload: Option<&str>,
+) -> Result<i64, AppError> {
+    let taken = take(app, who, open, arrived, note, external, upload).await;
+    if taken.is_err() {
+        // Nobody else's submission can begin to name them while this is looked at.
+        let mut write = app.db.write().await?;
+        if !submissions::has(&mut write, open.name(), &arrived.sha256).await? {
+            open.vault.drop_submission(&arrived.sha256);
+        }
+    }
+    taken
+}
+
+async fn take(
     app: &App,
     who: &Who,
     open: &Open,
@@ -182,6 +202,11 @@ pub async fn submit(
     };
     let allowed = allowance(open, stage, write.now);
     let seq = submissions::submit(&mut write, &new, &allowed).await?;
+    // Somebody's who sent the same bytes and may not, they may have been removed a moment ago.
+    if !open.vault.submission(&arrived.sha256).exists() {
+        let again = "The file was lost on the way. Send it once more.";
+        return Err(AppError::Conflict(again.to_owned()));
+    }
     // With it: asked once more after a crash, it is not handed in twice.
     if let Some(id) = upload {
         uploads::end(&mut write, id).await?;
@@ -195,13 +220,18 @@ pub async fn submit(
 /// # Errors
 /// [`AppError::Conflict`].
 pub async fn may_now(app: &App, open: &Open, account: &Account) -> Result<(), AppError> {
-    stage_at(open, app.db.now())?;
-    match rules_accepted(app, open, account).await? {
-        true => Ok(()),
-        false => Err(AppError::Conflict(
+    let stage = stage_at(open, app.db.now())?;
+    if !rules_accepted(app, open, account).await? {
+        return Err(AppError::Conflict(
             "Read and accept the rules first.".to_owned(),
-        )),
+        ));
     }
+    if let Some(team) = teams::of(&app.db, open.name(), &account.id).await? {
+        let mut write = app.db.write().await?;
+        let allowed = allowance(open, stage, write.now);
+        submissions::may(&mut write, team.id, &stage.name, &allowed).await?;
+    }
+    Ok(())
 }
 
 fn stage_at(open: &Open, now: Timestamp) -> Result<&Stage, AppError> {

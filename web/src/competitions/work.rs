@@ -155,9 +155,12 @@ impl Worker {
                     (self.exit)();
                 }
                 _ = beat.tick() => {
-                    if !queue::renew(&self.db, &job.task).await? {
+                    match queue::renew(&self.db, &job.task).await {
+                        Ok(true) => {}
                         // Cancelled, or given to another: nobody wants it from here.
-                        (self.exit)();
+                        Ok(false) => (self.exit)(),
+                        // The lease is four beats long.
+                        Err(error) => tracing::warn!(%error, "a lease was not renewed"),
                     }
                 }
             }
@@ -210,7 +213,10 @@ impl Worker {
                 let counts = job.competition.toml.limits.count_invalid && submission.team.is_some();
                 let mut write = self.db.write().await?;
                 if queue::finish(&mut write, &job.task, "").await? {
-                    submissions::refused(&mut write, submission.seq, &defects, counts).await?;
+                    if queue::decides(&mut write, &job.task).await? {
+                        let seq = submission.seq;
+                        submissions::refused(&mut write, seq, &defects, counts).await?;
+                    }
                     write.commit().await?;
                 }
                 return Ok(());

@@ -11,6 +11,7 @@ use axum::{
 use fairframe_competitions::{
     board::{Board, Entry, Side},
     prepare::Facts,
+    vault::MAX_FOLDER,
 };
 use serde::Deserialize;
 
@@ -282,8 +283,7 @@ pub async fn correct(
             _ if !secret_shown => return Err(AppError::Stale),
             "why" => why = text_of(field, MAX_WHY).await?,
             "file" => {
-                let most = open.competition.toml.limits.file_bytes;
-                let called = "solution".to_owned();
+                let (most, called) = (MAX_FOLDER, "solution".to_owned());
                 file = Some(arrive::from_form(&open.vault, &mut field, called, most).await?);
             }
             _ => {}

@@ -123,7 +123,7 @@ pub async fn history(
     let team = teams::of(&app.db, open.name(), &account.id).await?;
     let now = app.db.now();
     let all = match &team {
-        Some(team) => submissions::of_team(&app.db, team.id).await?,
+        Some(team) => submissions::of_team(&app.db, open.name(), team.id).await?,
         None => Vec::new(),
     };
     let mut lines = Vec::new();

@@ -182,7 +182,7 @@ pub(super) async fn ask_rescoring(
          SELECT (SELECT coalesce(max(id), 0) FROM scoring) + row_number() OVER (ORDER BY seq),
                 seq, competition, stage, ?, 'score', ?, team, 'queued', ?, ?
          FROM submission
-         WHERE competition = ? AND stage = ? AND state IN ('queued', 'scored')",
+         WHERE competition = ? AND stage = ? AND state IN ('queued', 'scored', 'invalid')",
     )
     .bind(truth)
     .bind(AGAIN)
@@ -204,6 +204,19 @@ pub async fn ask_board(write: &mut Write, competition: &Name, stage: &Name) -> R
         return Ok(());
     };
     ask(write, board(competition, stage, truth.version)).await
+}
+
+/// Asks for the boards of all stages: what teams are called, or who they are, has changed.
+pub(super) async fn ask_boards(write: &mut Write, competition: &Name) -> Result<()> {
+    let stages: Vec<String> =
+        sqlx::query_scalar("SELECT stage FROM truth WHERE competition = ? AND state = 'current'")
+            .bind(competition.as_str())
+            .fetch_all(write.sql())
+            .await?;
+    for stage in stages {
+        ask_board(write, competition, &named(&stage)?).await?;
+    }
+    Ok(())
 }
 
 fn board<'a>(competition: &'a Name, stage: &'a Name, truth: i64) -> Asked<'a> {
@@ -374,6 +387,14 @@ pub async fn finish(write: &mut Write, task: &Task, problem: &str) -> Result<boo
     Ok(true)
 }
 
+/// Whether what a task finds says what its submission is: not while its truth is being scored, when
+/// another one counts.
+pub async fn decides(write: &mut Write, task: &Task) -> Result<bool> {
+    let truths = truths::list_in(write, &task.competition, &task.stage).await?;
+    let own = truths.iter().find(|t| t.version == task.truth);
+    Ok(own.is_some_and(|t| t.state != truths::TruthState::Scoring))
+}
+
 /// Asks for a scored submission's report.
 pub(super) async fn ask_report(write: &mut Write, task: &Task) -> Result<()> {
     let asked = Asked {
@@ -457,7 +478,9 @@ async fn give_up(write: &mut Write, id: i64, problem: &str) -> Result<()> {
         .execute(write.sql())
         .await?;
     if task.kind == Kind::Score {
-        if let Some(seq) = task.submission {
+        if let Some(seq) = task.submission
+            && decides(write, &task).await?
+        {
             submissions::not_scored(write, seq, problem).await?;
         }
         let (competition, stage) = (&task.competition, &task.stage);
@@ -468,39 +491,56 @@ async fn give_up(write: &mut Write, id: i64, problem: &str) -> Result<()> {
 
 /// Begins a task anew that was set aside.
 pub async fn retry(write: &mut Write, competition: &Name, id: i64) -> Result<bool> {
+    let found = find_in(write, id).await?;
+    let ours = |t: &Task| t.competition == *competition && t.state == State::SetAside;
+    let Some(task) = found.filter(ours) else {
+        return Ok(false);
+    };
+    if task.kind == Kind::Board {
+        // Another one may wait already: it is as good.
+        sqlx::query("UPDATE scoring SET state = 'cancelled' WHERE id = ?")
+            .bind(id)
+            .execute(write.sql())
+            .await?;
+        let (competition, stage) = (&task.competition, &task.stage);
+        ask(write, board(competition, stage, task.truth)).await?;
+        return Ok(true);
+    }
     let now = text(write.now);
-    let done = sqlx::query(
+    sqlx::query(
         "UPDATE scoring SET state = 'queued', attempts = 0, not_before = ?, ended_at = NULL, worker = NULL
-         WHERE id = ? AND competition = ? AND state = 'set-aside'",
+         WHERE id = ?",
     )
     .bind(now)
     .bind(id)
-    .bind(competition.as_str())
     .execute(write.sql())
     .await?;
-    if done.rows_affected() == 0 {
-        return Ok(false);
-    }
-    if let Some(task) = find_in(write, id).await?
-        && let (Kind::Score, Some(seq)) = (task.kind, task.submission)
-    {
+    if let (Kind::Score, Some(seq)) = (task.kind, task.submission) {
         submissions::queued_again(write, seq).await?;
+        // By the truth that counts by now, too.
+        ask_score(write, &task.competition, &task.stage, seq, task.team).await?;
     }
     Ok(true)
 }
 
 /// Ends what waits or runs for a submission. A worker that has it finds out when it renews.
-pub(super) async fn cancel(write: &mut Write, submission: i64) -> Result<u64> {
+pub(super) async fn cancel(write: &mut Write, submission: i64) -> Result<()> {
     let now = text(write.now);
-    let done = sqlx::query(
+    let ended = sqlx::query(
         "UPDATE scoring SET state = 'cancelled', ended_at = ?
-         WHERE submission = ? AND state IN ('queued', 'running')",
+         WHERE submission = ? AND state IN ('queued', 'running')
+         RETURNING competition, stage, truth",
     )
     .bind(now)
     .bind(submission)
-    .execute(write.sql())
+    .fetch_all(write.sql())
     .await?;
-    Ok(done.rows_affected())
+    for row in ended {
+        // It may have been the last that a corrected truth waited for.
+        let (competition, stage) = (named(row.get(0))?, named(row.get(1))?);
+        ask_board_if_scored(write, &competition, &stage, row.get(2)).await?;
+    }
+    Ok(())
 }
 
 /// Tasks before this one, as the queue stands: none once it is under way.

@@ -62,7 +62,6 @@ pub async fn write(write: &mut Write, task: &Task, scores: &[Score]) -> Result<b
     let Some(submission) = task.submission else {
         return Ok(false);
     };
-    // The report is asked for before the board may make the truth the current one.
     if !queue::finish(write, task, "").await? {
         return Ok(false);
     }
@@ -81,7 +80,9 @@ pub async fn write(write: &mut Write, task: &Task, scores: &[Score]) -> Result<b
         .execute(write.sql())
         .await?;
     }
-    submissions::scored(write, submission).await?;
+    if queue::decides(write, task).await? {
+        submissions::scored(write, submission).await?;
+    }
     queue::ask_report(write, task).await?;
     Ok(true)
 }

@@ -142,33 +142,32 @@ impl From<sqlx::Error> for SubmitError {
     }
 }
 
-/// Counted within the transaction that takes one more: two at once cannot both be the last.
-async fn used(write: &mut Write, new: &New<'_>, from: Option<Timestamp>) -> Result<i64> {
+/// Submissions that count, since a moment or of the whole stage.
+async fn used(write: &mut Write, team: i64, stage: &Name, from: Option<Timestamp>) -> Result<i64> {
     Ok(sqlx::query_scalar(
         "SELECT count(*) FROM submission WHERE team = ? AND stage = ? AND counts = 1 AND at >= ?",
     )
-    .bind(new.team)
-    .bind(new.stage.as_str())
+    .bind(team)
+    .bind(stage.as_str())
     .bind(from.map(text).unwrap_or_default())
     .fetch_one(write.sql())
     .await?)
 }
 
-/// Takes a submission, whose bytes are on the disk, and asks for its score. Gives its number.
-pub async fn submit(
+/// Whether a team may hand in once more: asked before a long upload, and again within the
+/// transaction that takes it, so that two at once cannot both be the last.
+pub async fn may(
     write: &mut Write,
-    new: &New<'_>,
+    team: i64,
+    stage: &Name,
     allowed: &Allowance,
-) -> Result<i64, SubmitError> {
-    if new.note.len() > MAX_NOTE || new.name.len() > MAX_FILE_NAME {
-        return Err(SubmitError::Long);
-    }
+) -> Result<(), SubmitError> {
     let shown = |at: Timestamp| at.format("%Y-%m-%d %H:%M UTC").to_string();
-    if used(write, new, Some(allowed.day.start)).await? >= i64::from(allowed.per_day) {
+    if used(write, team, stage, Some(allowed.day.start)).await? >= i64::from(allowed.per_day) {
         return Err(SubmitError::Today(allowed.per_day, shown(allowed.day.end)));
     }
     if let Some(total) = allowed.total
-        && used(write, new, None).await? >= i64::from(total)
+        && used(write, team, stage, None).await? >= i64::from(total)
     {
         return Err(SubmitError::Total(total));
     }
@@ -177,8 +176,8 @@ pub async fn submit(
         let last: Option<String> = sqlx::query_scalar(
             "SELECT max(at) FROM submission WHERE team = ? AND stage = ? AND counts = 1",
         )
-        .bind(new.team)
-        .bind(new.stage.as_str())
+        .bind(team)
+        .bind(stage.as_str())
         .fetch_one(write.sql())
         .await?;
         if let Some(last) = last.map(time).transpose()?
@@ -192,8 +191,8 @@ pub async fn submit(
          FROM submission WHERE team = ? AND stage = ?",
     )
     .bind(text(allowed.day.start))
-    .bind(new.team)
-    .bind(new.stage.as_str())
+    .bind(team)
+    .bind(stage.as_str())
     .fetch_one(write.sql())
     .await?;
     if waiting >= MAX_WAITING {
@@ -203,6 +202,19 @@ pub async fn submit(
     if tries >= most {
         return Err(SubmitError::Tries(most));
     }
+    Ok(())
+}
+
+/// Takes a submission, whose bytes are on the disk, and asks for its score. Gives its number.
+pub async fn submit(
+    write: &mut Write,
+    new: &New<'_>,
+    allowed: &Allowance,
+) -> Result<i64, SubmitError> {
+    if new.note.len() > MAX_NOTE || new.name.len() > MAX_FILE_NAME {
+        return Err(SubmitError::Long);
+    }
+    may(write, new.team, new.stage, allowed).await?;
     let subject = format!("{}/{}", new.competition, new.stage);
     let act = Act {
         actor: new.account.1,
@@ -285,6 +297,28 @@ async fn insert(write: &mut Write, seq: i64, new: &New<'_>, by: Option<(i64, &st
     Ok(())
 }
 
+/// Whether any submission of a competition has these bytes.
+pub async fn has(write: &mut Write, competition: &Name, sha256: &Digest) -> Result<bool> {
+    let n: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM submission WHERE competition = ? AND sha256 = ?")
+            .bind(competition.as_str())
+            .bind(sha256.to_string())
+            .fetch_one(write.sql())
+            .await?;
+    Ok(n > 0)
+}
+
+/// Whether teams have handed anything in to a competition.
+pub async fn any(db: &Db, competition: &Name) -> Result<bool> {
+    let n: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM submission WHERE competition = ? AND team IS NOT NULL",
+    )
+    .bind(competition.as_str())
+    .fetch_one(db.read())
+    .await?;
+    Ok(n > 0)
+}
+
 /// What a team may still hand in.
 pub async fn left(db: &Db, team: i64, stage: &Name, allowed: &Allowance) -> Result<Left> {
     let (today, in_all, last): (i64, i64, Option<String>) = sqlx::query_as(
@@ -341,6 +375,28 @@ pub(super) async fn queued_again(write: &mut Write, seq: i64) -> Result<()> {
          WHERE seq = ? AND state = 'failed'",
     )
     .bind(seq)
+    .execute(write.sql())
+    .await?;
+    Ok(())
+}
+
+/// A corrected truth counts from now on: what has a score by it is scored, whatever the one before
+/// said of it.
+pub(super) async fn scored_by(
+    write: &mut Write,
+    competition: &Name,
+    stage: &Name,
+    truth: i64,
+) -> Result<()> {
+    sqlx::query(
+        "UPDATE submission SET state = 'scored', problem = '',
+                counts = CASE WHEN team IS NULL THEN 0 ELSE 1 END
+         WHERE competition = ? AND stage = ? AND state IN ('queued', 'invalid', 'failed')
+           AND seq IN (SELECT submission FROM score WHERE truth = ?)",
+    )
+    .bind(competition.as_str())
+    .bind(stage.as_str())
+    .bind(truth)
     .execute(write.sql())
     .await?;
     Ok(())
@@ -463,9 +519,15 @@ pub async fn find(db: &Db, seq: i64) -> Result<Option<Submission>> {
 }
 
 /// A team's submissions, newest first.
-pub async fn of_team(db: &Db, team: i64) -> Result<Vec<Submission>> {
-    let sql = sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE team = ? ORDER BY seq DESC"));
-    let rows = sqlx::query(sql).bind(team).fetch_all(db.read()).await?;
+pub async fn of_team(db: &Db, competition: &Name, team: i64) -> Result<Vec<Submission>> {
+    let sql = sqlx::AssertSqlSafe(format!(
+        "{COLUMNS} WHERE competition = ? AND team = ? ORDER BY seq DESC"
+    ));
+    let rows = sqlx::query(sql)
+        .bind(competition.as_str())
+        .bind(team)
+        .fetch_all(db.read())
+        .await?;
     rows.iter().map(submission).collect()
 }
 

@@ -4,7 +4,10 @@ use fairframe_schemas::Name;
 use serde_json::json;
 use sqlx::Row;
 
-use super::super::{Db, Result, StateError, Write, audit::Act, text};
+use super::{
+    super::{Db, Result, StateError, Write, audit::Act, text},
+    queue,
+};
 
 /// Longest name of a team, in characters.
 pub const MAX_NAME: usize = 40;
@@ -204,6 +207,7 @@ pub async fn rename(
         .execute(write.sql())
         .await?;
     tell(write, by.1, "rename", &team.competition, team.id, name).await?;
+    queue::ask_boards(write, &team.competition).await?;
     Ok(())
 }
 
@@ -256,11 +260,16 @@ pub async fn accept(
     team: i64,
     size: u32,
 ) -> Result<(), TeamError> {
-    let offered = sqlx::query("DELETE FROM team_offer WHERE team = ? AND account = ?")
-        .bind(team)
-        .bind(by.0)
-        .execute(write.sql())
-        .await?;
+    // Of this competition: another one's rules are not this one's.
+    let offered = sqlx::query(
+        "DELETE FROM team_offer WHERE team = ? AND account = ?
+         AND team IN (SELECT id FROM team WHERE competition = ?)",
+    )
+    .bind(team)
+    .bind(by.0)
+    .bind(competition.as_str())
+    .execute(write.sql())
+    .await?;
     if offered.rows_affected() == 0 {
         return Err(TeamError::Nobody);
     }
@@ -335,10 +344,17 @@ pub async fn decline(
 
 /// Leaves a team. What it handed in stays with it; somebody else leads, where the leader leaves.
 pub async fn leave(write: &mut Write, by: (&str, &str), team: &Team) -> Result<(), TeamError> {
-    if !team.has(by.0) {
+    // Counted now: another member may have left since the page was made.
+    let there: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM team_member WHERE team = ? AND account = ?")
+            .bind(team.id)
+            .bind(by.0)
+            .fetch_one(write.sql())
+            .await?;
+    if there == 0 {
         return Err(TeamError::Nobody);
     }
-    if team.members.len() == 1 {
+    if members(write, team.id).await? == 1 {
         if submitted(write, team.id).await? > 0 {
             return Err(TeamError::Last);
         }
@@ -472,6 +488,7 @@ pub async fn merge(
         &other.name,
     )
     .await?;
+    queue::ask_boards(write, &into.competition).await?;
     Ok(())
 }
 

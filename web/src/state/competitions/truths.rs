@@ -7,7 +7,7 @@ use sqlx::{Row, sqlite::SqliteRow};
 
 use super::{
     super::{Db, Result, StateError, Write, audit::Act, text, time},
-    digest, queue,
+    digest, queue, submissions,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,8 +154,7 @@ pub(super) async fn make_current(
             .execute(write.sql())
             .await?;
     }
-    // A submission that was refused by the old truth's ids and fits the new one, or the reverse,
-    // has its state from the scores that count.
+    submissions::scored_by(write, competition, stage, version).await?;
     let subject = format!("truth of {competition}/{stage}");
     let act = Act {
         actor: "server",

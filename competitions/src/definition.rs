@@ -167,6 +167,41 @@ impl Competition {
         self.stages.iter().find(|s| s.name == *name)
     }
 
+    /// What of this definition another one changes, so that scores made by the one are not scores by
+    /// the other; none where it changes texts, times, limits and what is hidden only.
+    pub fn scores_otherwise(&self, other: &Self) -> Option<String> {
+        if let Some(gone) = self.stages.iter().find(|s| other.stage(&s.name).is_none()) {
+            return Some(format!("leaves out the stage `{}`", gone.name));
+        }
+        let (own, its) = (&self.toml, &other.toml);
+        let columns = |toml: &CompetitionToml| -> Vec<BoardColumnToml> {
+            let bare = |column: &BoardColumnToml| BoardColumnToml {
+                title: String::new(),
+                hidden_until: None,
+                ..column.clone()
+            };
+            toml.board.columns.iter().map(bare).collect()
+        };
+        [
+            (own.task != its.task, "changes `task`"),
+            (
+                own.board.metric != its.board.metric,
+                "changes `board.metric`",
+            ),
+            (
+                own.board.weight != its.board.weight,
+                "changes `board.weight`",
+            ),
+            (
+                own.board.ladder != its.board.ladder,
+                "changes `board.ladder`",
+            ),
+            (columns(own) != columns(its), "changes what columns show"),
+        ]
+        .into_iter()
+        .find_map(|(changed, words)| changed.then(|| words.to_owned()))
+    }
+
     /// A text it names, such as a page.
     ///
     /// # Errors

@@ -32,6 +32,10 @@ pub enum OpeningError {
     Open(#[from] OpenError),
     #[error(transparent)]
     Truth(#[from] TruthError),
+    #[error(
+        "the folder {0}, and there are submissions that were scored otherwise; open it under another name"
+    )]
+    Scored(String),
     #[error("the folder declares `{found}`, not `{wanted}`")]
     Other { found: Name, wanted: Name },
     #[error("the work stopped: {0}")]
@@ -66,13 +70,21 @@ pub async fn open(
     folder: &Path,
     wanted: Option<&Name>,
 ) -> Result<Name, OpeningError> {
-    let (layout, folder) = (layout.clone(), folder.to_owned());
+    let (layout, folder, again) = (layout.clone(), folder.to_owned(), layout.clone());
     let wanted = wanted.cloned();
     let made = tokio::task::spawn_blocking(move || make(&layout, &folder, wanted.as_ref()));
     let (competition, definition, ready) = made.await??;
     let name = competition.toml.competition.clone();
     let title = &competition.toml.title;
     let stages: Vec<(Name, Digest)> = ready.iter().map(|r| (r.stage.clone(), r.truth)).collect();
+    if let Some(row) = state::find(db, &name).await?
+        && submissions::any(db, &name).await?
+    {
+        let folder = vault(&again, &name).definition(&row.definition);
+        if let Some(changed) = Competition::read(&folder)?.scores_otherwise(&competition) {
+            return Err(OpeningError::Scored(changed));
+        }
+    }
     let mut write = db.write().await?;
     match state::open(&mut write, by, &name, title, definition, &stages).await {
         Err(OpenError::Taken) => {

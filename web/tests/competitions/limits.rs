@@ -138,3 +138,31 @@ async fn outside_data_are_declared_before_anything_is_taken() {
         .await;
     assert!(export.text().contains("Open Images"), "{}", export.text());
 }
+
+#[tokio::test]
+async fn what_is_not_taken_leaves_no_bytes() {
+    let game = Game::new().await;
+    let (mut ana, mut ben) = (game.player("ana").await, game.player("ben").await);
+    for right in [10, 20, 30] {
+        number(&send(&mut ana, &answers(right)).await);
+        game.work().await;
+    }
+    let kept = game.site.layout.competition(&Name::new("labels").unwrap());
+    let count = || fs::read_dir(kept.join("submissions")).unwrap().count();
+    let before = count();
+    for right in [40, 50] {
+        let refused = send(&mut ana, &answers(right)).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    }
+    // What is found wrong only once the file is there.
+    let note = "n".repeat(1_001);
+    let path = "/competitions/labels/submit";
+    let long = send_with(&mut ben, path, &answers(60), &[("note", &note)]).await;
+    assert_eq!(long.status, StatusCode::UNPROCESSABLE_ENTITY);
+    // Bytes that a submission has stay, whoever sends them again in vain.
+    let same = send_with(&mut ben, path, &answers(10), &[("note", &note)]).await;
+    assert_eq!(same.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(count(), before);
+    number(&send(&mut ben, &answers(10)).await);
+    assert_eq!(count(), before);
+}

@@ -292,3 +292,31 @@ async fn a_folder_that_makes_no_sense_is_not_opened_and_says_all_that_is_wrong()
     }
     assert!(state::all(&site.app.db).await.unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn another_definition_changes_texts_and_times_but_not_what_scores_mean() {
+    let game = Game::new().await;
+    let mut ana = game.player("ana").await;
+    let again = async |toml: &str| {
+        let from = folder(game.folder.path(), toml);
+        let site = &game.site;
+        opening::open(&site.app.db, &site.layout, "hana", &from, None).await
+    };
+    // Before anybody has submitted all may change.
+    let other = TOML.replace("shows = \"worst-group\"", "shows = \"difference\"");
+    again(&other).await.unwrap();
+    again(TOML).await.unwrap();
+    number(&send(&mut ana, &answers(60)).await);
+    let said = again(&other).await.unwrap_err().to_string();
+    assert!(said.contains("changes what columns show"), "{said}");
+    let gone = TOML.replace("name = \"one\"", "name = \"first\"");
+    let said = again(&gone).await.unwrap_err().to_string();
+    assert!(said.contains("leaves out the stage `one`"), "{said}");
+    let fine = TOML
+        .replace("Worst country", "The worst")
+        .replace("per_day = 3", "per_day = 4");
+    again(&fine).await.unwrap();
+    game.work().await;
+    let page = game.site.visitor().get("/competitions/labels/board").await;
+    assert!(page.text().contains("The worst"), "{}", page.text());
+}

@@ -2,6 +2,8 @@
 
 use axum::http::StatusCode;
 
+use fairframe_web::state::competitions::teams;
+
 use super::*;
 
 #[tokio::test]
@@ -252,4 +254,90 @@ async fn names_of_teams_do_not_pass_for_others() {
     game.work().await;
     let page = game.site.visitor().get("/competitions/labels/board").await;
     assert!(!page.text().contains("<b>Team"), "{}", page.text());
+}
+
+#[tokio::test]
+async fn an_invitation_is_to_a_team_of_its_competition() {
+    let game = Game::new().await;
+    let from = folder(
+        game.folder.path(),
+        &TOML.replace("\"labels\"", "\"others\""),
+    );
+    let site = &game.site;
+    opening::open(&site.app.db, &site.layout, "hana", &from, None)
+        .await
+        .unwrap();
+    let mut write = site.app.db.write().await.unwrap();
+    let others = Name::new("others").unwrap();
+    state::set_hidden(&mut write, "hana", &others, false)
+        .await
+        .unwrap();
+    write.commit().await.unwrap();
+    let (mut ana, mut ben) = (game.player("ana").await, game.player("ben").await);
+    ben.post("/competitions/others/team", &[("act", "enter")])
+        .await;
+    let invite = [("act", "invite"), ("name", "ana")];
+    assert_eq!(
+        ben.post("/competitions/others/team", &invite).await.status,
+        StatusCode::SEE_OTHER
+    );
+    let page = ana.get("/competitions/others/team").await.text().to_owned();
+    let mark = "name=\"team\" value=\"";
+    let at = page.find(mark).expect("an offer") + mark.len();
+    let id: String = page[at..]
+        .chars()
+        .take_while(char::is_ascii_digit)
+        .collect();
+    let accept = [("act", "accept"), ("team", id.as_str())];
+    let elsewhere = ana.post(TEAM, &accept).await;
+    assert_eq!(
+        elsewhere.status,
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "{}",
+        elsewhere.text()
+    );
+    assert_eq!(
+        ana.post("/competitions/others/team", &accept).await.status,
+        StatusCode::SEE_OTHER
+    );
+}
+
+#[tokio::test]
+async fn the_last_two_do_not_leave_at_once_and_boards_show_who_teams_are() {
+    let game = Game::new().await;
+    let (mut ana, mut ben) = (game.player("ana").await, game.player("ben").await);
+    number(&send(&mut ana, &answers(60)).await);
+    game.work().await;
+    ana.post(TEAM, &[("act", "rename"), ("name", "The Anas")])
+        .await;
+    game.work().await;
+    assert_eq!(rows(&game.board("public", "one").await)[0].1, "The Anas");
+    ana.post(TEAM, &[("act", "invite"), ("name", "ben")]).await;
+    let page = ben.get(TEAM).await.text().to_owned();
+    let mark = "name=\"team\" value=\"";
+    let at = page.find(mark).expect("an offer") + mark.len();
+    let id: String = page[at..]
+        .chars()
+        .take_while(char::is_ascii_digit)
+        .collect();
+    ben.post(TEAM, &[("act", "accept"), ("team", id.as_str())])
+        .await;
+    // Both saw a team of two.
+    let db = &game.site.app.db;
+    let seen = teams::find(db, id.parse().unwrap()).await.unwrap().unwrap();
+    assert_eq!(seen.members.len(), 2);
+    let mut write = db.write().await.unwrap();
+    let by = |n: usize| {
+        (
+            seen.members[n].account.as_str(),
+            seen.members[n].name.as_str(),
+        )
+    };
+    teams::leave(&mut write, by(0), &seen).await.unwrap();
+    write.commit().await.unwrap();
+    let mut write = db.write().await.unwrap();
+    assert!(matches!(
+        teams::leave(&mut write, by(1), &seen).await,
+        Err(teams::TeamError::Last)
+    ));
 }

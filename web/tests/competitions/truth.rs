@@ -76,3 +76,19 @@ async fn a_withdrawn_sample_leaves_scoring_with_its_row() {
     assert!(rows(&before)[0].2 < 1.0);
     assert_eq!(rows(&board)[0].2, 1.0);
 }
+
+#[tokio::test]
+async fn a_correction_does_not_wait_for_what_was_taken_back() {
+    let game = Game::new().await;
+    let mut ana = game.player("ana").await;
+    let seq = number(&send(&mut ana, &answers(60)).await);
+    let mut host = game.host.clone();
+    let text = solution().replace("i000,cat", "i000,dog");
+    let taken = send_with(&mut host, TRUTH, &text, &[("why", "A dog.")]).await;
+    assert_eq!(taken.status, StatusCode::SEE_OTHER, "{}", taken.text());
+    // The constant answers are scored by both; then the one that is left is taken back.
+    let cancel = format!("/competitions/labels/submissions/{seq}/cancel");
+    assert_eq!(ana.post(&cancel, &[]).await.status, StatusCode::SEE_OTHER);
+    game.work().await;
+    assert_eq!(game.truths().await[1].state, truths::TruthState::Current);
+}

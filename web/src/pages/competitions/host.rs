@@ -312,6 +312,7 @@ impl From<OpeningError> for AppError {
             OpeningError::Definition(_)
             | OpeningError::Prepare(_)
             | OpeningError::Other { .. }
+            | OpeningError::Scored(_)
             | OpeningError::Truth(TruthError::Why) => AppError::Invalid(error.to_string()),
             OpeningError::Truth(TruthError::Another | TruthError::Same) => {
                 AppError::Conflict(error.to_string())

@@ -120,7 +120,7 @@ pub async fn redefine(
         why: "",
     };
     write.tell(act).await?;
-    // What a column shows may be another thing now.
+    // Titles and what is hidden may be others now.
     for (stage, _) in stages {
         queue::ask_board(write, name, stage).await?;
     }

@@ -172,3 +172,52 @@ async fn a_board_does_not_wait_for_ever_behind_submissions() {
     f.pass(BOARD_WAITS);
     assert_eq!(take(&f.db, "w").await.unwrap().unwrap().kind, Kind::Board);
 }
+
+#[tokio::test]
+async fn what_is_tried_again_after_a_correction_is_scored_by_the_truth_that_counts() {
+    let f = Fixture::new().await;
+    let all = game(&f, &["ana"]).await;
+    let seq = hand_in(&f, &all[0]).await;
+    for n in 0..MAX_ATTEMPTS {
+        f.pass(PAUSE * 20);
+        let worker = format!("w{n}");
+        take(&f.db, &worker).await.unwrap().unwrap();
+        died(&f.db, &worker, "signal: 9").await.unwrap();
+    }
+    let (competition, stage) = names();
+    let mut write = f.db.write().await.unwrap();
+    let digest = Digest::of(b"another");
+    truths::correct(&mut write, "hana", &competition, &stage, digest, "a slip")
+        .await
+        .unwrap();
+    write.commit().await.unwrap();
+    while let Some(task) = take(&f.db, "w").await.unwrap() {
+        assert_eq!(task.kind, Kind::Board);
+        let mut write = f.db.write().await.unwrap();
+        assert!(finish(&mut write, &task, "").await.unwrap());
+        write.commit().await.unwrap();
+    }
+    let truth = truths::current(&f.db, &competition, &stage)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(truth.version, 2);
+    let tasks = of(&f.db, &competition, 10).await.unwrap();
+    let mut write = f.db.write().await.unwrap();
+    assert!(retry(&mut write, &competition, tasks[0].id).await.unwrap());
+    write.commit().await.unwrap();
+    f.pass(PAUSE);
+    while let Some(task) = take(&f.db, "w").await.unwrap() {
+        if task.kind == Kind::Score {
+            assert!(score(&f, &task).await);
+        } else {
+            let mut write = f.db.write().await.unwrap();
+            finish(&mut write, &task, "").await.unwrap();
+            write.commit().await.unwrap();
+        }
+    }
+    let [public, _] = scores::of(&f.db, seq, 2).await.unwrap();
+    assert!(public.is_some());
+    let found = find(&f.db, seq).await.unwrap().unwrap();
+    assert_eq!((found.state, found.counts), (At::Scored, true));
+}

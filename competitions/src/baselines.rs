@@ -1,6 +1,7 @@
 //! Constant answers, rows of every board: who does not beat them has learnt nothing.
 //!
-//! They are made from the public part of the truth only, and scored like any submission.
+//! They are made from the public part of the truth only (of episodes from the support, which
+//! participants are given), and scored like any submission.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,7 +20,7 @@ use fairframe_schemas::{
 use crate::{
     board::Side,
     definition::{Competition, Stage},
-    prepare::{Asked, Facts, PrepareError},
+    prepare::{self, Asked, Facts, PrepareError},
 };
 
 /// How many of the most frequent labels are answered together.
@@ -45,8 +46,12 @@ pub fn of(
     let (form, id) = (task.form, task.id.as_deref());
     let facts = Facts::read(truth)?;
     let asked = Asked::read(truth)?;
-    let public = facts.file(truth, Side::Public);
-    let solution = sheet::read(form, InputRole::Solution, &public, id, &Limits::default())?;
+    let file = match form {
+        // Of episodes only the support is read, which participants are given.
+        TaskForm::FewShot => prepare::whole(truth),
+        _ => facts.file(truth, Side::Public),
+    };
+    let solution = sheet::read(form, InputRole::Solution, &file, id, &Limits::default())?;
     let threshold = task.metric.truth_threshold.unwrap_or(0.5);
     let answers = answers(form, &solution, threshold, &asked);
     let column = match form {

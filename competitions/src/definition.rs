@@ -25,6 +25,9 @@ pub const MAX_STAGES: usize = 20;
 pub const MAX_PAGES: usize = 30;
 pub const MAX_COLUMNS: usize = 40;
 
+/// Least seed of a draw: smaller ones are tried out in no time.
+pub const LEAST_SEED: u64 = 1 << 32;
+
 /// Longest title, in bytes.
 pub const MAX_TITLE: usize = 200;
 
@@ -329,6 +332,12 @@ fn stages(toml: &CompetitionToml, zone: Tz, defects: &mut Defects) -> Vec<Stage>
             let problem = "give more than 0 and less than 1, or leave it out";
             defects.add(key("public_share"), problem);
         }
+        if stage.public_share.is_some() && stage.seed.is_none_or(|seed| seed < LEAST_SEED) {
+            let problem = format!(
+                "`public_share` is drawn by it: draw a number of at least {LEAST_SEED} at random and keep it to yourself, since whoever knows it knows which ids are public"
+            );
+            defects.add(key("seed"), problem);
+        }
         if stage.drawn_by.is_some() && stage.public_share.is_none() {
             defects.add(
                 key("drawn_by"),
@@ -462,6 +471,10 @@ fn columns(toml: &CompetitionToml, zone: Tz, defects: &mut Defects) -> Vec<Optio
         }
         if let Some((name, problem)) = misgrouped(toml, column) {
             defects.add(key(name), problem);
+        }
+        if column.weight.is_some_and(|w| w > 0.0) && column.hidden_until.is_some() {
+            let problem = "it would tell what is hidden, by what ranks; leave one of the two out";
+            defects.add(key("hidden_until"), problem);
         }
         if column.weight.is_some_and(|w| !w.is_finite() || w < 0.0) {
             defects.add(key("weight"), "give a number of 0 or more");

@@ -256,7 +256,7 @@ fn stage(name: Name, title: String, [opens, closes]: [&str; 2], files: [String; 
         solution,
         sample_submission,
         public_share: None,
-        seed: 0,
+        seed: None,
         drawn_by: None,
         block_days: None,
     }

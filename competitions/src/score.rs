@@ -194,7 +194,8 @@ fn look(options: &ScoreOptions<'_>) -> Result<Looked, ScoreError> {
             defects.extend(of_rows(task.form, &sheet));
             Ok(Looked::Sheet(defects))
         }
-        Err(ReadError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+        // What the system says is no fault of the file's; what a decoder says has no number.
+        Err(ReadError::Io { source, .. }) if source.raw_os_error().is_some() => {
             Err(ScoreError::Io(source))
         }
         Err(error) => Ok(Looked::Unreadable(unreadable(&error, options.submission))),
@@ -405,8 +406,14 @@ impl Judged {
                 let parts = self.parts(metric)?;
                 let items = items.unwrap_or_else(|| (0..scores.len() as u32).collect());
                 let share = weight / sum * scores.len() as f64 / items.len() as f64;
+                // Spread around the group's own mean: which items are in it is no uncertainty.
+                let total: f64 = items.iter().map(|item| parts[*item as usize]).sum();
+                let mean = total / items.len() as f64;
+                scores
+                    .iter_mut()
+                    .for_each(|score| *score += weight / sum * mean);
                 for item in items {
-                    scores[item as usize] += share * parts[item as usize];
+                    scores[item as usize] += share * (parts[item as usize] - mean);
                 }
                 Some(())
             };

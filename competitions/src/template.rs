@@ -158,23 +158,30 @@ pub fn find(name: &str) -> Option<&'static Template> {
 
 impl Template {
     /// Writes its files to a folder that is empty or not there yet. It opens on a day that is
-    /// far off; what [`Template::adds`] names is still to be put there.
+    /// far off; what [`Template::adds`] names is still to be put there. `seed` is of its draws, and
+    /// nobody else's.
     ///
     /// # Errors
     /// [`TemplateError`]; files that were written before the disk failed are left.
-    pub fn write(&self, folder: &Path) -> Result<(), TemplateError> {
+    pub fn write(&self, folder: &Path, seed: u64) -> Result<(), TemplateError> {
         let day = NaiveDate::parse_from_str(OPENS, "%Y-%m-%d").unwrap_or_default();
-        self.write_opening(folder, day)
+        self.write_opening(folder, day, seed)
     }
 
     /// As [`Template::write`]; its first stage opens on that day, and all other times follow.
     ///
     /// # Errors
     /// As [`Template::write`].
-    pub fn write_opening(&self, folder: &Path, opens: NaiveDate) -> Result<(), TemplateError> {
+    pub fn write_opening(
+        &self,
+        folder: &Path,
+        opens: NaiveDate,
+        seed: u64,
+    ) -> Result<(), TemplateError> {
         empty(folder)?;
         for (name, text) in self.files {
-            vault::put(&folder.join(name), dated(text, opens).as_bytes())?;
+            let text = dated(text, opens).replace("{{seed}}", &seed.to_string());
+            vault::put(&folder.join(name), text.as_bytes())?;
         }
         Ok(())
     }
@@ -230,12 +237,14 @@ mod tests {
     use super::*;
     use crate::definition::{Competition, DefinitionError};
 
+    const SEED: u64 = 1_234_567_890_123;
+
     #[test]
     fn every_template_is_a_competition_once_its_tables_are_there() {
         for template in ALL {
             let folder = tempfile::tempdir().unwrap();
             let folder = folder.path().join("new");
-            template.write(&folder).unwrap();
+            template.write(&folder, SEED).unwrap();
             // Until then exactly they are missing.
             let Err(DefinitionError::Defects { defects, .. }) = Competition::read(&folder) else {
                 panic!("{} lacks nothing", template.name);
@@ -269,7 +278,7 @@ mod tests {
         for template in ALL {
             let folder = tempfile::tempdir().unwrap();
             let folder = folder.path().join("new");
-            template.write(&folder).unwrap();
+            template.write(&folder, SEED).unwrap();
             template.write_examples(&folder).unwrap();
             let wanted: Vec<&str> = template.adds.iter().map(|(name, _)| *name).collect();
             let there: Vec<&str> = template.examples.iter().map(|(name, _)| *name).collect();
@@ -292,11 +301,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         vault::put(&folder.path().join("mine.txt"), b"x").unwrap();
         let template = find("dfdc").unwrap();
-        let error = template.write(folder.path()).unwrap_err();
+        let error = template.write(folder.path(), SEED).unwrap_err();
         assert!(matches!(error, TemplateError::Taken(_)), "{error}");
         let file = folder.path().join("mine.txt");
         assert!(matches!(
-            template.write(&file),
+            template.write(&file, SEED),
             Err(TemplateError::Taken(_))
         ));
         assert!(find("none").is_none());

@@ -1,10 +1,11 @@
 //! Who shares a rank.
 //!
-//! By the paired test, a rank is led by the best team that no rank before it holds, and shared by all
-//! that follow whose difference from the leader, over the same items, is within 1.96 standard
-//! errors: ties are then of teams that the items cannot tell apart (as Meta-Dataset ranks methods,
-//! Triantafillou et al. 2020, appendix, with the paired error in the place of two independent ones).
-//! The rank is the place of its first; the next rank begins after all that share it.
+//! By the paired test, a rank is led by the best team that no rank before it holds, and shared by
+//! those that follow it, up to the first whose difference from the leader, over the same items, is
+//! more than 1.96 standard errors. That one leads the next rank, even if a later team could not be
+//! told from the first leader: ranks never fall down a board. (Meta-Dataset ranks methods by the
+//! same test, Triantafillou et al. 2020, appendix, with two independent errors in the place of the
+//! paired one, and lets such a later one share the rank.) A rank is the place of its first.
 
 use fairframe_schemas::competition::TieRule;
 

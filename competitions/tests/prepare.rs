@@ -41,7 +41,7 @@ fn drawn(solution: &[u8], n: usize, stage: &str) -> (Small, Facts) {
 #[test]
 fn a_draw_is_of_ids_not_of_rows() {
     let row = |i: usize| format!("i{i},a b");
-    let share = "public_share = 0.3\nseed = 7";
+    let share = "public_share = 0.3\nseed = 7000000007";
     let forth = table("image_id,labels", (0..1_000).map(row));
     let back = table("image_id,labels", (0..1_000).rev().map(row));
     let (first, facts) = drawn(&forth, 1_000, share);
@@ -64,7 +64,7 @@ fn a_draw_is_of_ids_not_of_rows() {
         assert_eq!(all[&id], usage, "{id}");
     }
     // Another seed is another draw.
-    let (fourth, _) = drawn(&forth, 1_000, "public_share = 0.3\nseed = 8");
+    let (fourth, _) = drawn(&forth, 1_000, "public_share = 0.3\nseed = 8000000007");
     assert_ne!(sides(&fourth.truth()), all);
 }
 
@@ -75,7 +75,7 @@ fn what_is_drawn_by_a_column_stays_together() {
     let (small, _) = drawn(
         &solution,
         400,
-        "public_share = 0.5\ndrawn_by = \"uploader\"",
+        "public_share = 0.5\nseed = 5000000007\ndrawn_by = \"uploader\"",
     );
     let sides = sides(&small.truth());
     let mut of: BTreeMap<usize, Vec<&String>> = BTreeMap::new();
@@ -136,7 +136,7 @@ fn all_that_does_not_fit_is_said_at_once() {
     let small = Small::new(&Declared {
         task: "form = \"multi-label\"\ngroups = [\"region\", \"region+camera\"]\ncluster = \"uploader\"",
         board,
-        stage: "public_share = 0.5",
+        stage: "public_share = 0.5\nseed = 5000000007",
         solution: b"image_id,labels,region,Usage\na,x,south,Public\na,y,south,Public\n",
         sample: b"image_id,labels\na,x\na,x\nb,x\n",
     });
@@ -154,7 +154,7 @@ fn all_that_does_not_fit_is_said_at_once() {
         solution: b"image_id,labels,region,Usage\na,x,south,Public\nb,y,south,soon\n",
         task: "form = \"multi-label\"\ngroups = [\"region\", \"region+camera\"]\ncluster = \"uploader\"",
         board,
-        stage: "public_share = 0.5",
+        stage: "public_share = 0.5\nseed = 5000000007",
         sample: b"image_id,labels\na,x\na,x\nb,x\n",
     });
     let error = small.prepare().unwrap_err().to_string();
@@ -201,7 +201,7 @@ fn frames_stay_with_their_video_and_episodes_whole() {
     let small = Small::new(&Declared {
         task: "form = \"detection\"",
         board: "metric = \"log_loss\"",
-        stage: "public_share = 0.5",
+        stage: "public_share = 0.5\nseed = 5000000007",
         solution: &solution,
         sample: &sample,
     });
@@ -221,7 +221,7 @@ fn frames_stay_with_their_video_and_episodes_whole() {
     let small = Small::new(&Declared {
         task: "form = \"few-shot\"",
         board: "metric = \"accuracy\"",
-        stage: "public_share = 0.5",
+        stage: "public_share = 0.5\nseed = 5000000007",
         solution: &solution,
         sample: &sample,
     });

@@ -65,9 +65,9 @@ pub struct StageToml {
     /// Where the solution has no `Usage`: the share of items whose score is public, drawn by
     /// id with `seed`. All are private and public at once when absent.
     pub public_share: Option<f64>,
-    /// Seed of that draw; 0 when absent.
-    #[serde(default)]
-    pub seed: u64,
+    /// Seed of that draw, drawn at random and kept to oneself: whoever knows it knows which ids are
+    /// public. At least 2^32.
+    pub seed: Option<u64>,
     /// Column whose values are drawn whole (video, uploader), so that none stands on both sides.
     pub drawn_by: Option<String>,
     /// Days during which a team that submitted may not submit again (FaceForensics: 14).

@@ -86,6 +86,7 @@ closes = "2099-01-01"
 solution = "solution.csv"
 sample_submission = "sample.csv"
 public_share = 0.3
+seed = 5000000003
 
 [[stage]]
 name = "stage-2"

@@ -97,7 +97,7 @@ pub fn import(from: &Path, to: &Path, said: &Said) -> Result<Imported, ImportErr
     match usage {
         Some(_) => imported.mapped.push(format!("`{USAGE}`: public, private and ignored rows")),
         None => imported.unmapped.push(format!(
-            "`{USAGE}`: the truth has no such column, so all rows are public and private at once; give `public_share` to have some drawn"
+            "`{USAGE}`: the truth has no such column, so all rows are public and private at once; give `public_share` and `seed` to have some drawn"
         )),
     }
     let id = truth.names.first().filter(|first| {

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use fairframe_eval::{EvalOptions, Evaluation, disparity::disparity, evaluate, report};
-use fairframe_schemas::report::{
-    Cell, Defect, DefectKind, InputRole, MetricReport, Report, Verdict,
+use fairframe_eval::{EvalOptions, Evaluation, crossed, disparity::disparity, evaluate, report};
+use fairframe_schemas::{
+    competition::BoardToml,
+    report::{Cell, Defect, DefectKind, InputRole, MetricReport, Report, Verdict},
 };
 
 use super::{Looked, ScoreError, ScoreOptions, look, sound, usual};
@@ -36,6 +37,7 @@ pub fn report(options: &ScoreOptions<'_>, out: &Path) -> Result<(), ScoreError> 
     let mut public = evaluate(&wanted)?;
     sound(&public)?;
     harmless(&mut public.report, &facts, &defects, least);
+    without_hidden(&mut public.report, &options.competition.toml.board);
     if options.competition.toml.board.ladder.is_some() {
         report::write(&public, &out.join("revealed"))?;
         without_scores(&mut public);
@@ -139,18 +141,47 @@ fn hide(metric: &mut MetricReport, least: u64) -> Vec<Vec<String>> {
 pub(super) fn hidden(cells: &[Cell], least: u64) -> Vec<bool> {
     let is_hidden = |cell: &Cell| cell.estimate.verdict == Verdict::InsufficientData;
     let mut hidden: Vec<bool> = cells.iter().map(is_hidden).collect();
-    let rest: u64 = cells
-        .iter()
-        .filter(|c| is_hidden(c))
-        .map(|c| c.estimate.n)
-        .sum();
+    let rest: u64 = cells.iter().filter(|c| is_hidden(c)).map(rests_on).sum();
     if rest > 0 && rest < least {
-        let shown = cells.iter().enumerate().filter(|(at, _)| !hidden[*at]);
-        if let Some((at, _)) = shown.min_by_key(|(_, cell)| cell.estimate.n) {
+        // One without a value would cover nothing.
+        let shown = cells.iter().enumerate();
+        let shown = shown.filter(|(at, cell)| !hidden[*at] && cell.estimate.value.is_some());
+        if let Some((at, _)) = shown.min_by_key(|(_, cell)| rests_on(cell)) {
             hidden[at] = true;
         }
     }
     hidden
+}
+
+/// The fewest that a cell's value rests on: of the positives of a share of them, say, not of all
+/// items.
+fn rests_on(cell: &Cell) -> u64 {
+    let counted = cell.estimate.denominators.iter();
+    let counted = counted.filter(|(name, _)| !name.ends_with("clusters"));
+    counted.map(|(_, n)| *n).min().unwrap_or(cell.estimate.n)
+}
+
+/// Takes away what a column of the board shows that is hidden until later.
+fn without_hidden(report: &mut Report, board: &BoardToml) {
+    for column in board.columns.iter().filter(|c| c.hidden_until.is_some()) {
+        match &column.grouping {
+            Some(grouping) => {
+                let columns = crossed(grouping);
+                for metric in &mut report.metrics {
+                    metric.by_group.retain(|g| g.columns != columns);
+                }
+                report.equalised_odds.retain(|odds| odds.columns != columns);
+            }
+            None => {
+                let metric = column.metric.as_ref().unwrap_or(&board.metric);
+                // What ranks is shown in any case.
+                if *metric != board.metric {
+                    report.metrics.retain(|m| m.metric != *metric);
+                    report.baselines.retain(|b| b.metric != *metric);
+                }
+            }
+        }
+    }
 }
 
 fn without_scores(evaluation: &mut Evaluation) {
@@ -163,4 +194,49 @@ fn without_scores(evaluation: &mut Evaluation) {
         "A Ladder guards this board: how each submission scored is shown when the stage is over."
             .to_owned(),
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use fairframe_schemas::report::Estimate;
+
+    use super::*;
+
+    /// A cell of items of which some are what its value rests on.
+    fn cell(group: &str, n: u64, positives: u64, verdict: Verdict) -> Cell {
+        let denominators = [("items", n), ("positives", positives)];
+        Cell {
+            group: vec![group.to_owned()],
+            estimate: Estimate {
+                n,
+                denominators: denominators.map(|(name, n)| (name.to_owned(), n)).into(),
+                value: (verdict == Verdict::Shown).then_some(0.5),
+                interval: None,
+                verdict,
+            },
+            baseline: None,
+            beats_baseline: None,
+        }
+    }
+
+    #[test]
+    fn what_the_others_would_tell_is_hidden_by_what_its_value_rests_on() {
+        let few = cell("c", 50, 3, Verdict::InsufficientData);
+        let (a, b) = (
+            cell("a", 400, 300, Verdict::Shown),
+            cell("b", 400, 200, Verdict::Shown),
+        );
+        // Three fakes, however many items: the one with the fewest fakes goes too.
+        let cells = [a.clone(), b.clone(), few.clone()];
+        assert_eq!(hidden(&cells, 30), [false, true, true]);
+        // One without a value covers nothing.
+        let none = cell("d", 5, 0, Verdict::Undefined);
+        assert_eq!(
+            hidden(&[a.clone(), b.clone(), none, few], 30),
+            [false, true, false, true]
+        );
+        // Enough of them together tell of nobody.
+        let many = cell("e", 60, 40, Verdict::InsufficientData);
+        assert_eq!(hidden(&[a, b, many], 30), [false, false, true]);
+    }
 }

@@ -149,3 +149,63 @@ pub fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
     found.sort();
     found
 }
+
+/// Labels of images in three regions, the last with three images only; the board shows each, the
+/// worst and the gap.
+pub fn by_region() -> Small {
+    let column = |title: &str, shows: &str, group: &str| {
+        format!(
+            "[[board.column]]\ntitle = \"{title}\"\nshows = \"{shows}\"\ngrouping = \"region\"\n{group}\n"
+        )
+    };
+    let board = [
+        "metric = \"f2_mean\"\n".to_owned(),
+        column("North", "group", "group = [\"north\"]"),
+        column("South", "group", "group = [\"south\"]"),
+        column("West", "group", "group = [\"west\"]"),
+        column("Worst", "worst-group", ""),
+        column("Gap", "difference", ""),
+        "[[board.column]]\ntitle = \"Micro\"\nmetric = \"f2_micro\"\n".to_owned(),
+    ];
+    by_region_with(&board.concat())
+}
+
+/// The same with another board.
+pub fn by_region_with(board: &str) -> Small {
+    let mut solution = String::from("image_id,labels,region,Usage\n");
+    let mut sample = String::from("image_id,labels\n");
+    for (region, n) in [("north", 40), ("south", 20), ("west", 3)] {
+        for i in 0..n {
+            for usage in ["Public", "Private"] {
+                let id = format!("{region}{i}{usage}");
+                solution.push_str(&format!("{id},x,{region},{usage}\n"));
+                sample.push_str(&format!("{id},\n"));
+            }
+        }
+    }
+    Small::new(&Declared {
+        task: "form = \"multi-label\"\ngroups = [\"region\"]\nmin_n = 2",
+        board,
+        solution: solution.as_bytes(),
+        sample: sample.as_bytes(),
+        ..Declared::default()
+    })
+    .prepared()
+}
+
+/// Answers rightly to as many of each region.
+pub fn answers(right: [usize; 3]) -> Vec<u8> {
+    let mut text = String::from("image_id,labels\n");
+    for ((region, n), right) in [("north", 40), ("south", 20), ("west", 3)]
+        .iter()
+        .zip(right)
+    {
+        for i in 0..*n {
+            for usage in ["Public", "Private"] {
+                let label = if i < right { "x" } else { "y" };
+                text.push_str(&format!("{region}{i}{usage},{label}\n"));
+            }
+        }
+    }
+    text.into_bytes()
+}

@@ -74,6 +74,8 @@ fn two(bytes: &[u8], at: usize) -> Option<usize> {
 /// ISO 10918-1, annex B: segments, and after each start of a scan its data.
 fn jpeg(bytes: &[u8]) -> Option<Vec<u8>> {
     const EXIF: &[u8] = b"Exif\0\0";
+    /// What stands in JFIF before the size of its small picture.
+    const JFIF_HEAD: usize = 12;
     let mut out = bytes.get(..2)?.to_vec();
     let mut at = 2;
     // JFIF wants to come first; our EXIF comes after it.
@@ -108,8 +110,9 @@ fn jpeg(bytes: &[u8]) -> Option<Vec<u8>> {
                 }
                 false
             }
-            0xe0..=0xef | 0xfe => false,
-            _ => true,
+            // Tables, frames and scans.
+            0xc0..=0xdf => true,
+            _ => false,
         };
         if !stays {
             continue;
@@ -122,6 +125,16 @@ fn jpeg(bytes: &[u8]) -> Option<Vec<u8>> {
             out.extend_from_slice(&length.to_be_bytes());
             out.extend_from_slice(EXIF);
             out.extend_from_slice(&block);
+        }
+        if marker == 0xe0 {
+            // Its density, and no small picture.
+            let Some(head) = body.get(..JFIF_HEAD) else {
+                continue;
+            };
+            out.extend_from_slice(&[0xff, 0xe0, 0, JFIF_HEAD as u8 + 4]);
+            out.extend_from_slice(head);
+            out.extend_from_slice(&[0, 0]);
+            continue;
         }
         out.extend_from_slice(segment);
         if marker == 0xda {
@@ -139,9 +152,9 @@ fn jpeg(bytes: &[u8]) -> Option<Vec<u8>> {
 
 /// W3C PNG, third edition: chunks. What is not needed to draw goes.
 fn png(bytes: &[u8]) -> Option<Vec<u8>> {
-    const DRAWN: [&[u8; 4]; 16] = [
-        b"tRNS", b"cHRM", b"gAMA", b"iCCP", b"sBIT", b"sRGB", b"cICP", b"mDCV", b"cLLI", b"bKGD",
-        b"hIST", b"pHYs", b"sPLT", b"acTL", b"fcTL", b"fdAT",
+    const DRAWN: [&[u8; 4]; 20] = [
+        b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"cHRM", b"gAMA", b"iCCP", b"sBIT", b"sRGB",
+        b"cICP", b"mDCV", b"cLLI", b"bKGD", b"hIST", b"pHYs", b"sPLT", b"acTL", b"fcTL", b"fdAT",
     ];
     let mut out = bytes.get(..8)?.to_vec();
     let mut at = 8;
@@ -155,7 +168,7 @@ fn png(bytes: &[u8]) -> Option<Vec<u8>> {
         if name == b"eXIf" {
             own = own.or_else(|| exif(&chunk[8..8 + length]));
         }
-        if !(name[0].is_ascii_uppercase() || DRAWN.contains(&name)) {
+        if !DRAWN.contains(&name) {
             continue;
         }
         // EXIF stands before the pixels, wherever it stood: they wait.
@@ -291,6 +304,8 @@ mod tests {
         };
         let before = [
             &photo[..2],
+            &segment(0xe0, b"JFIF\0\x01\x02\x01\0\x48\0\x48\x01\x01abc"),
+            &segment(0xf5, b"reserved"),
             &segment(0xe1, b"http://ns.adobe.com/xap/1.0/\0<exif:GPSLatitude>"),
             &segment(0xed, b"Photoshop 3.0\0 city"),
             &segment(0xeb, b"JP manifest"),
@@ -309,10 +324,16 @@ mod tests {
             b"second",
             b"comment",
             b"behind",
+            b"abc",
+            b"reserved",
         ] {
             assert!(has(&before, gone) && !has(&after, gone), "{gone:?}");
         }
         assert!(has(&after, b"ICC_PROFILE\0 colours"));
+        assert!(has(
+            &after,
+            b"\xff\xe0\0\x10JFIF\0\x01\x02\x01\0\x48\0\x48\0\0"
+        ));
         assert!(after.ends_with(&[0xff, 0xd9]));
     }
 

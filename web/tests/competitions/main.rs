@@ -76,6 +76,7 @@ reveals = "2026-03-06"
 solution = "solution.csv"
 sample_submission = "sample.csv"
 public_share = 0.5
+seed = 5000000002
 
 [[stage]]
 name = "two"
@@ -85,7 +86,7 @@ closes = "2026-03-12"
 solution = "solution.csv"
 sample_submission = "sample.csv"
 public_share = 0.5
-seed = 1
+seed = 5000000001
 "#;
 
 /// The label of an item.

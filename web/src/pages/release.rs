@@ -23,7 +23,7 @@ use crate::{
         decisions,
         jobs::{self, Kind},
         proposals::{self, Proposal, State as Stage},
-        settings,
+        settings, withdrawn,
     },
 };
 
@@ -91,7 +91,7 @@ pub async fn page(
     let dataset = curated(&app, &who, &name)?;
     let base = dataset.latest();
     let standing = decisions::standing(&app.db, &dataset.name).await?;
-    let withdrew = decisions::withdrew(&app.db, &dataset.name).await?;
+    let withdrew = withdrawn::withdrew(&app.db, &dataset.name).await?;
     let difference = difference(&app, &dataset, standing, &withdrew).await?;
     let mut earlier = proposals::of(&app.db, &dataset.name, NEWEST).await?;
     let open = earlier

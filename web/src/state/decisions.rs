@@ -5,9 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use fairframe_schemas::{
-    Decision, Name, Pseudonym, Ruling, SampleId, Timestamp, decision::PersonWithdrew,
-};
+use fairframe_schemas::{Decision, Name, Ruling, SampleId, Timestamp};
 use serde_json::json;
 use sqlx::{Row, sqlite::SqliteRow};
 
@@ -324,64 +322,6 @@ async fn put(write: &mut Write, dataset: &Name, new: Vec<(String, Stored)>) -> R
     Ok(())
 }
 
-/// A person withdraws by way of the server. True if that is new.
-pub async fn withdraw_person(
-    write: &mut Write,
-    dataset: &Name,
-    person: (&Name, &Pseudonym),
-    actor: &str,
-    why: &str,
-) -> Result<bool> {
-    let (source, subject) = person;
-    let at = text(write.now);
-    let done = sqlx::query(
-        "INSERT INTO withdrew (dataset, source, subject_id, at, actor) VALUES (?, ?, ?, ?, ?)
-         ON CONFLICT (dataset, source, subject_id) DO NOTHING",
-    )
-    .bind(dataset.as_str())
-    .bind(source.as_str())
-    .bind(subject.as_str())
-    .bind(at)
-    .bind(actor)
-    .execute(write.sql())
-    .await?;
-    if done.rows_affected() == 0 {
-        return Ok(false);
-    }
-    let told = format!("person {subject} of {dataset}");
-    let act = Act {
-        actor,
-        act: "withdraw",
-        subject: &told,
-        details: json!({ "source": source.as_str() }),
-        why,
-    };
-    write.tell(act).await?;
-    Ok(true)
-}
-
-/// People who withdrew, by source and pseudonym.
-pub async fn withdrew(db: &Db, dataset: &Name) -> Result<Vec<PersonWithdrew>> {
-    let rows = sqlx::query(
-        "SELECT source, subject_id, at FROM withdrew WHERE dataset = ? ORDER BY source, subject_id",
-    )
-    .bind(dataset.as_str())
-    .fetch_all(db.read())
-    .await?;
-    rows.iter()
-        .map(|row| {
-            let stored = StateError::stored;
-            let (source, subject): (&str, &str) = (row.get(0), row.get(1));
-            Ok(PersonWithdrew {
-                source: Name::new(source).map_err(|_| stored("the source", source))?,
-                subject_id: Pseudonym::new(subject)
-                    .map_err(|_| stored("the pseudonym", subject))?,
-                at: time(row.get(2))?,
-            })
-        })
-        .collect()
-}
-
 const STANDING: &str = "SELECT ruling, labels, why, actor, at, batch, sample_id FROM decision";
 
 /// Every decision that stands for a dataset, by sample.
@@ -599,21 +539,5 @@ mod tests {
             undo(&mut write, &other, "noor", 1).await,
             Err(UndoError::None)
         ));
-    }
-
-    #[tokio::test]
-    async fn a_person_withdraws_once() {
-        let f = Fixture::new().await;
-        let (source, person) = (Name::new("drop").unwrap(), Pseudonym::new("p-01").unwrap());
-        for new in [true, false] {
-            let mut write = f.db.write().await.unwrap();
-            let done =
-                withdraw_person(&mut write, &name(), (&source, &person), "mira", "asked").await;
-            assert_eq!(done.unwrap(), new);
-            write.commit().await.unwrap();
-        }
-        let found = withdrew(&f.db, &name()).await.unwrap();
-        assert_eq!(found.len(), 1);
-        assert_eq!(found[0].subject_id.as_str(), "p-01");
     }
 }

@@ -10,7 +10,7 @@ use sqlx::{Row, sqlite::SqliteRow};
 use super::{
     Db, Result, StateError, Write,
     audit::{self, Act},
-    decisions, settings, text, time,
+    decisions, settings, text, time, withdrawn,
 };
 
 /// Longest release notes, in bytes.
@@ -114,7 +114,7 @@ pub async fn propose(
         dataset: dataset.clone(),
         approval: None,
         samples: standing.into_values().map(|s| s.decision).collect(),
-        withdrew: decisions::withdrew(db, dataset).await?,
+        withdrew: withdrawn::withdrew(db, dataset).await?,
     };
     let subject = format!("release of {dataset} after {base}");
     let act = Act {

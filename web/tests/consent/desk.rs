@@ -209,7 +209,9 @@ async fn a_withdrawal_shows_before_what_goes_and_stops_media_at_once() {
     assert_eq!(again.status, StatusCode::CONFLICT);
 
     let studio = Name::new("studio").unwrap();
-    let withdrew = decisions::withdrew(&site.app.db, &studio).await.unwrap();
+    let withdrew = fairframe_web::state::withdrawn::withdrew(&site.app.db, &studio)
+        .await
+        .unwrap();
     assert_eq!(withdrew.len(), 1);
     let standing = decisions::standing(&site.app.db, &studio).await.unwrap();
     assert_eq!(standing.len(), 4);

@@ -25,7 +25,7 @@ use crate::{
     access::Who,
     consents::{Key, Known, Person},
     error::{AppError, page},
-    state::decisions,
+    state::withdrawn,
 };
 
 /// People of one page.
@@ -76,7 +76,7 @@ impl Desk {
     async fn open(app: &App, who: &Who, name: &str) -> Result<Self, AppError> {
         let dataset = Name::new(name).map_err(|_| AppError::NotFound("dataset"))?;
         who.must_curate(&dataset)?;
-        let withdrew = decisions::withdrew(&app.db, &dataset).await?;
+        let withdrew = withdrawn::withdrew(&app.db, &dataset).await?;
         let withdrew = withdrew.into_iter().map(|p| (p.source, p.subject_id));
         Ok(Self {
             known: app.consents.known(&dataset).await?,

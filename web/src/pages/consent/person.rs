@@ -24,6 +24,7 @@ use crate::{
         audit::MAX_WHY,
         decisions::{self, Change, Order},
         takedowns::State as CaseState,
+        withdrawn,
     },
     ties::Row,
     uses::{self, Uses},
@@ -107,7 +108,7 @@ pub async fn person(
     if let Some(case) = case {
         takedowns::open_case(&app, &who, case).await?;
     }
-    let withdrew = decisions::withdrew(&app.db, &desk.dataset).await?;
+    let withdrew = withdrawn::withdrew(&app.db, &desk.dataset).await?;
     let withdrew = withdrew
         .into_iter()
         .find(|p| (&p.source, &p.subject_id) == (&key.0, &key.1));
@@ -261,7 +262,7 @@ pub async fn withdraw(
     // Whoever wrote before us is read: the writer is ours.
     let samples = to_withdraw(&app, &desk.dataset, &rows).await?;
     let told = (&key.0, &key.1);
-    let new = decisions::withdraw_person(&mut write, &desk.dataset, told, who.name(), why).await?;
+    let new = withdrawn::withdraw_person(&mut write, &desk.dataset, told, who.name(), why).await?;
     if !new && samples.is_empty() && form.case.is_none() {
         return Err(AppError::Conflict(
             "The person withdrew already.".to_owned(),

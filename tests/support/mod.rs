@@ -67,7 +67,9 @@ impl Serving {
         let mut said = String::new();
         let err = child.stderr.take().expect("stderr");
         BufReader::new(err).read_line(&mut said).expect("it speaks");
-        let url = said.split(" at ").nth(1).expect("an address").trim();
+        let Some(url) = said.split(" at ").nth(1).map(str::trim) else {
+            panic!("no address, but: {said}");
+        };
         Self {
             url: url.to_owned(),
             child,

@@ -445,19 +445,50 @@ pub async fn died(db: &Db, worker: &str, problem: &str) -> Result<()> {
 /// their tasks.
 pub async fn recover(db: &Db) -> Result<()> {
     let mut write = db.write().await?;
-    sqlx::query(
-        "UPDATE scoring SET state = 'queued', attempts = attempts - 1, worker = NULL, leased_to = NULL
-         WHERE state = 'running'",
+    let under_way: Vec<i64> =
+        sqlx::query_scalar("SELECT id FROM scoring WHERE state = 'running' ORDER BY id")
+            .fetch_all(write.sql())
+            .await?;
+    for id in under_way {
+        if another_board_waits(&mut write, id).await? {
+            continue;
+        }
+        sqlx::query(
+            "UPDATE scoring SET state = 'queued', attempts = attempts - 1, worker = NULL, leased_to = NULL
+             WHERE id = ?",
+        )
+        .bind(id)
+        .execute(write.sql())
+        .await?;
+    }
+    write.commit().await
+}
+
+/// Ends a board that was not finished where the same one was asked for anew while it was made:
+/// one board of a truth waits at a time, and the other is as good.
+async fn another_board_waits(write: &mut Write, id: i64) -> Result<bool> {
+    let now = text(write.now);
+    let ended = sqlx::query(
+        "UPDATE scoring SET state = 'cancelled', ended_at = ?
+         WHERE id = ? AND kind = 'board' AND EXISTS (
+             SELECT 1 FROM scoring w
+             WHERE w.kind = 'board' AND w.state = 'queued' AND w.competition = scoring.competition
+               AND w.stage = scoring.stage AND w.truth = scoring.truth)",
     )
+    .bind(now)
+    .bind(id)
     .execute(write.sql())
     .await?;
-    write.commit().await
+    Ok(ended.rows_affected() == 1)
 }
 
 async fn give_up(write: &mut Write, id: i64, problem: &str) -> Result<()> {
     let Some(task) = find_in(write, id).await? else {
         return Ok(());
     };
+    if another_board_waits(write, id).await? {
+        return Ok(());
+    }
     let now = text(write.now);
     if task.attempts < MAX_ATTEMPTS {
         let doubled = 1 << (task.attempts - 1).clamp(0, 10);

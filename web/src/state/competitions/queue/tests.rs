@@ -221,3 +221,40 @@ async fn what_is_tried_again_after_a_correction_is_scored_by_the_truth_that_coun
     let found = find(&f.db, seq).await.unwrap().unwrap();
     assert_eq!((found.state, found.counts), (At::Scored, true));
 }
+
+/// A board that is being made while the same one is asked for again; says which both are.
+async fn two_boards(f: &Fixture) -> (i64, i64) {
+    let (name, stage) = names();
+    for id in 0..2 {
+        let mut write = f.db.write().await.unwrap();
+        ask_board(&mut write, &name, &stage).await.unwrap();
+        write.commit().await.unwrap();
+        if id == 0 {
+            let under_way = take(&f.db, "w").await.unwrap().unwrap();
+            assert_eq!(under_way.kind, Kind::Board);
+        }
+    }
+    let all = of(&f.db, &name, 10).await.unwrap();
+    let id = |state| all.iter().find(|t| t.state == state).unwrap().id;
+    (id(State::Running), id(State::Queued))
+}
+
+#[tokio::test]
+async fn a_board_whose_worker_is_lost_gives_way_to_the_one_that_waits() {
+    for how in ["the server died", "the worker died", "the lease ran out"] {
+        let f = Fixture::new().await;
+        game(&f, &[]).await;
+        let (name, _) = names();
+        let (lost, waits) = two_boards(&f).await;
+        match how {
+            "the server died" => recover(&f.db).await.unwrap(),
+            "the worker died" => died(&f.db, "w", "it ended").await.unwrap(),
+            _ => f.pass(LEASE + Duration::from_secs(1)),
+        }
+        let next = take(&f.db, "v").await.unwrap().unwrap();
+        assert_eq!(next.id, waits, "{how}");
+        let all = of(&f.db, &name, 10).await.unwrap();
+        let found = all.iter().find(|t| t.id == lost).unwrap();
+        assert_eq!(found.state, State::Cancelled, "{how}");
+    }
+}

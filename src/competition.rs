@@ -6,13 +6,12 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use fairframe_competitions::{
     check::{self, Checked, StageChecked, Value},
-    definition::LEAST_SEED,
     import::{self, Imported, Said},
     prepare::Misfits,
     template,
 };
 use fairframe_schemas::report::TaskForm;
-use fairframe_web::state::secret;
+use fairframe_web::competitions::opening;
 
 use crate::{
     Common,
@@ -120,10 +119,7 @@ fn new(common: &Common, name: &str, dir: &std::path::Path) -> Result<u8, Failure
         ))
         .doing("begin a competition");
     };
-    let drawn = secret::draw().doing("draw a seed")?;
-    // 60 of its bits: what TOML holds, and more than anybody tries out.
-    let seed = u64::from_str_radix(&drawn[..15], 16).doing("draw a seed")?;
-    let seed = seed.max(LEAST_SEED);
+    let seed = opening::seed().doing("draw a seed")?;
     template.write(dir, seed).doing("begin a competition")?;
     template.write_examples(dir).doing("begin a competition")?;
     let dir = dir.display();

@@ -23,6 +23,7 @@ mod recall;
 mod schema;
 mod serve;
 mod server;
+mod submit;
 mod swap;
 mod verify;
 mod work;
@@ -106,6 +107,8 @@ enum Command {
     Eval(Box<eval::EvalArgs>),
     /// Begins, checks or imports a competition's folder
     Competition(competition::CompetitionArgs),
+    /// Sends a submission to a competition on a server and waits for its score
+    Submit(submit::SubmitArgs),
     /// The web interface over the data folder
     Serve(serve::ServeArgs),
     /// Scores what waits in the queue of competitions; `serve` starts its own
@@ -162,6 +165,7 @@ fn main() -> ExitCode {
         Command::Episodes(args) => args.run(&common),
         Command::Eval(args) => return eval_code(&args, common.json),
         Command::Competition(args) => args.run(&common),
+        Command::Submit(args) => args.run(&common),
         Command::Serve(args) => args.run(&common),
         Command::Work(args) => args.run(&common),
         Command::Account(args) => args.run(&common),

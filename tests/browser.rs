@@ -145,3 +145,28 @@ fn a_researchers_hour() {
     assert!(gone > 0);
     assert_eq!(seen["recalled"].as_u64(), Some(gone), "{said}");
 }
+
+/// A host takes the Inclusive Images template to a closed stage 2; teams take part; the final board
+/// is there for anybody: `tests/python/weeks.py`.
+#[test]
+fn a_competitions_weeks() {
+    let Some(python) = python() else { return };
+    if !has_chromium() {
+        return;
+    }
+    let root = tempfile::tempdir().unwrap();
+    let server = Serving::start(root.path());
+    let link = text(&ok(fairframe(root.path()).args(["account", "admin"])).stdout);
+    let mut weeks = Command::new(python);
+    weeks
+        .arg(workspace().join("tests/python/weeks.py"))
+        .args([server.url.as_str(), link.trim()]);
+    let said = text(&ok(&mut weeks).stdout);
+    let seen: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(
+        seen["final"],
+        serde_json::json!([["1", "ben"], ["2", "North"]]),
+        "{said}"
+    );
+    ok(fairframe(root.path()).arg("audit"));
+}

@@ -3,6 +3,8 @@
 //!
 //! The moments are random; `FAIRFRAME_SEED` repeats those of a run that failed.
 
+#[path = "support/competition.rs"]
+mod competition;
 mod support;
 
 use std::{
@@ -12,20 +14,12 @@ use std::{
     net::TcpStream,
     path::Path,
     process::Command,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
+use competition::{TOML, begin, open};
 use fairframe_schemas::{Layout, Name};
-use fairframe_web::{
-    competitions::opening,
-    state::{
-        Db,
-        accounts::{self, By, Held, Role},
-        competitions::{self as state, queue, scores, submissions, truths},
-        tokens::{self, Scope},
-    },
-};
+use fairframe_web::state::competitions::{queue, scores, submissions, truths};
 use support::{Serving, fairframe, ok, random::Random};
 
 /// Times the server is killed, and times one of its workers is.
@@ -36,31 +30,6 @@ const TEAMS: usize = 8;
 
 const ITEMS: usize = 300;
 
-const TOML: &str = r#"
-competition = "labels"
-title = "Labels"
-timezone = "UTC"
-
-[task]
-form = "multi-label"
-
-[board]
-metric = "f2_mean"
-ladder = { form = "step", step = 0.01 }
-
-[limits]
-per_day = 1000
-file_bytes = 100000
-
-[[stage]]
-name = "one"
-title = "One"
-opens = "2020-01-01"
-closes = "2100-01-01"
-solution = "solution.csv"
-sample_submission = "sample.csv"
-"#;
-
 /// A submission with so many items right; the score is that share, since all items count.
 fn answers(right: usize) -> String {
     let mut text = "image_id,labels\n".to_owned();
@@ -69,61 +38,6 @@ fn answers(right: usize) -> String {
         text.push_str(&format!("i{item:03},{label}\n"));
     }
     text
-}
-
-fn folder(at: &Path) -> std::path::PathBuf {
-    let folder = at.join("competition");
-    fs::create_dir_all(&folder).unwrap();
-    for (name, text) in [
-        ("competition.toml", TOML.to_owned()),
-        ("solution.csv", answers(ITEMS)),
-        ("sample.csv", answers(0)),
-    ] {
-        fs::write(folder.join(name), text).unwrap();
-    }
-    folder
-}
-
-/// Opens the competition, publishes it, and gives each team's token.
-async fn begin(root: &Path) -> Vec<String> {
-    let db = open(root).await;
-    let layout = Layout::new(root);
-    opening::open(&db, &layout, "console", &folder(root), None)
-        .await
-        .unwrap();
-    let mut write = db.write().await.unwrap();
-    let name = Name::new("labels").unwrap();
-    state::set_hidden(&mut write, "console", &name, false)
-        .await
-        .unwrap();
-    for n in 0..TEAMS {
-        let roles = [Held {
-            role: Role::Participant,
-            dataset: None,
-        }];
-        let called = format!("team{n}");
-        accounts::create(&mut write, "console", &called, &roles.into())
-            .await
-            .unwrap();
-    }
-    write.commit().await.unwrap();
-    let mut all = Vec::new();
-    for n in 0..TEAMS {
-        let account = accounts::find(&db, By::Name(&format!("team{n}"))).await;
-        let account = account.unwrap().unwrap();
-        let mut write = db.write().await.unwrap();
-        let scopes = [Scope::Submit].into();
-        let token = tokens::create(&mut write, &account, "t", &scopes, 30).await;
-        all.push(token.unwrap());
-        write.commit().await.unwrap();
-    }
-    db.close().await;
-    all
-}
-
-async fn open(root: &Path) -> Db {
-    let path = Layout::new(root).state();
-    Db::open(&path, Arc::new(chrono::Utc::now)).await.unwrap()
 }
 
 /// Sends a submission; its number where the server said that it took it.
@@ -168,7 +82,8 @@ fn children(of: u32) -> Vec<String> {
 fn servers_and_workers_that_are_killed_lose_and_double_nothing() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let root = tempfile::tempdir().unwrap();
-    let tokens = runtime.block_on(begin(root.path()));
+    let (solution, sample) = (answers(ITEMS), answers(0));
+    let tokens = runtime.block_on(begin(root.path(), TOML, &solution, &sample, TEAMS));
     let mut random = Random::new();
     let mut taken: BTreeMap<i64, (usize, usize)> = BTreeMap::new();
     let mut workers_killed = 0;

@@ -20,7 +20,7 @@ use fairframe_schemas::{
     report::TaskForm,
 };
 
-pub use bundle::{BundleError, MAX_ENTRIES, MAX_FILE, MAX_UNPACKED};
+pub use bundle::{BundleError, MAX_ENTRIES, MAX_FILE, MAX_UNPACKED, unpack};
 
 use crate::{
     definition::{self, MAX_PAGE, MAX_TITLE},

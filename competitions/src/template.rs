@@ -1,8 +1,13 @@
 //! Competitions to begin with: folders that lack only the truth and a sample submission.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs,
+    io::{self, Cursor, Write as _},
+    path::Path,
+};
 
 use chrono::{Days, NaiveDate};
+use zip::{ZipWriter, result::ZipError, write::SimpleFileOptions};
 
 use crate::vault::{self, VaultError};
 
@@ -179,15 +184,36 @@ impl Template {
         seed: u64,
     ) -> Result<(), TemplateError> {
         empty(folder)?;
-        for (name, text) in self.files {
-            let text = dated(text, opens).replace("{{seed}}", &seed.to_string());
+        for (name, text) in self.texts(opens, seed) {
             vault::put(&folder.join(name), text.as_bytes())?;
         }
         Ok(())
     }
-}
 
-impl Template {
+    fn texts(&self, opens: NaiveDate, seed: u64) -> impl Iterator<Item = (&'static str, String)> {
+        let seed = seed.to_string();
+        let filled = move |text| dated(text, opens).replace("{{seed}}", &seed);
+        self.files
+            .iter()
+            .map(move |(name, text)| (*name, filled(text)))
+    }
+
+    /// The same and its examples as a zip archive; its first stage opens on that day.
+    ///
+    /// # Errors
+    /// Where it cannot be packed, which has no reason known to us.
+    pub fn pack(&self, opens: NaiveDate, seed: u64) -> Result<Vec<u8>, ZipError> {
+        let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+        let examples = self.examples.iter();
+        let examples = examples.map(|(name, text)| (*name, (*text).to_owned()));
+        for (name, text) in self.texts(opens, seed).chain(examples) {
+            let name = format!("{}/{name}", self.name);
+            zip.start_file(name, SimpleFileOptions::default())?;
+            zip.write_all(text.as_bytes())?;
+        }
+        Ok(zip.finish()?.into_inner())
+    }
+
     /// Writes a few rows of what the host adds, so that the folder can be opened as it is.
     ///
     /// # Errors

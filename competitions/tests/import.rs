@@ -11,7 +11,7 @@ use std::{
 
 use fairframe_competitions::{
     check::check,
-    import::{BundleError, ImportError, Imported, MAX_ENTRIES, Said, codabench, kaggle},
+    import::{BundleError, ImportError, Imported, MAX_ENTRIES, Said, codabench, kaggle, unpack},
 };
 use fairframe_schemas::{CompetitionToml, report::TaskForm};
 use support::{files, shared};
@@ -432,4 +432,46 @@ fn links_in_a_folder_are_refused_too() {
         "{error}"
     );
     assert!(!folder.path().join("to").exists());
+}
+
+#[test]
+fn a_folder_is_unpacked_from_wherever_it_stands_in_an_archive_and_nothing_else_is() {
+    let at = tempfile::tempdir().unwrap();
+    let archive = at.path().join("a.zip");
+    let unpack = |files: &[(&str, &[u8])]| {
+        let to = tempfile::tempdir_in(at.path()).unwrap();
+        fs::write(&archive, zipped(files)).unwrap();
+        unpack(&archive, to.path()).map(|()| to)
+    };
+    let long = vec![b'x'; 200_000];
+    for top in ["", "one/", "one/two/"] {
+        let names = ["competition.toml", "stage-1/solution.csv"].map(|n| format!("{top}{n}"));
+        let to = unpack(&[
+            (&names[0], b"toml"),
+            (&names[1], &long),
+            ("__MACOSX/competition.toml", b"x"),
+        ]);
+        let to = to.unwrap();
+        assert_eq!(
+            fs::read(to.path().join("competition.toml")).unwrap(),
+            b"toml"
+        );
+        assert_eq!(
+            fs::read(to.path().join("stage-1/solution.csv")).unwrap(),
+            long
+        );
+        let there = fs::read_dir(to.path()).unwrap().count();
+        assert_eq!(there, 2, "{top}");
+    }
+    for escaping in ["../competition.toml", "/etc/competition.toml", "a\\..\\b"] {
+        let error = unpack(&[("competition.toml", b""), (escaping, b"")]).unwrap_err();
+        assert!(matches!(error, BundleError::Escapes(_)), "{error}");
+    }
+    let both: [(&str, &[u8]); 3] = [("competition.toml", b""), ("a", b""), ("a/b", b"")];
+    assert!(matches!(unpack(&both).unwrap_err(), BundleError::Io { .. }));
+    let bomb = vec![0; 40 << 20];
+    let error = unpack(&[("competition.toml", b""), ("a", &bomb)]).unwrap_err();
+    assert!(matches!(error, BundleError::Large { .. }), "{error}");
+    let error = unpack(&[("not-competition.toml", b"")]).unwrap_err();
+    assert!(matches!(error, BundleError::Absent(_)), "{error}");
 }

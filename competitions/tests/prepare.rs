@@ -88,6 +88,22 @@ fn what_is_drawn_by_a_column_stays_together() {
 }
 
 #[test]
+fn few_items_leave_no_side_empty() {
+    let solution = table("image_id,labels", (0..3).map(|i| format!("i{i},a")));
+    for seed in 5_000_000_000u64..5_000_000_040 {
+        for share in [0.05, 0.95] {
+            let (_, facts) = drawn(
+                &solution,
+                3,
+                &format!("public_share = {share}\nseed = {seed}"),
+            );
+            assert!(facts.public > 0 && facts.private > 0, "{seed} {share}");
+            assert_eq!(facts.public + facts.private, 3);
+        }
+    }
+}
+
+#[test]
 fn without_a_draw_all_is_public_and_private() {
     let solution = b"image_id,labels\nb,x\na,y\na,y\n";
     let small = Small::new(&Declared {

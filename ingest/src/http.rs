@@ -26,6 +26,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use fairframe_schemas::source::FetchLimits;
 use rand::{RngExt, SeedableRng};
@@ -40,6 +41,8 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout_at},
 };
 use url::Url;
+
+pub use reqwest::Method;
 
 pub use error::HttpError;
 use error::{causes, is_transient, network};
@@ -326,6 +329,30 @@ impl Http {
 
     /// One request, in its turn.
     pub(crate) async fn send(&self, url: &Url, headers: &HeaderMap) -> Result<Response, HttpError> {
+        self.request(Method::GET, url, headers, None).await
+    }
+
+    /// One attempt at a request with a body. It may change something: whether it may be sent again,
+    /// or where a redirect leads, is for whoever asks to say. Statuses that another attempt may
+    /// change are an error.
+    pub(crate) async fn send_body(
+        &self,
+        method: Method,
+        url: &Url,
+        headers: &HeaderMap,
+        body: Bytes,
+    ) -> Result<Response, HttpError> {
+        let response = self.request(method, url, headers, Some(body)).await?;
+        self.settle(response).await
+    }
+
+    async fn request(
+        &self,
+        method: Method,
+        url: &Url,
+        headers: &HeaderMap,
+        body: Option<Bytes>,
+    ) -> Result<Response, HttpError> {
         let inner = &self.inner;
         let client = match inner.rules.check_url(url)? {
             Reach::Public => &inner.public,
@@ -340,8 +367,14 @@ impl Http {
         if let Some(token) = token.filter(|t| t.origin == url.origin()) {
             headers.insert(header::AUTHORIZATION, token.value.clone());
         }
-        let sending = client.get(url.clone()).headers(headers).send();
-        let answer = timeout_at(deadline.min(start + stall), sending)
+        let mut sending = client.request(method, url.clone()).headers(headers);
+        let mut until = deadline.min(start + stall);
+        if let Some(body) = body {
+            sending = sending.body(body);
+            // No answer comes before the body is sent, which takes its time.
+            until = deadline;
+        }
+        let answer = timeout_at(until, sending.send())
             .await
             .map_err(|_| HttpError::Timeout {
                 url: shown(url.as_str()),

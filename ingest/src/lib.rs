@@ -53,6 +53,7 @@ pub mod journal;
 pub mod pull;
 pub mod reporter;
 pub mod run;
+pub mod submit;
 pub mod verify;
 
 pub mod atomic;

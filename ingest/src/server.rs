@@ -54,22 +54,27 @@ struct Datasets {
 }
 
 /// Reads what was typed.
-fn address(text: &str) -> Result<Url, ServerError> {
+pub(crate) fn address(text: &str) -> Result<Url, ServerError> {
     let url = Url::parse(text).ok();
     let url = url.filter(|u| matches!(u.scheme(), "http" | "https") && u.has_host());
     url.ok_or_else(|| ServerError::Address(crate::ssrf::shown(text)))
 }
 
-async fn ask(url: &Url, token: Option<&str>, limit: u64) -> Result<Value, ServerError> {
+/// How one talks to the server of an address that somebody typed.
+pub(crate) fn config(url: &Url, token: Option<&str>) -> Result<HttpConfig, HttpError> {
     let host = url.host_str().unwrap_or_default();
     let port = url.port_or_known_default().unwrap_or(443);
-    let config = HttpConfig {
+    Ok(HttpConfig {
         // Typing an address allows it.
         allow_private: vec![format!("{host}:{port}")],
         token: token.map(|token| Token::new(url, token)).transpose()?,
         ..HttpConfig::default()
-    };
-    Ok(Http::new(config)?.get_json(url, limit).await?.0)
+    })
+}
+
+async fn ask(url: &Url, token: Option<&str>, limit: u64) -> Result<Value, ServerError> {
+    let http = Http::new(config(url, token)?)?;
+    Ok(http.get_json(url, limit).await?.0)
 }
 
 /// The datasets of a server.

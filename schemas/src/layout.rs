@@ -116,6 +116,11 @@ impl Layout {
         self.root.join("competitions").join(competition.as_str())
     }
 
+    /// Where competitions that are uploaded are unpacked; no competition has such a name.
+    pub fn openings(&self) -> PathBuf {
+        self.root.join("competitions").join(".opening")
+    }
+
     pub fn signing(&self) -> PathBuf {
         self.root.join("signing")
     }

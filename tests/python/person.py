@@ -49,7 +49,8 @@ class Person:
         context.set_default_timeout(20_000)
         self.page = context.new_page()
         check, base = seen.check, seen.base
-        self.page.on("console", lambda m: check(m.type not in ("error", "warning"), f"console: {m.text}"))
+        # A form that was refused is shown again with 422, which Chromium calls an error.
+        self.page.on("console", lambda m: check(m.type not in ("error", "warning") or "422" in m.text, f"console: {m.text}"))
         self.page.on("response", lambda r: r.status in (404, 500) and seen.problems.append(f"{self.page.url}: {r.url}: {r.status}"))
         self.page.on("pageerror", lambda e: seen.problems.append(f"{self.page.url}: {e}"))
         self.page.on("request", lambda r: check(r.url.startswith((base + "/", "data:")), f"asked for {r.url}"))

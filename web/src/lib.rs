@@ -312,7 +312,7 @@ fn contributing() -> Router<App> {
 
 /// Competitions: reading, handing in, hosting.
 fn competing() -> Router<App> {
-    use pages::competitions::{self, board, host, mine, submit, team};
+    use pages::competitions::{self, board, host, mine, opening, submit, team};
     // What a competition takes is checked while it arrives.
     let any = DefaultBodyLimit::disable();
     Router::new()
@@ -358,6 +358,15 @@ fn competing() -> Router<App> {
             get(team::show).post(team::change),
         )
         .route("/competitions/{name}/host", get(host::show))
+        .route(
+            "/hosting",
+            get(opening::show).post(opening::open).layer(any),
+        )
+        .route("/hosting/templates/{file}", get(opening::pack))
+        .route(
+            "/competitions/{name}/host/definition",
+            post(opening::open_again).layer(any),
+        )
         .route("/competitions/{name}/host/publish", post(host::publish))
         .route("/competitions/{name}/host/retry", post(host::retry))
         .route(

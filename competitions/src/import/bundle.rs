@@ -4,11 +4,13 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File},
-    io::{self, Cursor, Read, Seek},
+    io::{self, Cursor, Read, Seek, Write},
     path::{Component, Path, PathBuf},
 };
 
 use zip::{ZipArchive, result::ZipError};
+
+use crate::definition;
 
 /// Most entries of a bundle.
 pub const MAX_ENTRIES: usize = 1_000;
@@ -87,7 +89,7 @@ impl Bundle {
         }
         let mut file = File::open(path).map_err(failed)?;
         let mut start = Vec::new();
-        file.by_ref()
+        Read::by_ref(&mut file)
             .take(4)
             .read_to_end(&mut start)
             .map_err(failed)?;
@@ -153,11 +155,21 @@ impl Bundle {
 
     /// Reads a file whole.
     pub fn read(&mut self, name: &str) -> Result<Vec<u8>, BundleError> {
+        let mut bytes = Vec::new();
+        self.copy(name, &mut bytes)?
+            .map_err(|error| BundleError::Io {
+                path: name.into(),
+                error,
+            })?;
+        Ok(bytes)
+    }
+
+    /// Writes a file to `to`; the inner error is of writing.
+    fn copy(&mut self, name: &str, to: &mut impl Write) -> Result<io::Result<()>, BundleError> {
         let absent = || BundleError::Absent(name.to_owned());
         let at = *self.names.get(name).ok_or_else(absent)?;
         let most = self.left.min(MAX_FILE);
-        let mut bytes = Vec::new();
-        match &mut self.source {
+        let copied = match &mut self.source {
             Source::Folder(folder) => {
                 let path = folder.join(name);
                 let failed = |error| BundleError::Io {
@@ -168,10 +180,7 @@ impl Bundle {
                 if !facts.is_file() {
                     return Err(BundleError::Link(name.to_owned()));
                 }
-                let file = File::open(&path).map_err(failed)?;
-                file.take(most + 1)
-                    .read_to_end(&mut bytes)
-                    .map_err(failed)?;
+                pour(File::open(&path).map_err(failed)?, to, most).map_err(failed)?
             }
             Source::Zip(archive) => {
                 let failed = |error| BundleError::Zip {
@@ -179,11 +188,13 @@ impl Bundle {
                     error,
                 };
                 let entry = archive.by_index(at).map_err(failed)?;
-                let read = entry.take(most + 1).read_to_end(&mut bytes);
-                read.map_err(|error| failed(error.into()))?;
+                pour(entry, to, most).map_err(|error| failed(error.into()))?
             }
-        }
-        let n = bytes.len() as u64;
+        };
+        let n = match copied {
+            Ok(n) => n,
+            Err(error) => return Ok(Err(error)),
+        };
         if n > most {
             return Err(BundleError::Large {
                 name: name.to_owned(),
@@ -191,8 +202,58 @@ impl Bundle {
             });
         }
         self.left -= n;
-        Ok(bytes)
+        Ok(Ok(()))
     }
+}
+
+/// Copies at most a byte more than `most`; the inner result is of writing.
+fn pour(from: impl Read, to: &mut impl Write, most: u64) -> io::Result<io::Result<u64>> {
+    let (mut from, mut piece, mut n) = (from.take(most + 1), vec![0; 64 << 10], 0);
+    loop {
+        let read = match from.read(&mut piece) {
+            Ok(0) => return Ok(Ok(n)),
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        if let Err(error) = to.write_all(&piece[..read]) {
+            return Ok(Err(error));
+        }
+        n += read as u64;
+    }
+}
+
+/// Unpacks the folder of a competition into `folder`, which is empty: what lies beside
+/// `competition.toml` and below it, whether that stands at the top of the archive or in one folder.
+///
+/// # Errors
+/// [`BundleError`]; what was written by then is left.
+pub fn unpack(archive: &Path, folder: &Path) -> Result<(), BundleError> {
+    let mut bundle = Bundle::open(archive)?;
+    let top = bundle
+        .names()
+        .filter_map(|name| name.strip_suffix(definition::FILE))
+        .filter(|top| top.is_empty() || top.ends_with('/'))
+        .min_by_key(|top| top.len())
+        .map(str::to_owned);
+    let top = top.ok_or_else(|| BundleError::Absent(definition::FILE.to_owned()))?;
+    let names: Vec<String> = bundle.names().map(str::to_owned).collect();
+    for name in names {
+        let Some(within) = name.strip_prefix(&top) else {
+            continue;
+        };
+        let path = folder.join(within);
+        let failed = |error| BundleError::Io {
+            path: within.into(),
+            error,
+        };
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(failed)?;
+        }
+        let mut file = File::create_new(&path).map_err(failed)?;
+        bundle.copy(&name, &mut file)?.map_err(failed)?;
+    }
+    Ok(())
 }
 
 fn stays_within(name: &str) -> bool {

@@ -202,17 +202,24 @@ impl<'a> Rows<'a> {
             (None, Some(share)) => {
                 let drawn_by = stage.toml.drawn_by.as_ref();
                 let column = drawn_by.and_then(|name| table.find(&[name]));
-                let side = |row: &usize| {
+                let number = |row: &usize| {
                     let unit = column.map(|at| table.columns[at].text(*row).trim().to_owned());
                     let unit = unit
                         .filter(|unit| !unit.is_empty())
                         .unwrap_or_else(|| self.unit(*row));
-                    match is_public(stage.toml.seed.unwrap_or_default(), &unit, share) {
-                        true => Usage::Public,
-                        false => Usage::Private,
-                    }
+                    drawn(stage.toml.seed.unwrap_or_default(), &unit)
                 };
-                self.order.iter().map(side).collect()
+                let drawn: Vec<f64> = self.order.iter().map(number).collect();
+                let least = drawn.iter().copied().fold(f64::INFINITY, f64::min);
+                let most = drawn.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                let side = |number: f64| match number < share {
+                    // Few units may all fall on one side: the last of them is on the other.
+                    true if least < most && most < share && number == most => Usage::Private,
+                    false if least < most && least >= share && number == least => Usage::Public,
+                    true => Usage::Public,
+                    false => Usage::Private,
+                };
+                drawn.into_iter().map(side).collect()
             }
             (None, None) => vec![Usage::Both; self.order.len()],
         }
@@ -361,15 +368,14 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Whether a unit is drawn as public: the first 53 bits of a digest of the seed and its name, as a
-/// number from 0 to 1, are under the share. Each unit's draw is its own: what is added or withdrawn
+/// What a unit draws, public where it is under the share: the first 53 bits of a digest of the seed
+/// and its name, as a number from 0 to 1. Each unit's draw is its own: what is added or withdrawn
 /// moves no other one to the other side.
-fn is_public(seed: u64, unit: &str, share: f64) -> bool {
+fn drawn(seed: u64, unit: &str) -> f64 {
     let mut hash = Sha256::new();
     hash.update(seed.to_le_bytes());
     hash.update(unit.as_bytes());
     let digest: [u8; 32] = hash.finalize().into();
     let first = digest.first_chunk::<8>().copied().unwrap_or_default();
-    let number = (u64::from_be_bytes(first) >> 11) as f64 / (1u64 << 53) as f64;
-    number < share
+    (u64::from_be_bytes(first) >> 11) as f64 / (1u64 << 53) as f64
 }

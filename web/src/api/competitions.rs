@@ -20,7 +20,7 @@ use crate::{
     },
     error::{AppError, Problems},
     pages::competitions::{
-        board::{Asked, BoardItem, item},
+        board::{Asked, BoardColumn, BoardItem, item},
         submit::by_form,
     },
     state::competitions::{
@@ -160,6 +160,8 @@ pub struct SubmissionItem {
     public: Option<f64>,
     /// What the board shows of the team after it.
     shown: Option<f64>,
+    /// The board's columns beside the public score.
+    columns: Vec<BoardColumn>,
     /// The private score, once it is shown.
     private: Option<f64>,
     /// Why it could not be scored.
@@ -175,6 +177,11 @@ async fn described(
 ) -> Result<SubmissionItem, AppError> {
     let stage = open.stage(submission.stage.as_str())?;
     let [public, private] = competitions::told(app, open, submission).await?;
+    let columns = match &public {
+        Some(score) => competitions::columns(app, open, score)?,
+        None => Vec::new(),
+    };
+    let columns = columns.iter();
     let defects = submission.defects.as_deref().map(serde_json::from_str);
     Ok(SubmissionItem {
         number: submission.seq,
@@ -188,6 +195,9 @@ async fn described(
         before: queue::before(&app.db, submission.seq).await?,
         public: public.as_ref().and_then(|s| s.value),
         shown: public.and_then(|s| s.shown),
+        columns: columns
+            .map(|(title, cell)| BoardColumn::new(title, cell))
+            .collect(),
         private: private.and_then(|s| s.value),
         problem: submission.problem.clone(),
         defects: defects.transpose().map_err(AppError::internal)?,

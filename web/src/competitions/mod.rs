@@ -17,7 +17,7 @@ use std::{
 };
 
 use fairframe_competitions::{
-    board::Board,
+    board::{Board, Cell},
     definition::{Competition, Stage},
     vault::Vault,
 };
@@ -211,6 +211,23 @@ pub async fn told(
         }
     }
     Ok([public, private])
+}
+
+/// The board's columns of a score, titles and values, as far as they are shown by now.
+///
+/// # Errors
+/// Where they cannot be read.
+pub fn columns(app: &App, open: &Open, score: &Score) -> Result<Vec<(String, Cell)>, AppError> {
+    let now = app.db.now();
+    let cells: Vec<Cell> = serde_json::from_str(&score.columns).map_err(AppError::internal)?;
+    let columns = &open.competition.toml.board.columns;
+    let hidden = &open.competition.hidden_until;
+    let shown = columns.iter().zip(hidden).zip(cells);
+    let shown =
+        shown.filter(|((_, until), _)| open.hosts || until.is_none_or(|until| until <= now));
+    Ok(shown
+        .map(|((column, _), cell)| (column.title.clone(), cell))
+        .collect())
 }
 
 /// Whether all scores of a stage are told: to hosts, and once its private board is shown.

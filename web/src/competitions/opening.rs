@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use fairframe_competitions::{
     baselines,
-    definition::{Competition, DefinitionError, Stage},
+    definition::{Competition, DefinitionError, LEAST_SEED, Stage},
+    import::{self, BundleError},
     prepare::{self, PrepareError},
     vault::{Vault, VaultError},
 };
@@ -17,11 +18,14 @@ use crate::state::{
         self as state, OpenError, submissions,
         truths::{self, TruthError},
     },
+    secret,
 };
 
 /// Why a competition is not opened, or its truth not corrected.
 #[derive(Debug, thiserror::Error)]
 pub enum OpeningError {
+    #[error(transparent)]
+    Packed(#[from] BundleError),
     #[error(transparent)]
     Definition(#[from] DefinitionError),
     #[error(transparent)]
@@ -53,6 +57,54 @@ struct Ready {
     stage: Name,
     truth: Digest,
     baselines: Vec<(String, Digest, u64)>,
+}
+
+/// A seed that nobody can try out: 60 bits, which TOML holds.
+///
+/// # Errors
+/// Where the system gives no randomness.
+pub fn seed() -> std::io::Result<u64> {
+    let drawn = secret::draw().map_err(std::io::Error::other)?;
+    let seed = u64::from_str_radix(&drawn[..15], 16).map_err(std::io::Error::other)?;
+    Ok(seed.max(LEAST_SEED))
+}
+
+/// Where a packed competition arrives; it goes with what is given.
+///
+/// # Errors
+/// Where the disk fails.
+pub fn arriving(layout: &Layout) -> std::io::Result<tempfile::TempDir> {
+    std::fs::create_dir_all(layout.openings())?;
+    tempfile::tempdir_in(layout.openings())
+}
+
+/// Removes what arrived before `since` for a server that was killed.
+pub fn forget(layout: &Layout, since: std::time::SystemTime) {
+    let Ok(all) = std::fs::read_dir(layout.openings()) else {
+        return;
+    };
+    for entry in all.flatten() {
+        let changed = entry.metadata().and_then(|facts| facts.modified());
+        if changed.is_ok_and(|at| at < since) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// Opens a competition from its folder packed as a zip archive, which is unpacked into `making`.
+///
+/// # Errors
+/// As [`open`], of a hostile archive too.
+pub async fn open_packed(
+    db: &Db,
+    layout: &Layout,
+    by: &str,
+    (archive, making): (PathBuf, PathBuf),
+    wanted: Option<&Name>,
+) -> Result<Name, OpeningError> {
+    let into = making.clone();
+    tokio::task::spawn_blocking(move || import::unpack(&archive, &into)).await??;
+    open(db, layout, by, &making, wanted).await
 }
 
 /// Opens a competition from its folder, to hosts only; or, where it is open already, puts this

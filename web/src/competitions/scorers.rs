@@ -7,6 +7,7 @@ use std::{path::PathBuf, process::Stdio, time::Duration};
 use fairframe_schemas::Layout;
 use tokio::{process::Command, task::JoinSet};
 
+use super::opening;
 use crate::state::{
     Db, StateError,
     competitions::{self, queue, uploads},
@@ -68,6 +69,7 @@ impl Scorers {
         let all = competitions::all(&self.db).await?;
         let (layout, before) = (self.layout.clone(), before.into());
         let tidied = tokio::task::spawn_blocking(move || {
+            opening::forget(&layout, before);
             for competition in all {
                 super::vault(&layout, &competition.name).forget_unfinished(before);
             }

@@ -222,9 +222,10 @@ async fn take(
 pub async fn may_now(app: &App, open: &Open, account: &Account) -> Result<(), AppError> {
     let stage = stage_at(open, app.db.now())?;
     if !rules_accepted(app, open, account).await? {
-        return Err(AppError::Conflict(
-            "Read and accept the rules first.".to_owned(),
-        ));
+        let name = open.name();
+        return Err(AppError::Conflict(format!(
+            "Read and accept the rules first, at /competitions/{name}."
+        )));
     }
     if let Some(team) = teams::of(&app.db, open.name(), &account.id).await? {
         let mut write = app.db.write().await?;

@@ -75,11 +75,8 @@ async fn what_was_taken_back_does_not_count_and_a_large_file_is_refused() {
 
 #[tokio::test]
 async fn whoever_submitted_waits_for_the_block_to_end() {
-    let game = Game::of(&TOML.replace(
-        "public_share = 0.5\n\n",
-        "public_share = 0.5\nblock_days = 2\n\n",
-    ))
-    .await;
+    let game =
+        Game::of(&TOML.replace("seed = 5000000002\n", "seed = 5000000002\nblock_days = 2\n")).await;
     let mut ana = game.player("ana").await;
     number(&send(&mut ana, &answers(10)).await);
     game.work().await;

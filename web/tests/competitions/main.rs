@@ -4,6 +4,7 @@
 mod support;
 
 mod limits;
+mod open;
 mod people;
 mod play;
 mod truth;
@@ -228,7 +229,7 @@ pub async fn send(who: &mut Browser, text: &str) -> Answer {
 pub async fn send_with(
     who: &mut Browser,
     path: &str,
-    text: &str,
+    file: impl AsRef<[u8]>,
     fields: &[(&str, &str)],
 ) -> Answer {
     let mut body = String::new();
@@ -238,9 +239,10 @@ pub async fn send_with(
             "--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
         ));
     }
-    body.push_str(&format!(
-        "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\n\r\n{text}\r\n--b--\r\n"
-    ));
+    body.push_str(
+        "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\n\r\n",
+    );
+    let body = [body.as_bytes(), file.as_ref(), b"\r\n--b--\r\n"].concat();
     let kind = [(header::CONTENT_TYPE, "multipart/form-data; boundary=b")];
     who.ask(Method::POST, path, &kind, body).await
 }

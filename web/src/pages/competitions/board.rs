@@ -302,6 +302,20 @@ pub struct BoardColumn {
     suppressed: bool,
 }
 
+impl BoardColumn {
+    pub fn new(title: &str, cell: &Cell) -> Self {
+        Self {
+            title: title.to_owned(),
+            value: cell.value,
+            lower: cell.lower,
+            upper: cell.upper,
+            n: cell.n,
+            group: cell.group.clone(),
+            suppressed: cell.suppressed,
+        }
+    }
+}
+
 /// The board asked for, as programs read it.
 ///
 /// # Errors
@@ -323,15 +337,7 @@ pub async fn item(app: &App, who: &Who, name: &str, asked: &Asked) -> Result<Boa
             .zip(&board.columns)
             .zip(&seen.shows)
             .filter(|(_, shows)| **shows)
-            .map(|((cell, title), _)| BoardColumn {
-                title: title.clone(),
-                value: cell.value,
-                lower: cell.lower,
-                upper: cell.upper,
-                n: cell.n,
-                group: cell.group.clone(),
-                suppressed: cell.suppressed,
-            })
+            .map(|((cell, title), _)| BoardColumn::new(title, cell))
             .collect(),
     });
     Ok(BoardItem {

@@ -11,7 +11,7 @@ use axum::{
 use fairframe_competitions::{
     board::{Board, Entry, Side},
     prepare::Facts,
-    vault::MAX_FOLDER,
+    vault::{MAX_FOLDER, Vault},
 };
 use serde::Deserialize;
 
@@ -20,7 +20,8 @@ use crate::{
     App,
     access::{Posted, Who},
     competitions::{
-        self, arrive,
+        self,
+        arrive::{self, Arrived},
         opening::{self, OpeningError},
     },
     error::{AppError, page},
@@ -270,25 +271,11 @@ pub async fn correct(
     State(app): State<App>,
     who: Who,
     Path((name, stage)): Path<(String, String)>,
-    mut form: Multipart,
+    form: Multipart,
 ) -> Result<Redirect, AppError> {
     let open = competitions::find_hosted(&app, &who, &name).await?;
     let stage = open.stage(&stage)?.name.clone();
-    let (mut why, mut file) = (String::new(), None);
-    let mut secret_shown = who.sent("");
-    let broken = || AppError::Invalid("The form did not arrive whole.".to_owned());
-    while let Some(mut field) = form.next_field().await.map_err(|_| broken())? {
-        match field.name().unwrap_or_default() {
-            "csrf" => secret_shown = who.sent(&text_of(field, MAX_WHY).await?),
-            _ if !secret_shown => return Err(AppError::Stale),
-            "why" => why = text_of(field, MAX_WHY).await?,
-            "file" => {
-                let (most, called) = (MAX_FOLDER, "solution".to_owned());
-                file = Some(arrive::from_form(&open.vault, &mut field, called, most).await?);
-            }
-            _ => {}
-        }
-    }
+    let (file, why) = sent(&who, &open.vault, form, "solution").await?;
     let file =
         file.ok_or_else(|| AppError::Invalid("Choose the corrected solution.".to_owned()))?;
     let path = open.vault.submission(&file.sha256);
@@ -306,10 +293,36 @@ pub async fn correct(
     Ok(back(&name))
 }
 
+/// What a host sends: a file, and why.
+pub(super) async fn sent(
+    who: &Who,
+    vault: &Vault,
+    mut form: Multipart,
+    called: &str,
+) -> Result<(Option<Arrived>, String), AppError> {
+    let (mut why, mut file) = (String::new(), None);
+    let mut secret_shown = who.sent("");
+    let broken = || AppError::Invalid("The form did not arrive whole.".to_owned());
+    while let Some(mut field) = form.next_field().await.map_err(|_| broken())? {
+        match field.name().unwrap_or_default() {
+            "csrf" => secret_shown = who.sent(&text_of(field, MAX_WHY).await?),
+            _ if !secret_shown => return Err(AppError::Stale),
+            "why" => why = text_of(field, MAX_WHY).await?,
+            "file" => {
+                let called = called.to_owned();
+                file = Some(arrive::from_form(vault, &mut field, called, MAX_FOLDER).await?);
+            }
+            _ => {}
+        }
+    }
+    Ok((file, why))
+}
+
 impl From<OpeningError> for AppError {
     fn from(error: OpeningError) -> Self {
         match error {
-            OpeningError::Definition(_)
+            OpeningError::Packed(_)
+            | OpeningError::Definition(_)
             | OpeningError::Prepare(_)
             | OpeningError::Other { .. }
             | OpeningError::Scored(_)

@@ -238,20 +238,13 @@ pub async fn one(
     let (open, team, submission) = own(&app, &who, &name, seq).await?;
     let now = app.db.now();
     let stage = open.stage(submission.stage.as_str())?.clone();
-    let titles = &open.competition.toml.board.columns;
-    let hidden = &open.competition.hidden_until;
     let mut sides = Vec::new();
     let found = competitions::told(&app, &open, &submission).await?;
     for (side, score) in [Side::Public, Side::Private].into_iter().zip(found) {
         let Some(score) = score else {
             continue;
         };
-        let cells: Vec<Cell> = serde_json::from_str(&score.columns).map_err(AppError::internal)?;
-        let shown = titles.iter().zip(hidden).zip(cells);
-        let shown = shown
-            .filter(|((_, until), _)| open.hosts || until.is_none_or(|until| until <= now))
-            .map(|((column, _), cell)| (column.title.clone(), cell));
-        let shown = shown.collect();
+        let shown = competitions::columns(&app, &open, &score)?;
         sides.push((side, score, shown));
     }
     let defects = match &submission.defects {

@@ -3,6 +3,7 @@
 pub mod board;
 pub mod host;
 pub mod mine;
+pub mod opening;
 pub mod submit;
 pub mod team;
 
@@ -20,7 +21,7 @@ use crate::{
     access::{Posted, Who},
     competitions::{self, Open},
     error::{AppError, page},
-    state::competitions as state,
+    state::{accounts::Role, competitions as state},
 };
 
 /// What the pages of a competition have in common: its name and tabs.
@@ -96,6 +97,8 @@ struct Line {
 #[template(path = "competitions/list.html")]
 struct List {
     lines: Vec<Line>,
+    /// Whether whoever asks may open one.
+    may_open: bool,
 }
 
 pub async fn list(State(app): State<App>, who: Who) -> Result<Html<String>, AppError> {
@@ -106,6 +109,7 @@ pub async fn list(State(app): State<App>, who: Who) -> Result<Html<String>, AppE
         open,
     });
     page(&List {
+        may_open: who.may(Role::Host, None),
         lines: lines.collect(),
     })
 }

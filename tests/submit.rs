@@ -190,12 +190,15 @@ fn a_submission_is_scored_and_a_broken_one_refused() {
         "{said}"
     );
 
-    let broken = answers(300, 150).replace("i000007,", "i999999,");
+    let broken = answers(300, 150) + "i000007,none\n";
     let refused = house.direct(&broken).output().unwrap();
     assert_eq!(refused.status.code(), Some(3), "{}", text(&refused.stderr));
     let said = text(&refused.stdout);
     assert!(said.contains("refused: it has defects"), "{said}");
-    assert!(said.contains("row 9") && said.contains("i999999"), "{said}");
+    assert!(
+        said.contains("row 302") && said.contains("i000007"),
+        "{said}"
+    );
 
     let sent = ok(house.direct(&answers(300, 3)).args(["--no-wait"]));
     assert_eq!(text(&sent.stdout).lines().count(), 1);

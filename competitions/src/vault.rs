@@ -14,6 +14,7 @@ use std::{
 
 use fairframe_schemas::{Digest, Name};
 use sha2::{Digest as _, Sha256};
+use tempfile::TempDir;
 
 /// Largest competition folder, in bytes and files, its truths among them.
 pub const MAX_FOLDER: u64 = 4 << 30;
@@ -272,6 +273,37 @@ impl Vault {
         }
         settle(made, to)
     }
+}
+
+/// A folder of its own within `folder`, for what is unpacked; it goes with what is given.
+///
+/// # Errors
+/// Where the disk fails.
+pub fn opening(folder: &Path) -> Result<TempDir, VaultError> {
+    fs::create_dir_all(folder).map_err(at(folder))?;
+    tempfile::tempdir_in(folder).map_err(at(folder))
+}
+
+/// Removes what was unpacked in `folder` before `since`, by a process that was killed.
+pub fn forget_openings(folder: &Path, since: SystemTime) {
+    let all = fs::read_dir(folder).into_iter().flatten().flatten();
+    for entry in all {
+        let changed = entry.metadata().and_then(|facts| facts.modified());
+        if changed.is_ok_and(|at| at < since) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// Begins a file that is not there yet, and the folders above it.
+///
+/// # Errors
+/// Where something stands in the way.
+pub(crate) fn create(path: &Path) -> io::Result<File> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    File::create_new(path)
 }
 
 /// Writes a file whole, or not at all.

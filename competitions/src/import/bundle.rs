@@ -10,7 +10,7 @@ use std::{
 
 use zip::{ZipArchive, result::ZipError};
 
-use crate::definition;
+use crate::{definition, vault};
 
 /// Most entries of a bundle.
 pub const MAX_ENTRIES: usize = 1_000;
@@ -223,7 +223,7 @@ fn pour(from: impl Read, to: &mut impl Write, most: u64) -> io::Result<io::Resul
     }
 }
 
-/// Unpacks the folder of a competition into `folder`, which is empty: what lies beside
+/// Unpacks the folder of a competition into `folder`, which is not there or empty: what lies beside
 /// `competition.toml` and below it, whether that stands at the top of the archive or in one folder.
 ///
 /// # Errors
@@ -247,10 +247,7 @@ pub fn unpack(archive: &Path, folder: &Path) -> Result<(), BundleError> {
             path: within.into(),
             error,
         };
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).map_err(failed)?;
-        }
-        let mut file = File::create_new(&path).map_err(failed)?;
+        let mut file = vault::create(&path).map_err(failed)?;
         bundle.copy(&name, &mut file)?.map_err(failed)?;
     }
     Ok(())

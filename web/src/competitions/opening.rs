@@ -69,28 +69,6 @@ pub fn seed() -> std::io::Result<u64> {
     Ok(seed.max(LEAST_SEED))
 }
 
-/// Where a packed competition arrives; it goes with what is given.
-///
-/// # Errors
-/// Where the disk fails.
-pub fn arriving(layout: &Layout) -> std::io::Result<tempfile::TempDir> {
-    std::fs::create_dir_all(layout.openings())?;
-    tempfile::tempdir_in(layout.openings())
-}
-
-/// Removes what arrived before `since` for a server that was killed.
-pub fn forget(layout: &Layout, since: std::time::SystemTime) {
-    let Ok(all) = std::fs::read_dir(layout.openings()) else {
-        return;
-    };
-    for entry in all.flatten() {
-        let changed = entry.metadata().and_then(|facts| facts.modified());
-        if changed.is_ok_and(|at| at < since) {
-            let _ = std::fs::remove_dir_all(entry.path());
-        }
-    }
-}
-
 /// Opens a competition from its folder packed as a zip archive, which is unpacked into `making`.
 ///
 /// # Errors

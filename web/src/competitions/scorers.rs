@@ -4,10 +4,10 @@
 
 use std::{path::PathBuf, process::Stdio, time::Duration};
 
+use fairframe_competitions::vault;
 use fairframe_schemas::Layout;
 use tokio::{process::Command, task::JoinSet};
 
-use super::opening;
 use crate::state::{
     Db, StateError,
     competitions::{self, queue, uploads},
@@ -69,7 +69,7 @@ impl Scorers {
         let all = competitions::all(&self.db).await?;
         let (layout, before) = (self.layout.clone(), before.into());
         let tidied = tokio::task::spawn_blocking(move || {
-            opening::forget(&layout, before);
+            vault::forget_openings(&layout.openings(), before);
             for competition in all {
                 super::vault(&layout, &competition.name).forget_unfinished(before);
             }

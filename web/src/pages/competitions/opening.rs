@@ -7,7 +7,7 @@ use axum::{
 };
 use fairframe_competitions::{
     template::{self, Template},
-    vault::{MAX_FOLDER, Vault},
+    vault::{self, MAX_FOLDER, Vault},
 };
 use fairframe_schemas::Name;
 
@@ -105,7 +105,7 @@ async fn answer(
     form: Multipart,
     again: Option<Name>,
 ) -> Result<Response, AppError> {
-    let making = opening::arriving(&app.layout).map_err(AppError::internal)?;
+    let making = vault::opening(&app.layout.openings()).map_err(AppError::internal)?;
     match take(app, who, form, again.as_ref(), making.path()).await {
         Ok(name) => Ok(Redirect::to(&format!("/competitions/{name}/host")).into_response()),
         Err(AppError::Invalid(words)) => {
@@ -131,7 +131,6 @@ async fn take(
     let (file, _) = sent(who, &vault, form, "competition.zip").await?;
     let file = file.ok_or_else(|| AppError::Invalid("Choose a zip archive.".to_owned()))?;
     let (archive, folder) = (vault.submission(&file.sha256), making.join("folder"));
-    std::fs::create_dir(&folder).map_err(AppError::internal)?;
     // Where they stand here is nobody's business.
     let ours = [&archive, &folder].map(|path| path.display().to_string());
     let packed = (archive, folder);

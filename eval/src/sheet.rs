@@ -92,6 +92,13 @@ impl Sheet {
         &self.keys
     }
 
+    /// The same whose rows are of their id alone, though they name frames.
+    #[must_use]
+    pub fn by_id(mut self) -> Self {
+        self.keys.truncate(1);
+        self
+    }
+
     /// The keys of all rows, numbered; a row whose id is empty is left out.
     pub fn keys(&self) -> Names {
         let mut names = Names::default();

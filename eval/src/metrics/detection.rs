@@ -9,6 +9,7 @@ use super::{Form, Metric, Rests};
 use crate::statistics::Sum;
 
 pub const LOG_LOSS: &str = "log_loss";
+pub const LOG_LOSS_BALANCED: &str = "log_loss_balanced";
 
 macro_rules! metrics {
     ($($name:literal $title:literal $better:ident $kind:ident $rests:ident $definition:literal;)*) => {

@@ -36,6 +36,16 @@ pub struct Metric {
     pub rests: Rests,
 }
 
+impl Metric {
+    /// The largest value it can have; the least is 0.
+    pub fn most(&self) -> f64 {
+        match self.name {
+            detection::LOG_LOSS | detection::LOG_LOSS_BALANCED => f64::INFINITY,
+            _ => 1.0,
+        }
+    }
+}
+
 /// Scored items of one task form: what groups and resampling need of them.
 pub trait Form: Sync {
     /// A cell made ready for repeated evaluation.

@@ -1,7 +1,7 @@
 //! `report.html`: one file, no script, nothing loaded from elsewhere.
 
 use askama::Template;
-use fairframe_schemas::report::{FewShotReport, MetricReport, Report, TaskForm};
+use fairframe_schemas::report::{FewShotReport, InputRole, MetricReport, Report, TaskForm};
 
 use super::{
     brief::{Headline, brief},
@@ -16,7 +16,8 @@ struct Page<'a> {
     report: &'a Report,
     title: String,
     submission: &'a str,
-    solution: &'a str,
+    /// None where it is not named: a team's report does not tell of the truth.
+    solution: Option<&'a str>,
     refused: bool,
     headline: Option<Headline>,
     level: &'static str,
@@ -100,11 +101,10 @@ struct InputRow {
 
 /// Renders a report.
 pub fn page(report: &Report) -> Result<String, askama::Error> {
-    let input = |at: usize| {
-        report
-            .inputs
-            .get(at)
-            .map_or("", |input| input.name.as_str())
+    let input = |role| {
+        let mut inputs = report.inputs.iter();
+        let input = inputs.find(|input| input.role == role);
+        input.map(|input| input.name.as_str())
     };
     let mut definitions: Vec<(&str, &str)> = Vec::new();
     for metric in &report.metrics {
@@ -116,8 +116,8 @@ pub fn page(report: &Report) -> Result<String, askama::Error> {
     let brief = brief(report);
     Page {
         title: brief.title,
-        submission: input(1),
-        solution: input(0),
+        submission: input(InputRole::Submission).unwrap_or_default(),
+        solution: input(InputRole::Solution),
         refused: report.refused(),
         level: report.headline.1.as_str(),
         baseline: report.headline_metric().and_then(baseline),

@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             return Err("the submission is refused".into());
         };
         let results = folder.path().join(round.to_string());
-        scored.keep_items(&results)?;
+        scored.keep(&results)?;
         took.push(begun.elapsed().as_secs_f64() * 1e3);
         if round == 0 {
             println!(

@@ -129,7 +129,17 @@ impl Competition {
 
     fn checked(toml: CompetitionToml, folder: &Path) -> Result<Self, Vec<Defect>> {
         let mut defects = Defects::default();
-        texts(&toml, &mut defects);
+        files(&toml, folder, &mut defects);
+        let declared = Self::declared(toml, folder, &mut defects);
+        match (defects.0.is_empty(), declared) {
+            (true, Some(competition)) => Ok(competition),
+            _ => Err(defects.0),
+        }
+    }
+
+    /// What is declared, without a look at the files that it names; none with defects.
+    fn declared(toml: CompetitionToml, folder: &Path, defects: &mut Defects) -> Option<Self> {
+        texts(&toml, defects);
         let zone: Tz = match toml.timezone.parse() {
             Ok(zone) => zone,
             Err(_) => {
@@ -141,28 +151,43 @@ impl Competition {
                 Tz::UTC
             }
         };
-        let stages = stages(&toml, zone, &mut defects);
-        files(&toml, folder, &mut defects);
-        let hidden_until = columns(&toml, zone, &mut defects);
-        let higher_is_better = ranking(&toml, &mut defects);
-        limits(&toml, &mut defects);
+        let stages = stages(&toml, zone, defects);
+        let hidden_until = columns(&toml, zone, defects);
+        let higher_is_better = ranking(&toml, defects);
+        limits(&toml, defects);
         let last = stages.last().map(|s| s.closes);
         let merge_until = match &toml.teams.merge_until {
-            Some(text) => moment(text, zone, "teams.merge_until", &mut defects),
+            Some(text) => moment(text, zone, "teams.merge_until", defects),
             None => last,
         };
-        match (defects.0.is_empty(), merge_until) {
-            (true, Some(merge_until)) => Ok(Self {
-                folder: folder.to_owned(),
-                zone,
-                stages,
-                merge_until,
-                hidden_until,
-                higher_is_better,
-                toml,
-            }),
-            _ => Err(defects.0),
+        let merge_until = merge_until.filter(|_| defects.0.is_empty())?;
+        Some(Self {
+            folder: folder.to_owned(),
+            zone,
+            stages,
+            merge_until,
+            hidden_until,
+            higher_is_better,
+            toml,
+        })
+    }
+
+    /// The same with nothing in it that tells which ids are public, for whoever judges: seeds.
+    pub fn without_seeds(&self) -> CompetitionToml {
+        let mut toml = self.toml.clone();
+        for stage in &mut toml.stages {
+            stage.seed = stage.seed.map(|_| LEAST_SEED);
         }
+        toml
+    }
+
+    /// A competition that was read before, without its files.
+    ///
+    /// # Errors
+    /// Where it was not, with every defect.
+    pub fn again(toml: CompetitionToml) -> Result<Self, Vec<Defect>> {
+        let mut defects = Defects::default();
+        Self::declared(toml, Path::new(""), &mut defects).ok_or(defects.0)
     }
 
     /// A stage by its name.

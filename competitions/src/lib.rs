@@ -17,6 +17,7 @@ pub mod vault;
 pub mod prepare;
 
 pub mod baselines;
+pub mod groups;
 pub mod items;
 pub mod jackknife;
 pub mod score;
@@ -29,4 +30,5 @@ pub mod board;
 pub mod check;
 pub mod import;
 pub mod markdown;
+pub mod table;
 pub mod template;

@@ -12,6 +12,7 @@
 //! Where nothing says which items are public, all are public and private at once: the two files of
 //! the sides are not there.
 
+mod correction;
 mod rows;
 
 use std::{
@@ -37,6 +38,8 @@ use crate::{
     definition::{Competition, Stage},
     vault::{self, VaultError, digest_of},
 };
+
+pub use correction::{Correction, Counts, correction};
 
 /// The column that says which rows are public.
 pub const USAGE: &str = "Usage";
@@ -308,9 +311,17 @@ pub fn prepare(
     Ok(facts)
 }
 
+/// Between the parts of a key.
+const PART: char = '\u{1f}';
+
 /// A key for people.
 pub(crate) fn words(key: &str) -> String {
-    key.replace('\u{1f}', ", ")
+    key.replace(PART, ", ")
+}
+
+/// The id of a key that may name a frame, too.
+pub(crate) fn id_of(key: &str) -> &str {
+    key.split(PART).next().unwrap_or_default()
 }
 
 fn misfits<'a>(keys: impl Iterator<Item = &'a String>) -> Misfits {

@@ -27,20 +27,24 @@ use fairframe_schemas::{
     competition::{BoardColumnToml, Shows},
     report::{Defect, DefectAt, DefectKind, Estimate, InputRole, MetricReport, TaskForm},
 };
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
     board::{Cell, Side},
     definition::Competition,
+    groups::{self, GroupScore},
     items::ItemScores,
     ladder,
     prepare::{self, Asked, Facts, PrepareError},
-    vault::VaultError,
+    vault::{self, VaultError},
 };
 
+mod hidden;
 mod terms;
 mod told;
 
+use hidden::Hidden;
 pub use told::report;
 
 /// Fewest items of a group that boards and teams' reports show, whatever is declared.
@@ -60,7 +64,7 @@ pub struct ScoreOptions<'a> {
 }
 
 /// What came of a submission.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub enum Outcome {
     Scored(Box<Scored>),
     /// It has defects with which nothing is scored: all of them, and those that alone would not
@@ -68,7 +72,7 @@ pub enum Outcome {
     Invalid(Vec<Defect>),
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Scored {
     pub public: Part,
     pub private: Part,
@@ -77,11 +81,13 @@ pub struct Scored {
 }
 
 impl Scored {
-    /// Keeps the items' scores of both sides in a submission's folder of results.
+    /// Keeps the items' scores of both sides, and the private ones by group, in a submission's
+    /// folder of results.
     ///
     /// # Errors
     /// Where the disk fails.
-    pub fn keep_items(&self, results: &Path) -> Result<(), VaultError> {
+    pub fn keep(&self, results: &Path) -> Result<(), VaultError> {
+        groups::write(&vault::groups_of(results), &self.private.groups)?;
         if let Some(items) = &self.public.items {
             items.write(&ladder::public_items(results))?;
         }
@@ -93,15 +99,20 @@ impl Scored {
 }
 
 /// A score on one side.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Part {
     /// What ranks: the board's metric, or the weighted mean of the columns that have weights.
     pub value: Option<f64>,
     /// In the order of the board's columns.
     pub columns: Vec<Cell>,
+    /// The board's metric in every group of every grouping; leaves a process as the items do.
+    #[serde(skip)]
+    pub groups: Vec<GroupScore>,
     /// Each item's score where what ranks is their mean and items are independent; else pseudo-values
     /// of blocks of items ([`crate::jackknife`]), which are held against each other in the same way.
-    /// None where there are too few items for either.
+    /// None where there are too few items for either. They leave a process as files
+    /// ([`Scored::keep`]).
+    #[serde(skip)]
     pub items: Option<ItemScores>,
     /// Items.
     pub n: usize,
@@ -180,16 +191,20 @@ enum Looked {
 /// Holds a submission's shape and ids against the sample submission.
 fn look(options: &ScoreOptions<'_>) -> Result<Looked, ScoreError> {
     let asked = Asked::read(options.truth)?;
-    let mut names = Names::default();
-    names.reserve(asked.keys.len());
-    asked.keys.iter().for_each(|key| {
-        names.code(key);
-    });
     let task = &options.competition.toml.task;
     let (id, limits) = (task.id.as_deref(), Limits::default());
     let role = InputRole::Submission;
     match sheet::read(task.form, role, options.submission, id, &limits) {
         Ok(sheet) => {
+            // Where only one of the files names frames, ids are held against each other.
+            let frames = [asked.columns.len() > 1, sheet.key_columns().len() > 1];
+            let by_id = task.form == TaskForm::Detection && frames[0] != frames[1];
+            let mut names = Names::default();
+            names.reserve(asked.keys.len());
+            for key in &asked.keys {
+                names.code(if by_id { prepare::id_of(key) } else { key });
+            }
+            let sheet = if by_id { sheet.by_id() } else { sheet };
             let mut defects = sheet.against(&names);
             defects.extend(of_rows(task.form, &sheet));
             Ok(Looked::Sheet(defects))
@@ -268,6 +283,7 @@ fn unreadable(error: &ReadError, path: &Path) -> Defect {
 struct Judged {
     evaluation: Evaluation,
     sides: Vec<Kept>,
+    hidden: Hidden,
     level: f64,
 }
 
@@ -277,12 +293,17 @@ fn scored_side(
     side: Side,
 ) -> Result<Judged, ScoreError> {
     let board = &options.competition.toml.board;
-    let mut metrics = vec![board.metric.clone()];
-    metrics.extend(board.columns.iter().filter_map(|c| c.metric.clone()));
-    let groupings = board.columns.iter().filter_map(|c| c.grouping.as_ref());
+    let metrics = match options.competition.toml.task.form {
+        // All metrics of these forms rest on the same items, and some take long.
+        TaskForm::MultiLabel | TaskForm::FewShot => {
+            let own = board.columns.iter().filter_map(|c| c.metric.clone());
+            std::iter::once(board.metric.clone()).chain(own).collect()
+        }
+        // Groups are hidden by all metrics together, as in reports.
+        _ => Vec::new(),
+    };
     let solution = facts.file(options.truth, side);
     let wanted = EvalOptions {
-        groups: groupings.map(|grouping| crossed(grouping)).collect(),
         controls: Vec::new(),
         metrics,
         values_only: true,
@@ -291,6 +312,7 @@ fn scored_side(
     let level = wanted.interval_level;
     let (evaluation, sides) = evaluate_keeping(&wanted)?;
     let judged = Judged {
+        hidden: Hidden::of(&evaluation.report.metrics, least(options.competition)),
         evaluation,
         sides,
         level,
@@ -301,13 +323,24 @@ fn scored_side(
 
 /// What all evaluations of a competition share.
 fn usual(options: &ScoreOptions<'_>, solution: PathBuf) -> EvalOptions {
-    let task = &options.competition.toml.task;
-    EvalOptions {
+    let (task, board) = (
+        &options.competition.toml.task,
+        &options.competition.toml.board,
+    );
+    let mut wanted = EvalOptions {
         usage: None,
         min_n: least(options.competition),
         quiet_ids: true,
         ..EvalOptions::of_task(task, solution, options.submission.to_owned())
+    };
+    // Such as a form's own grouping, which no task names.
+    for grouping in board.columns.iter().filter_map(|c| c.grouping.as_ref()) {
+        let columns = crossed(grouping);
+        if !wanted.groups.contains(&columns) {
+            wanted.groups.push(columns);
+        }
     }
+    wanted
 }
 
 /// Fewest items of a group that is shown.
@@ -350,7 +383,7 @@ impl Judged {
         let ranking = self.metric(&board.metric)?;
         let mut columns = Vec::with_capacity(board.columns.len());
         for column in &board.columns {
-            columns.push(self.cell(column, &board.metric, competition)?);
+            columns.push(self.cell(column, &board.metric)?);
         }
         let weighted = board.weight.is_some() || board.columns.iter().any(|c| c.weight.is_some());
         let (value, scores) = match weighted {
@@ -371,9 +404,18 @@ impl Judged {
             ids: self.ids(scores.len()),
             scores,
         });
+        let groups = ranking.by_group.iter().flat_map(|grouping| {
+            grouping.cells.iter().map(|cell| GroupScore {
+                columns: grouping.columns.clone(),
+                group: cell.group.clone(),
+                n: cell.estimate.n,
+                value: cell.estimate.value,
+            })
+        });
         Ok(Part {
             value,
             columns,
+            groups: groups.collect(),
             items,
             n: usize::try_from(ranking.overall.n).unwrap_or(usize::MAX),
         })
@@ -460,12 +502,7 @@ impl Judged {
         Some((0..side.identity.len() as u32).filter(is_in).collect())
     }
 
-    fn cell(
-        &self,
-        column: &BoardColumnToml,
-        ranking: &str,
-        competition: &Competition,
-    ) -> Result<Cell, ScoreError> {
+    fn cell(&self, column: &BoardColumnToml, ranking: &str) -> Result<Cell, ScoreError> {
         let name = column.metric.as_deref().unwrap_or(ranking);
         let metric = self.metric(name)?;
         let Some(grouping) = &column.grouping else {
@@ -475,12 +512,11 @@ impl Judged {
         let Some(found) = metric.by_group.iter().find(|g| g.columns == names) else {
             return Ok(Cell::default());
         };
-        let hidden = told::hidden(&found.cells, least(competition));
         let seen = || {
-            let cells = found.cells.iter().zip(&hidden);
+            let cells = found.cells.iter();
             cells
-                .filter(|(_, hidden)| !**hidden)
-                .filter_map(|(cell, _)| Some((cell, cell.estimate.value?)))
+                .filter(|cell| !self.hidden.hides(&names, &cell.group))
+                .filter_map(|cell| Some((cell, cell.estimate.value?)))
         };
         let suppressed = Cell {
             suppressed: true,
@@ -488,20 +524,16 @@ impl Judged {
         };
         Ok(match column.shows {
             Shows::Overall => self.shown(name, &metric.overall, &[], &[]),
-            Shows::Group => {
-                let at = found.cells.iter().position(|c| c.group == column.group);
-                match at {
-                    Some(at) if !hidden[at] => {
-                        let cell = &found.cells[at];
-                        self.shown(name, &cell.estimate, &names, &cell.group)
-                    }
-                    Some(at) => Cell {
-                        n: found.cells[at].estimate.n,
-                        ..suppressed
-                    },
-                    None => suppressed,
+            Shows::Group => match found.cells.iter().find(|c| c.group == column.group) {
+                Some(cell) if !self.hidden.hides(&names, &cell.group) => {
+                    self.shown(name, &cell.estimate, &names, &cell.group)
                 }
-            }
+                Some(cell) => Cell {
+                    n: cell.estimate.n,
+                    ..suppressed
+                },
+                None => suppressed,
+            },
             Shows::WorstGroup => {
                 // Among equals the first by name.
                 let worse = |a: f64, b: f64| match metric.higher_is_better {
@@ -534,8 +566,8 @@ impl Judged {
     }
 
     /// A value with its interval: Wilson's for a share; for another mean of items 1.96 (or as
-    /// many as the task's level asks) standard errors around it, whole clusters added up where
-    /// there are any; none for what is no mean.
+    /// many as the task's level asks) standard errors around it, as far as the metric goes, whole
+    /// clusters added up where there are any; none for what is no mean.
     fn shown(&self, metric: &str, of: &Estimate, names: &[String], group: &[String]) -> Cell {
         let bounds = match of.interval {
             Some(interval) => Some((interval.low, interval.high)),
@@ -582,7 +614,13 @@ impl Judged {
         let squares: f64 = off.iter().map(|d| d * d).sum();
         let error = (squares * units as f64 / (units - 1) as f64).sqrt() / n as f64;
         let half = normal_quantile(0.5 + self.level / 2.0) * error;
-        Some((value - half, value + half))
+        let most = side
+            .form
+            .metrics()
+            .iter()
+            .find(|m| m.name == metric)?
+            .most();
+        Some(((value - half).max(0.0), (value + half).min(most)))
     }
 
     /// A digest of the items' ids in their order, and of how many scores there are of them.

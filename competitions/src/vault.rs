@@ -16,6 +16,8 @@ use fairframe_schemas::{Digest, Name};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
+use crate::ladder;
+
 /// Largest competition folder, in bytes and files, its truths among them.
 pub const MAX_FOLDER: u64 = 4 << 30;
 pub const MAX_FILES: usize = 1_000;
@@ -28,8 +30,9 @@ pub const MAX_FILES: usize = 1_000;
 ///   truths/<stage>/<digest>/         prepared solutions
 ///   submissions/<sha256>             bytes as they were sent
 ///   arriving/<id>                    uploads under way
-///   results/<submission>/<truth>/    items' scores, the team's report (report/), the host's (whole/)
+///   results/<submission>/<truth>/    items' scores, scores by group, reports (report/)
 ///   boards/<stage>-<truth>.json      the newest board
+///   groups/<stage>-<truth>.json      how its teams do by group
 /// ```
 #[derive(Debug, Clone)]
 pub struct Vault {
@@ -83,6 +86,12 @@ impl Vault {
     pub fn board(&self, stage: &Name, truth: i64) -> PathBuf {
         let boards = self.folder.join("boards");
         boards.join(format!("{stage}-{truth}.json"))
+    }
+
+    /// How the teams of a board do by group.
+    pub fn spread(&self, stage: &Name, truth: i64) -> PathBuf {
+        let groups = self.folder.join("groups");
+        groups.join(format!("{stage}-{truth}.json"))
     }
 
     fn arriving(&self, id: &str) -> PathBuf {
@@ -255,12 +264,40 @@ impl Vault {
         Ok(digest)
     }
 
-    /// Writes the board of a truth of a stage in the place of the one before.
+    /// Writes the board of a truth of a stage, and how its teams do by group, in the place of those
+    /// before.
     ///
     /// # Errors
     /// Where the disk fails.
-    pub fn keep_board(&self, stage: &Name, truth: i64, json: &[u8]) -> Result<(), VaultError> {
-        put(&self.board(stage, truth), json)
+    pub fn keep_board(
+        &self,
+        stage: &Name,
+        truth: i64,
+        board: &[u8],
+        spread: &[u8],
+    ) -> Result<(), VaultError> {
+        put(&self.spread(stage, truth), spread)?;
+        put(&self.board(stage, truth), board)
+    }
+
+    /// Gives what a submission scored ([`Scored::keep`](crate::score::Scored::keep)) its place beside
+    /// what is there, and nothing else that the folder holds: another try finds the same.
+    ///
+    /// # Errors
+    /// Where the disk fails.
+    pub fn keep_scores(&self, made: &Path, to: &Path) -> Result<(), VaultError> {
+        for of in [ladder::public_items, ladder::private_items, groups_of] {
+            let (own, target) = (of(made), of(to));
+            if !own.is_file() {
+                continue;
+            }
+            let folder = target.parent().unwrap_or(to);
+            fs::create_dir_all(folder).map_err(at(folder))?;
+            fs::rename(&own, &target).map_err(at(&target))?;
+            sync(folder)?;
+        }
+        self.discard(made);
+        Ok(())
     }
 
     /// Gives a folder of results its place, in the place of what an earlier try left there.
@@ -273,6 +310,11 @@ impl Vault {
         }
         settle(made, to)
     }
+}
+
+/// A submission's scores by group, in its folder of results.
+pub fn groups_of(results: &Path) -> PathBuf {
+    results.join("groups.json")
 }
 
 /// A folder of its own within `folder`, for what is unpacked; it goes with what is given.

@@ -1,37 +1,38 @@
-//! A board as it leaves: CSV, and a picture to embed.
+//! A board as it leaves: a table, and a picture to embed.
 
 use std::fmt::Write as _;
 
 use fairframe_schemas::text;
 
 use super::{Board, Row, Side};
+use crate::table::{Table, Values};
 
 /// Rows a picture shows at most.
 pub const MAX_DRAWN: usize = 20;
 
 impl Board {
-    /// Rows of a side as CSV, RFC 4180. `shows` says of each column whether whoever asks sees it.
-    pub fn to_csv(&self, side: Side, shows: &[bool]) -> String {
-        let mut out = csv::Writer::from_writer(Vec::new());
-        let mut head = vec!["rank".to_owned(), "team".to_owned(), self.metric.clone()];
-        head.extend(shown(&self.columns, shows).cloned());
-        head.extend(["entries", "at", "baseline"].map(str::to_owned));
-        // Into memory: nothing fails.
-        let _ = out.write_record(&head);
-        for row in self.rows(side) {
-            let number = |value: Option<f64>| value.map(|v| v.to_string()).unwrap_or_default();
-            let mut cells = vec![
-                row.rank.map(|r| r.to_string()).unwrap_or_default(),
-                text::guard(&row.name),
-                number(row.value),
-            ];
-            cells.extend(shown(&row.columns, shows).map(|c| number(c.value)));
-            cells.push(row.entries.to_string());
-            cells.push(row.at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true));
-            cells.push(row.team.is_none().to_string());
-            let _ = out.write_record(&cells);
+    /// Rows of a side. `shows` says of each column whether whoever asks sees it.
+    pub fn table(&self, side: Side, shows: &[bool]) -> Table {
+        let rows = self.rows(side);
+        let ranks = rows.iter().map(|row| row.rank.map(i64::from));
+        let names = rows.iter().map(|row| Some(row.name.clone()));
+        let scores = rows.iter().map(|row| row.value);
+        let mut table = Table::default()
+            .with("rank", Values::Count(ranks.collect()))
+            .with("team", Values::Text(names.collect()))
+            .with(&self.metric, Values::Number(scores.collect()));
+        for (at, title) in self.columns.iter().enumerate() {
+            if shows.get(at).is_some_and(|shown| *shown) {
+                let cells = rows.iter().map(|row| row.columns.get(at)?.value);
+                table = table.with(title, Values::Number(cells.collect()));
+            }
         }
-        String::from_utf8(out.into_inner().unwrap_or_default()).unwrap_or_default()
+        let entries = rows.iter().map(|row| Some(i64::from(row.entries)));
+        let baselines = rows.iter().map(|row| row.team.is_none());
+        table
+            .with("entries", Values::Count(entries.collect()))
+            .with("at", Values::Time(rows.iter().map(|row| row.at).collect()))
+            .with("baseline", Values::Flag(baselines.collect()))
     }
 
     /// The first rows of a side as a picture: no script, nothing from elsewhere.
@@ -69,13 +70,6 @@ impl Board {
         out.push_str("</svg>");
         out
     }
-}
-
-fn shown<'a, T>(all: &'a [T], shows: &'a [bool]) -> impl Iterator<Item = &'a T> {
-    all.iter()
-        .zip(shows)
-        .filter(|(_, shows)| **shows)
-        .map(|(cell, _)| cell)
 }
 
 /// Text within XML, cut to so many characters.

@@ -3,7 +3,7 @@
 use fairframe_eval::{compare::Prepared, crossed};
 use fairframe_schemas::competition::{BoardColumnToml, Shows};
 
-use super::{Judged, ScoreError, least, told};
+use super::{Judged, ScoreError};
 use crate::{definition::Competition, jackknife::Dealt};
 
 /// A metric, or a column, with its weight in what ranks.
@@ -103,11 +103,10 @@ impl Judged {
             Shows::Group => vec![column.group.clone()],
             Shows::WorstGroup | Shows::Difference => {
                 let found = metric.by_group.iter().find(|g| g.columns == names);
-                let cells = found.map_or(&[][..], |grouping| &grouping.cells);
-                let hidden = told::hidden(cells, least(competition));
-                let shown = cells.iter().zip(hidden).filter(|(_, hidden)| !hidden);
+                let cells = found.map_or(&[][..], |grouping| &grouping.cells).iter();
+                let shown = cells.filter(|cell| !self.hidden.hides(&names, &cell.group));
                 let mut shown: Vec<(f64, &Vec<String>)> = shown
-                    .filter_map(|(cell, _)| Some((cell.estimate.value?, &cell.group)))
+                    .filter_map(|cell| Some((cell.estimate.value?, &cell.group)))
                     .collect();
                 // Among equals the first by name.
                 shown.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| b.1.cmp(a.1)));

@@ -5,10 +5,10 @@ use std::path::Path;
 use fairframe_eval::{EvalOptions, Evaluation, crossed, disparity::disparity, evaluate, report};
 use fairframe_schemas::{
     competition::BoardToml,
-    report::{Cell, Defect, DefectKind, InputRole, MetricReport, Report, Verdict},
+    report::{Defect, DefectKind, InputRole, MetricReport, Report, Verdict},
 };
 
-use super::{Looked, ScoreError, ScoreOptions, look, sound, usual};
+use super::{Hidden, Looked, ScoreError, ScoreOptions, look, sound, usual};
 use crate::{
     board::Side,
     prepare::{self, Facts, USAGE},
@@ -99,26 +99,26 @@ fn harmless(report: &mut Report, facts: &Facts, defects: &[Defect], least: u64) 
     counts.both_empty = 0;
     report.worst_items.clear();
     report.curves.clear();
+    let hidden = Hidden::of(&report.metrics, least);
     for metric in &mut report.metrics {
-        for columns in hide(metric, least) {
+        for columns in hide(metric, &hidden) {
             report.equalised_odds.retain(|odds| odds.columns != columns);
         }
     }
 }
 
-/// Hides groups that the others would tell; takes the counts of what is suppressed away. Gives the
-/// groupings in which more is hidden now.
-fn hide(metric: &mut MetricReport, least: u64) -> Vec<Vec<String>> {
+/// Takes away what is known of hidden groups but their size. Gives the groupings in which more is
+/// hidden now.
+fn hide(metric: &mut MetricReport, hidden: &Hidden) -> Vec<Vec<String>> {
     let mut changed = Vec::new();
     for grouping in &mut metric.by_group {
         grouping.within.clear();
-        let hidden = hidden(&grouping.cells, least);
         let mut more = false;
-        for (cell, hidden) in grouping.cells.iter_mut().zip(hidden) {
-            if !hidden {
+        for cell in &mut grouping.cells {
+            if !hidden.hides(&grouping.columns, &cell.group) {
                 continue;
             }
-            more |= cell.estimate.verdict == Verdict::Shown;
+            more |= cell.estimate.verdict != Verdict::InsufficientData;
             cell.estimate.value = None;
             cell.estimate.interval = None;
             cell.estimate.verdict = Verdict::InsufficientData;
@@ -135,42 +135,18 @@ fn hide(metric: &mut MetricReport, least: u64) -> Vec<Vec<String>> {
     changed
 }
 
-/// Which groups of a grouping are not shown: those suppressed; and where they rest on fewer items
-/// together than may be shown, so that the whole less the others would tell of them, the smallest
-/// of the others, too.
-pub(super) fn hidden(cells: &[Cell], least: u64) -> Vec<bool> {
-    let is_hidden = |cell: &Cell| cell.estimate.verdict == Verdict::InsufficientData;
-    let mut hidden: Vec<bool> = cells.iter().map(is_hidden).collect();
-    let rest: u64 = cells.iter().filter(|c| is_hidden(c)).map(rests_on).sum();
-    if rest > 0 && rest < least {
-        // One without a value would cover nothing.
-        let shown = cells.iter().enumerate();
-        let shown = shown.filter(|(at, cell)| !hidden[*at] && cell.estimate.value.is_some());
-        if let Some((at, _)) = shown.min_by_key(|(_, cell)| rests_on(cell)) {
-            hidden[at] = true;
-        }
-    }
-    hidden
-}
-
-/// The fewest that a cell's value rests on: of the positives of a share of them, say, not of all
-/// items.
-fn rests_on(cell: &Cell) -> u64 {
-    let counted = cell.estimate.denominators.iter();
-    let counted = counted.filter(|(name, _)| !name.ends_with("clusters"));
-    counted.map(|(_, n)| *n).min().unwrap_or(cell.estimate.n)
-}
-
 /// Takes away what a column of the board shows that is hidden until later.
 fn without_hidden(report: &mut Report, board: &BoardToml) {
     for column in board.columns.iter().filter(|c| c.hidden_until.is_some()) {
         match &column.grouping {
             Some(grouping) => {
+                // The parts of a group would tell it.
                 let columns = crossed(grouping);
+                let tells = |its: &[String]| columns.iter().all(|column| its.contains(column));
                 for metric in &mut report.metrics {
-                    metric.by_group.retain(|g| g.columns != columns);
+                    metric.by_group.retain(|g| !tells(&g.columns));
                 }
-                report.equalised_odds.retain(|odds| odds.columns != columns);
+                report.equalised_odds.retain(|odds| !tells(&odds.columns));
             }
             None => {
                 let metric = column.metric.as_ref().unwrap_or(&board.metric);
@@ -194,49 +170,4 @@ fn without_scores(evaluation: &mut Evaluation) {
         "A Ladder guards this board: how each submission scored is shown when the stage is over."
             .to_owned(),
     );
-}
-
-#[cfg(test)]
-mod tests {
-    use fairframe_schemas::report::Estimate;
-
-    use super::*;
-
-    /// A cell of items of which some are what its value rests on.
-    fn cell(group: &str, n: u64, positives: u64, verdict: Verdict) -> Cell {
-        let denominators = [("items", n), ("positives", positives)];
-        Cell {
-            group: vec![group.to_owned()],
-            estimate: Estimate {
-                n,
-                denominators: denominators.map(|(name, n)| (name.to_owned(), n)).into(),
-                value: (verdict == Verdict::Shown).then_some(0.5),
-                interval: None,
-                verdict,
-            },
-            baseline: None,
-            beats_baseline: None,
-        }
-    }
-
-    #[test]
-    fn what_the_others_would_tell_is_hidden_by_what_its_value_rests_on() {
-        let few = cell("c", 50, 3, Verdict::InsufficientData);
-        let (a, b) = (
-            cell("a", 400, 300, Verdict::Shown),
-            cell("b", 400, 200, Verdict::Shown),
-        );
-        // Three fakes, however many items: the one with the fewest fakes goes too.
-        let cells = [a.clone(), b.clone(), few.clone()];
-        assert_eq!(hidden(&cells, 30), [false, true, true]);
-        // One without a value covers nothing.
-        let none = cell("d", 5, 0, Verdict::Undefined);
-        assert_eq!(
-            hidden(&[a.clone(), b.clone(), none, few], 30),
-            [false, true, false, true]
-        );
-        // Enough of them together tell of nobody.
-        let many = cell("e", 60, 40, Verdict::InsufficientData);
-        assert_eq!(hidden(&[a, b, many], 30), [false, false, true]);
-    }
 }

@@ -15,6 +15,7 @@ mod export;
 mod frame;
 mod import;
 mod ingest;
+mod judge;
 mod open;
 mod pair;
 mod progress;
@@ -124,7 +125,7 @@ enum Command {
     /// Decodes media for an ingest; started by it
     #[command(hide = true)]
     Worker,
-    /// Decodes and encodes media for a corpus; started by it
+    /// Decodes and encodes media for a corpus, reads a submission; started for it
     #[command(hide = true)]
     CorpusWorker {
         /// The task's name
@@ -138,7 +139,8 @@ fn main() -> ExitCode {
         return fairframe_ingest::media::worker_main();
     }
     if let Command::CorpusWorker { task } = &command {
-        return fairframe_corpus::worker::worker_main(task);
+        let judged = judge::serve_judging(task);
+        return judged.unwrap_or_else(|| fairframe_corpus::worker::worker_main(task));
     }
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::from_env("FAIRFRAME_LOG"))

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use fairframe_corpus::worker::WorkerCommand;
 use fairframe_schemas::Layout;
 use fairframe_web::{competitions::work::Worker, state::Db};
 
@@ -9,9 +10,10 @@ use crate::{
     Common,
     exit::{self, Doing, Failure},
     ingest::clock,
+    judge::Apart,
 };
 
-/// What a worker ends with when a task is beyond its limits.
+/// What a worker ends with when a task takes too long.
 const BEYOND_LIMITS: i32 = 75;
 
 /// A worker of the competitions' queue; `serve` starts its own
@@ -34,7 +36,7 @@ impl WorkArgs {
                 name: self
                     .name
                     .unwrap_or_else(|| format!("{}-alone", std::process::id())),
-                limit_memory,
+                judge: Arc::new(Apart(judging())),
                 exit: || std::process::exit(BEYOND_LIMITS),
             };
             worker.run().await;
@@ -43,16 +45,10 @@ impl WorkArgs {
     }
 }
 
-/// Lets this process have so many bytes more than it may have at all: allocating fails beyond, and
-/// ends it.
-fn limit_memory(bytes: u64) {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let maximum = getrlimit(Resource::Data).maximum;
-    let limit = Rlimit {
-        current: Some(maximum.map_or(bytes, |most| bytes.min(most))),
-        maximum,
-    };
-    if let Err(error) = setrlimit(Resource::Data, limit) {
-        tracing::warn!(%error, "the memory of this worker is not limited");
+/// This very program, even where another has taken its place on the disk.
+fn judging() -> WorkerCommand {
+    WorkerCommand {
+        program: "/proc/self/exe".into(),
+        arguments: vec!["corpus-worker".to_owned()],
     }
 }

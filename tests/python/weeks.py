@@ -239,6 +239,11 @@ def correct(hana):
     hana.go(f"{AT}/host")
     hana.says("moved by the last correction", "the host's page")
     hana.look("host")
+    hana.page.get_by_role("link", name="moved by the last correction").click()
+    changed = sum(label != LABELS[0] for _, label, _ in images(1)[:60])
+    hana.says(f"{changed} items changed, 0 were added, 0 withdrawn", "the groups of stage 1")
+    hana.says("By region", "the groups of stage 1")
+    hana.look("groups")
     hana.go(f"{AT}/board?stage=stage-1")
     hana.says("Sixty labels were wrong.", "the corrected board")
 

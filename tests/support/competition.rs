@@ -1,4 +1,5 @@
 //! A competition that is open, with people who may take part by a token.
+#![allow(dead_code)]
 
 use std::{fs, path::Path, sync::Arc};
 
@@ -68,8 +69,16 @@ pub async fn begin(
     opening::open(&db, &layout, "console", &folder, None)
         .await
         .unwrap();
+    let all = publish(&db, LABELS, teams).await;
+    db.close().await;
+    all
+}
+
+/// Publishes an open competition, and gives a token to each of so many teams; its rules are
+/// accepted.
+pub async fn publish(db: &Db, competition: &str, teams: usize) -> Vec<String> {
     let mut write = db.write().await.unwrap();
-    let name = Name::new(LABELS).unwrap();
+    let name = Name::new(competition).unwrap();
     state::set_hidden(&mut write, "console", &name, false)
         .await
         .unwrap();
@@ -86,14 +95,17 @@ pub async fn begin(
     write.commit().await.unwrap();
     let mut all = Vec::new();
     for n in 0..teams {
-        let account = accounts::find(&db, By::Name(&format!("team{n}"))).await;
+        let account = accounts::find(db, By::Name(&format!("team{n}"))).await;
         let account = account.unwrap().unwrap();
         let mut write = db.write().await.unwrap();
+        let by = (account.id.as_str(), account.name.as_str());
+        state::accept_rules(&mut write, &name, by, "1")
+            .await
+            .unwrap();
         let scopes = [Scope::Submit].into();
         let token = tokens::create(&mut write, &account, "t", &scopes, 30).await;
         all.push(token.unwrap());
         write.commit().await.unwrap();
     }
-    db.close().await;
     all
 }

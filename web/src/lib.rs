@@ -325,7 +325,8 @@ fn competing() -> Router<App> {
         )
         .route("/competitions/{name}/board", get(board::board))
         .route("/competitions/{name}/board.json", get(board::json))
-        .route("/competitions/{name}/board.csv", get(board::table))
+        .route("/competitions/{name}/board.csv", get(board::csv))
+        .route("/competitions/{name}/board.parquet", get(board::parquet))
         .route("/competitions/{name}/board.svg", get(board::picture))
         .route(
             "/competitions/{name}/submit",
@@ -374,8 +375,12 @@ fn competing() -> Router<App> {
             post(host::correct).layer(any),
         )
         .route(
-            "/competitions/{name}/host/{stage}/submissions.csv",
-            get(host::export),
+            "/competitions/{name}/host/{stage}/groups",
+            get(host::groups::show),
+        )
+        .route(
+            "/competitions/{name}/host/{stage}/{file}",
+            get(host::export::file),
         )
 }
 

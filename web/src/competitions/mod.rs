@@ -11,14 +11,15 @@ pub mod submit;
 pub mod work;
 
 use std::{
-    collections::HashMap,
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    collections::{HashMap, VecDeque},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use fairframe_competitions::{
     board::{Board, Cell},
     definition::{Competition, Stage},
+    prepare::{Correction, correction},
     vault::Vault,
 };
 use fairframe_schemas::{Digest, Layout, Name};
@@ -71,7 +72,16 @@ impl Open {
 pub struct Competitions {
     definitions: Mutex<HashMap<Name, (Digest, Arc<Competition>)>>,
     boards: Mutex<HashMap<PathBuf, (Stamp, Arc<Board>)>>,
+    reading: tokio::sync::Mutex<()>,
+    corrections: Mutex<Corrections>,
+    correcting: tokio::sync::Mutex<()>,
 }
+
+/// Corrections kept, newest first: truths do not change.
+const KEPT: usize = 16;
+
+/// By the folders of both truths.
+type Corrections = VecDeque<([PathBuf; 2], Arc<Correction>)>;
 
 /// What tells one file under a name from the next.
 type Stamp = (u64, u64, std::time::SystemTime);
@@ -107,33 +117,90 @@ impl Competitions {
     ///
     /// # Errors
     /// Where its file cannot be read.
-    pub fn board(
+    pub async fn board(
         &self,
         vault: &Vault,
         stage: &Name,
         truth: i64,
     ) -> Result<Option<Arc<Board>>, AppError> {
-        use std::os::unix::fs::MetadataExt;
         let path = vault.board(stage, truth);
-        let facts = match std::fs::metadata(&path) {
-            Ok(facts) => facts,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(AppError::internal(error)),
+        let Some(at) = stamp(&path)? else {
+            return Ok(None);
         };
-        let changed = facts.modified().map_err(AppError::internal)?;
-        let stamp = (facts.ino(), facts.len(), changed);
-        let mut known = self.boards.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((at, board)) = known.get(&path)
-            && *at == stamp
-        {
-            return Ok(Some(board.clone()));
+        if let Some(board) = self.known(&path, &at) {
+            return Ok(Some(board));
         }
-        let bytes = std::fs::read(&path).map_err(AppError::internal)?;
-        let board: Board = serde_json::from_slice(&bytes).map_err(AppError::internal)?;
-        let board = Arc::new(board);
-        known.insert(path, (stamp, board.clone()));
+        // A new board is read once, whoever else waits for it.
+        let _turn = self.reading.lock().await;
+        let Some(at) = stamp(&path)? else {
+            return Ok(None);
+        };
+        if let Some(board) = self.known(&path, &at) {
+            return Ok(Some(board));
+        }
+        let file = path.clone();
+        let read = tokio::task::spawn_blocking(move || -> Result<Board, AppError> {
+            let bytes = std::fs::read(&file).map_err(AppError::internal)?;
+            serde_json::from_slice(&bytes).map_err(AppError::internal)
+        });
+        let board = Arc::new(read.await.map_err(AppError::internal)??);
+        let mut boards = self.boards.lock().unwrap_or_else(PoisonError::into_inner);
+        boards.insert(path, (at, board.clone()));
         Ok(Some(board))
     }
+
+    /// What a correction of a stage changed, from one truth to the next; none where one of them
+    /// cannot be read.
+    pub async fn correction(
+        &self,
+        open: &Open,
+        stage: &Name,
+        [before, now]: [&truths::Truth; 2],
+    ) -> Option<Arc<Correction>> {
+        let key = [before, now].map(|truth| open.vault.truth(stage, &truth.digest));
+        let _turn = self.correcting.lock().await;
+        if let Some((_, found)) = self.corrections().iter().find(|(own, _)| *own == key) {
+            return Some(found.clone());
+        }
+        let (competition, named, [old, new]) =
+            (open.competition.clone(), stage.to_string(), key.clone());
+        let read = move || correction(&competition, &named, &old, &new);
+        let found = match tokio::task::spawn_blocking(read).await.ok()? {
+            Ok(found) => Arc::new(found),
+            Err(error) => {
+                tracing::error!(%error, "a correction cannot be told");
+                return None;
+            }
+        };
+        let mut kept = self.corrections();
+        kept.push_front((key, found.clone()));
+        kept.truncate(KEPT);
+        Some(found)
+    }
+
+    fn corrections(&self) -> MutexGuard<'_, Corrections> {
+        self.corrections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known(&self, path: &Path, at: &Stamp) -> Option<Arc<Board>> {
+        let boards = self.boards.lock().unwrap_or_else(PoisonError::into_inner);
+        let (stamp, board) = boards.get(path)?;
+        (stamp == at).then(|| board.clone())
+    }
+}
+
+/// None where there is no file.
+fn stamp(path: &Path) -> Result<Option<Stamp>, AppError> {
+    use std::os::unix::fs::MetadataExt;
+    let facts = match std::fs::metadata(path) {
+        Ok(facts) => facts,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(AppError::internal(error)),
+    };
+    let changed = facts.modified().map_err(AppError::internal)?;
+    Ok(Some((facts.ino(), facts.len(), changed)))
 }
 
 /// A competition by its name, for whoever may know of it.

@@ -1,16 +1,22 @@
 //! A worker: takes tasks from the queue and does them, one at a time, in a process of its own.
 //!
-//! A task that takes longer than it may, or more memory, ends the process, which costs that task a
-//! try and nothing else: the server starts another worker.
+//! Submissions are read by a [`Judge`], in a process of its own that can do little else. A task that
+//! takes longer than it may ends the worker and what it started, which costs that task a try and
+//! nothing else: the server starts another worker.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use fairframe_competitions::{
     board::{self, Side},
+    groups,
     items::{ItemScores, ItemsError},
     ladder,
     score::{self, Outcome, ScoreOptions, Scored},
-    vault::{Vault, VaultError},
+    vault::{Vault, VaultError, groups_of},
 };
 use fairframe_schemas::{Layout, Name};
 
@@ -29,8 +35,59 @@ use crate::{
     },
 };
 
+/// Characters kept of why a task was not done.
+const MAX_PROBLEM: usize = 1_000;
+
 /// How often a worker looks for tasks when it found none.
 const LOOKED_EVERY: Duration = Duration::from_millis(100);
+
+/// Who reads a submission, which is hostile until it was.
+pub trait Judge: Send + Sync {
+    /// As [`score::score`]; what a score leaves as files ([`score::Scored::keep`]) is kept in `out`.
+    ///
+    /// # Errors
+    /// [`JudgeError`], none of which is the team's fault for sure.
+    fn score(&self, options: &ScoreOptions<'_>, out: &Path) -> Result<Outcome, JudgeError>;
+
+    /// As [`score::report`].
+    ///
+    /// # Errors
+    /// As [`Judge::score`].
+    fn report(&self, options: &ScoreOptions<'_>, out: &Path) -> Result<(), JudgeError>;
+}
+
+/// Why a submission was not judged.
+#[derive(Debug, thiserror::Error)]
+pub enum JudgeError {
+    #[error("{0}")]
+    Score(#[from] score::ScoreError),
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// The process it was read in ended badly, or says so.
+    #[error("{0}")]
+    Process(String),
+    /// No process could be started: whatever submission came would have met it.
+    #[error("{0}")]
+    Machine(String),
+}
+
+/// Reads submissions in this very process: what the process that is started for it does, too.
+#[derive(Debug, Clone, Copy)]
+pub struct InProcess;
+
+impl Judge for InProcess {
+    fn score(&self, options: &ScoreOptions<'_>, out: &Path) -> Result<Outcome, JudgeError> {
+        let outcome = score::score(options)?;
+        if let Outcome::Scored(scored) = &outcome {
+            scored.keep(out)?;
+        }
+        Ok(outcome)
+    }
+
+    fn report(&self, options: &ScoreOptions<'_>, out: &Path) -> Result<(), JudgeError> {
+        Ok(score::report(options, out)?)
+    }
+}
 
 /// A worker of the queue.
 pub struct Worker {
@@ -38,8 +95,8 @@ pub struct Worker {
     pub layout: Arc<Layout>,
     /// Nobody else's.
     pub name: String,
-    /// Lets the process have so many bytes of memory, from now on.
-    pub limit_memory: fn(u64),
+    /// Reads submissions.
+    pub judge: Arc<dyn Judge>,
     /// Ends the process: what is under way cannot be ended otherwise.
     pub exit: fn() -> !,
 }
@@ -52,7 +109,7 @@ enum WorkError {
     #[error("{0}")]
     Definition(AppError),
     #[error("{0}")]
-    Score(#[from] score::ScoreError),
+    Judge(#[from] JudgeError),
     #[error("{0}")]
     Board(#[from] board::BoardError),
     #[error(transparent)]
@@ -106,7 +163,14 @@ impl Worker {
     async fn one(&self, definitions: &Competitions, task: Task) {
         if let Err(error) = self.work(definitions, &task).await {
             tracing::warn!(task = task.id, %error, "a task of the queue was not done");
-            if let Err(error) = queue::failed(&self.db, &task, &error.to_string()).await {
+            let problem: String = error.to_string().chars().take(MAX_PROBLEM).collect();
+            let noted = match error {
+                WorkError::Judge(JudgeError::Machine(_)) => {
+                    queue::put_back(&self.db, &task, &problem).await
+                }
+                _ => queue::failed(&self.db, &task, &problem).await,
+            };
+            if let Err(error) = noted {
                 tracing::error!(task = task.id, %error, "that could not be noted");
             }
         }
@@ -140,7 +204,6 @@ impl Worker {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, WorkError> {
         let limits = &job.competition.toml.limits;
-        (self.limit_memory)(u64::from(limits.score_megabytes) * 1_000_000);
         let most = Duration::from_secs(u64::from(limits.score_seconds));
         let mut running = tokio::task::spawn_blocking(work);
         let deadline = tokio::time::sleep(most);
@@ -191,24 +254,47 @@ impl Worker {
         found.ok_or(WorkError::Gone)
     }
 
-    async fn score(&self, job: Job) -> Result<(), WorkError> {
-        let submission = self.submission(&job).await?;
+    /// Has a submission read, with a folder for what is found: gives that, and the folder.
+    async fn judged<T: Send + 'static>(
+        &self,
+        job: &Job,
+        submission: &Submission,
+        judging: impl FnOnce(&dyn Judge, &ScoreOptions<'_>, &Path) -> Result<T, JudgeError>
+        + Send
+        + 'static,
+    ) -> Result<(T, PathBuf), WorkError> {
         let file = job.vault.submission(&submission.sha256);
         let (competition, truth) = (job.competition.clone(), job.truth.clone());
-        let stage = job.task.stage.clone();
-        let outcome = self
-            .within(&job, move || {
-                score::score(&ScoreOptions {
-                    competition: &competition,
-                    stage: &stage,
-                    truth: &truth,
-                    submission: &file,
-                })
-            })
-            .await??;
+        let (stage, judge) = (job.task.stage.clone(), self.judge.clone());
+        let made = job.vault.fresh()?;
+        let out = made.clone();
+        let found = self.within(job, move || {
+            let options = ScoreOptions {
+                competition: &competition,
+                stage: &stage,
+                truth: &truth,
+                submission: &file,
+            };
+            judging(judge.as_ref(), &options, &out)
+        });
+        match found.await? {
+            Ok(found) => Ok((found, made)),
+            Err(error) => {
+                job.vault.discard(&made);
+                Err(error.into())
+            }
+        }
+    }
+
+    async fn score(&self, job: Job) -> Result<(), WorkError> {
+        let submission = self.submission(&job).await?;
+        let judging =
+            |judge: &dyn Judge, options: &ScoreOptions<'_>, out: &Path| judge.score(options, out);
+        let (outcome, made) = self.judged(&job, &submission, judging).await?;
         let scored = match outcome {
             Outcome::Scored(scored) => scored,
             Outcome::Invalid(defects) => {
+                job.vault.discard(&made);
                 let defects = serde_json::to_string(&defects)?;
                 let counts = job.competition.toml.limits.count_invalid && submission.team.is_some();
                 let mut write = self.db.write().await?;
@@ -222,6 +308,9 @@ impl Worker {
                 return Ok(());
             }
         };
+        // What is kept beside the scores is on the disk before the database names them.
+        let results = job.vault.results(submission.seq, job.task.truth);
+        job.vault.keep_scores(&made, &results)?;
         let public = self.shown(&job, &submission, &scored).await?;
         let private = Score {
             side: Side::Private,
@@ -237,8 +326,7 @@ impl Worker {
         Ok(())
     }
 
-    /// The public score, with what the board shows of it. The items' scores are on the disk before
-    /// the database names them.
+    /// The public score, with what the board shows of it.
     async fn shown(
         &self,
         job: &Job,
@@ -246,8 +334,6 @@ impl Worker {
         scored: &Scored,
     ) -> Result<Score, WorkError> {
         let results = |seq: i64| job.vault.results(seq, job.task.truth);
-        let own = results(submission.seq);
-        scored.keep_items(&own)?;
         let (form, higher) = (
             job.competition.toml.board.ladder,
             job.competition.higher_is_better,
@@ -258,8 +344,10 @@ impl Worker {
             (None, _) => false,
             (Some(_), None) => true,
             (Some(value), Some(Before { shown, best })) => {
-                let of_best = || ItemScores::read(&ladder::public_items(&results(best)));
-                ladder::better(form, higher, shown, value, public.items.as_ref(), of_best)?
+                let items = |seq| ItemScores::read(&ladder::public_items(&results(seq)));
+                let own = ladder::public_items(&results(submission.seq));
+                let own = own.exists().then(|| items(submission.seq)).transpose()?;
+                ladder::better(form, higher, shown, value, own.as_ref(), || items(best))?
             }
         };
         let value = public.value.filter(|_| climbs);
@@ -282,32 +370,11 @@ impl Worker {
 
     async fn report(&self, job: Job) -> Result<(), WorkError> {
         let submission = self.submission(&job).await?;
-        let file = job.vault.submission(&submission.sha256);
-        let making = job.vault.fresh()?;
-        let to = job
-            .vault
-            .results(submission.seq, job.task.truth)
-            .join("report");
-        let (competition, truth) = (job.competition.clone(), job.truth.clone());
-        let (stage, out) = (job.task.stage.clone(), making.clone());
-        let written = self
-            .within(&job, move || {
-                score::report(
-                    &ScoreOptions {
-                        competition: &competition,
-                        stage: &stage,
-                        truth: &truth,
-                        submission: &file,
-                    },
-                    &out,
-                )
-            })
-            .await?;
-        if let Err(error) = written {
-            job.vault.discard(&making);
-            return Err(error.into());
-        }
-        job.vault.keep_results(&making, &to)?;
+        let judging =
+            |judge: &dyn Judge, options: &ScoreOptions<'_>, out: &Path| judge.report(options, out);
+        let ((), made) = self.judged(&job, &submission, judging).await?;
+        let results = job.vault.results(submission.seq, job.task.truth);
+        job.vault.keep_results(&made, &results.join("report"))?;
         let mut write = self.db.write().await?;
         if queue::finish(&mut write, &job.task, "").await? {
             write.commit().await?;
@@ -326,10 +393,14 @@ impl Worker {
             .within(&job, move || {
                 let items = |seq: i64| vault.results(seq, truth);
                 let board = board::make(&definition, &its, truth, now, &entries, &items)?;
-                Ok::<_, WorkError>(serde_json::to_vec(&board)?)
+                let scores = |seq: i64| groups::read(&groups_of(&items(seq)));
+                let rows = board.rows(Side::Private);
+                let spread = groups::spread(rows, board.higher_is_better, scores)?;
+                Ok::<_, WorkError>((serde_json::to_vec(&board)?, serde_json::to_vec(&spread)?))
             })
             .await??;
-        job.vault.keep_board(stage, truth, &made)?;
+        let (board, spread) = made;
+        job.vault.keep_board(stage, truth, &board, &spread)?;
         let mut write = self.db.write().await?;
         if queue::finish(&mut write, &job.task, "").await? {
             write.commit().await?;

@@ -25,6 +25,7 @@ pub mod samples;
 pub mod schema;
 mod snippets;
 pub mod statistics;
+pub mod table;
 pub mod takedown;
 pub mod takedowns;
 pub mod terms;

@@ -30,6 +30,111 @@ async fn a_day_ends_at_midnight_of_the_competitions_zone() {
 }
 
 #[tokio::test]
+async fn days_are_those_of_the_zone_where_clocks_change_too() {
+    // A moment within a day, its last second, and the first moment of the next.
+    for (zone, within, last, next) in [
+        // Kiritimati is 14 hours ahead, Pago Pago 11 behind.
+        (
+            "Pacific/Kiritimati",
+            "2026-03-02T01:00:00Z",
+            "2026-03-02T09:59:59Z",
+            "2026-03-02T10:00:00Z",
+        ),
+        (
+            "Pacific/Pago_Pago",
+            "2026-03-02T12:00:00Z",
+            "2026-03-03T10:59:59Z",
+            "2026-03-03T11:00:00Z",
+        ),
+        // 23 hours: clocks go forward at two.
+        (
+            "America/New_York",
+            "2026-03-08T05:00:00Z",
+            "2026-03-09T03:59:59Z",
+            "2026-03-09T04:00:00Z",
+        ),
+        // Havana's 8 March has no midnight: it begins at one.
+        (
+            "America/Havana",
+            "2026-03-07T12:00:00Z",
+            "2026-03-08T04:59:59Z",
+            "2026-03-08T05:00:00Z",
+        ),
+        // 24 and a half hours.
+        (
+            "Australia/Lord_Howe",
+            "2026-04-04T13:00:00Z",
+            "2026-04-05T13:29:59Z",
+            "2026-04-05T13:30:00Z",
+        ),
+    ] {
+        let toml = TOML
+            .replace("\"UTC\"", &format!("\"{zone}\""))
+            .replace("\"2026-03-01\"", "\"2026-02-20\"")
+            .replace("closes = \"2026-03-05\"", "closes = \"2026-05-01\"")
+            .replace("reveals = \"2026-03-06\"\n", "")
+            .replace("\"2026-03-10\"", "\"2026-05-10\"")
+            .replace("\"2026-03-12\"", "\"2026-05-12\"");
+        let game = Game::of(&toml).await;
+        game.player("ana").await;
+        game.until(within);
+        let mut ana = game.site.again("ana").await;
+        for right in [10, 20, 30] {
+            number(&send(&mut ana, &answers(right)).await);
+        }
+        game.until(last);
+        let mut ana = game.site.again("ana").await;
+        let refused = send(&mut ana, &answers(40)).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{zone}");
+        let shown = next.replace('T', " ").replace(":00Z", " UTC");
+        assert!(
+            refused.text().contains(&shown),
+            "{zone}: {}",
+            refused.text()
+        );
+        game.until(next);
+        number(&send(&mut ana, &answers(40)).await);
+    }
+}
+
+#[tokio::test]
+async fn a_stage_is_open_from_its_first_moment_up_to_its_last() {
+    let toml = TOML
+        .replace("\"UTC\"", "\"Asia/Kolkata\"")
+        .replace("\"2026-03-01\"", "\"2026-03-02T09:00\"")
+        .replace(
+            "closes = \"2026-03-05\"",
+            "closes = \"2026-03-04T09:00:00-05:00\"",
+        );
+    let game = Game::of(&toml).await;
+    game.player("ana").await;
+    let board = "/competitions/labels/board.json?side=private&stage=one";
+    for (moment, taken, shown) in [
+        ("2026-03-02T03:29:59Z", false, false),
+        ("2026-03-02T03:30:00Z", true, false),
+        ("2026-03-04T13:59:59Z", true, false),
+        ("2026-03-04T14:00:00Z", false, false),
+        ("2026-03-05T18:29:59Z", false, false),
+        ("2026-03-05T18:30:00Z", false, true),
+        ("2026-03-09T18:30:00Z", true, true),
+        ("2026-03-11T18:29:59Z", true, true),
+        ("2026-03-11T18:30:00Z", false, true),
+    ] {
+        game.until(moment);
+        let mut ana = game.site.again("ana").await;
+        let sent = send(&mut ana, &answers(10)).await.status;
+        let wanted = match taken {
+            true => StatusCode::SEE_OTHER,
+            false => StatusCode::UNPROCESSABLE_ENTITY,
+        };
+        assert_eq!(sent, wanted, "{moment}");
+        game.work().await;
+        let found = game.site.visitor().get(board).await.status;
+        assert_eq!(found == StatusCode::OK, shown, "{moment}");
+    }
+}
+
+#[tokio::test]
 async fn many_at_once_are_no_more_than_the_limit() {
     let game = Game::new().await;
     let ana = game.player("ana").await;

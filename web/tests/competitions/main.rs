@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod hostile;
 mod limits;
 mod open;
 mod people;
@@ -19,7 +20,10 @@ use std::{
 use axum::http::{Method, StatusCode, header};
 use fairframe_schemas::{Name, Timestamp};
 use fairframe_web::{
-    competitions::{opening, work::Worker},
+    competitions::{
+        opening,
+        work::{InProcess, Worker},
+    },
     state::{
         accounts::Role,
         competitions::{self as state, truths},
@@ -189,7 +193,7 @@ impl Game {
             db: self.site.app.db.clone(),
             layout: Arc::new(self.site.layout.clone()),
             name: name.to_owned(),
-            limit_memory: |_| {},
+            judge: Arc::new(InProcess),
             exit: || panic!("the worker ends itself"),
         }
     }

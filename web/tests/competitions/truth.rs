@@ -52,6 +52,35 @@ async fn a_corrected_truth_counts_once_all_is_scored_by_it() {
         "{}",
         page.text()
     );
+    // Why, by group; and the same as tables.
+    let page = host.get("/competitions/labels/host/one/groups").await;
+    for words in [
+        "200 items changed, 0 were added, 0 withdrawn",
+        "They were birds.",
+        "By country",
+        "No team is better than the best constant answer in 3 of them",
+    ] {
+        assert!(page.text().contains(words), "{words}: {}", page.text());
+    }
+    let to = "/competitions/labels/host/one/";
+    let csv = host.get(&format!("{to}groups.csv")).await;
+    let csv = csv.text();
+    assert!(
+        csv.starts_with("submission,team,grouping,group,items,f2_mean\n"),
+        "{csv}"
+    );
+    assert!(csv.contains(",country,BR,"), "{csv}");
+    for table in ["groups", "submissions"] {
+        let file = host.get(&format!("{to}{table}.parquet")).await;
+        assert_eq!(file.status, StatusCode::OK);
+        assert!(file.bytes.starts_with(b"PAR1"));
+    }
+    for path in ["groups", "groups.csv", "submissions.parquet"] {
+        let refused = ben.get(&format!("{to}{path}")).await.status;
+        assert_eq!(refused, StatusCode::FORBIDDEN, "{path}");
+    }
+    let none = host.get(&format!("{to}everything.csv")).await.status;
+    assert_eq!(none, StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ use crate::{
     competitions::{self, Open},
     error::{AppError, page},
     headers::MEDIA_POLICY,
-    pages::filters,
+    pages::{filters, table},
     state::competitions::{teams, truths},
 };
 
@@ -103,9 +103,12 @@ async fn see(app: &App, who: &Who, name: &str, asked: &Asked) -> Result<Seen, Ap
         .iter()
         .find(|t| t.state == truths::TruthState::Current);
     let board = match current {
-        Some(truth) => app
-            .competitions
-            .board(&open.vault, &stage.name, truth.version)?,
+        Some(truth) => {
+            let boards = &app.competitions;
+            boards
+                .board(&open.vault, &stage.name, truth.version)
+                .await?
+        }
         None => None,
     };
     let hidden = open.competition.hidden_until.iter();
@@ -361,20 +364,34 @@ pub async fn json(
     Ok(Json(item(&app, &who, &name, &asked).await?))
 }
 
-pub async fn table(
+async fn table(
+    app: &App,
+    who: &Who,
+    name: &str,
+    asked: &Asked,
+    form: &str,
+) -> Result<Response, AppError> {
+    let (seen, board) = made(app, who, name, asked).await?;
+    let named = format!("{name}-{}-{}", seen.stage.name, seen.side.as_str());
+    table::sent(&board.table(seen.side, &seen.shows), &named, form)
+}
+
+pub async fn csv(
     State(app): State<App>,
     who: Who,
     Path(name): Path<String>,
     Query(asked): Query<Asked>,
 ) -> Result<Response, AppError> {
-    let (seen, board) = made(&app, &who, &name, &asked).await?;
-    let (stage, side) = (&seen.stage.name, seen.side.as_str());
-    let named = crate::pages::download(&format!("{name}-{stage}-{side}.csv"));
-    let headers = [
-        (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
-        (header::CONTENT_DISPOSITION, named),
-    ];
-    Ok((headers, board.to_csv(seen.side, &seen.shows)).into_response())
+    table(&app, &who, &name, &asked, "csv").await
+}
+
+pub async fn parquet(
+    State(app): State<App>,
+    who: Who,
+    Path(name): Path<String>,
+    Query(asked): Query<Asked>,
+) -> Result<Response, AppError> {
+    table(&app, &who, &name, &asked, "parquet").await
 }
 
 /// A picture that others show on their pages.

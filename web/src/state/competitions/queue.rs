@@ -27,6 +27,12 @@ pub const LEASE: Duration = Duration::from_secs(30);
 /// How long a task whose worker died waits before it is begun again; doubled each time.
 const PAUSE: Duration = Duration::from_secs(2);
 
+/// How long a task waits that this machine could not begin.
+const MACHINE_PAUSE: Duration = Duration::from_secs(30);
+
+/// What a team is told of a submission that could not be scored; hosts see why.
+const OUR_FAULT: &str = "the server failed at it, and the competition's hosts see why";
+
 /// A board is made before further submissions are scored once it was asked for that long ago.
 const BOARD_WAITS: Duration = Duration::from_secs(5);
 
@@ -427,6 +433,27 @@ pub async fn failed(db: &Db, task: &Task, problem: &str) -> Result<()> {
     Ok(())
 }
 
+/// A task that this machine could not begin: it waits a while, and that is no try.
+pub async fn put_back(db: &Db, task: &Task, problem: &str) -> Result<()> {
+    let mut write = db.write().await?;
+    if another_board_waits(&mut write, task.id).await? {
+        return write.commit().await;
+    }
+    sqlx::query(
+        "UPDATE scoring SET state = 'queued', attempts = attempts - 1, not_before = ?, problem = ?,
+                            worker = NULL, leased_to = NULL
+         WHERE id = ? AND state = 'running' AND worker = ? AND attempts = ?",
+    )
+    .bind(text(write.now + MACHINE_PAUSE))
+    .bind(problem)
+    .bind(task.id)
+    .bind(&task.worker)
+    .bind(task.attempts)
+    .execute(write.sql())
+    .await?;
+    write.commit().await
+}
+
 /// A worker process ended: what it had is free again at once.
 pub async fn died(db: &Db, worker: &str, problem: &str) -> Result<()> {
     let mut write = db.write().await?;
@@ -512,7 +539,7 @@ async fn give_up(write: &mut Write, id: i64, problem: &str) -> Result<()> {
         if let Some(seq) = task.submission
             && decides(write, &task).await?
         {
-            submissions::not_scored(write, seq, problem).await?;
+            submissions::not_scored(write, seq, OUR_FAULT).await?;
         }
         let (competition, stage) = (&task.competition, &task.stage);
         ask_board_if_scored(write, competition, stage, task.truth).await?;

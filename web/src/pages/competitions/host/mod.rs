@@ -1,18 +1,21 @@
 //! For hosts: what comes in, what went wrong, correcting the truth, who moved.
 
-use std::collections::BTreeMap;
+pub mod export;
+pub mod groups;
+
+use std::{collections::BTreeMap, sync::Arc};
 
 use askama::Template;
 use axum::{
     extract::{Multipart, Path, State},
-    http::header,
-    response::{Html, IntoResponse, Redirect, Response},
+    response::{Html, Redirect},
 };
 use fairframe_competitions::{
-    board::{Board, Entry, Side},
+    board::{Board, Row, Side},
     prepare::Facts,
     vault::{MAX_FOLDER, Vault},
 };
+use fairframe_schemas::Name;
 use serde::Deserialize;
 
 use super::Frame;
@@ -20,7 +23,7 @@ use crate::{
     App,
     access::{Posted, Who},
     competitions::{
-        self,
+        self, Open,
         arrive::{self, Arrived},
         opening::{self, OpeningError},
     },
@@ -38,24 +41,6 @@ use crate::{
 /// Tasks shown.
 const TASKS: u32 = 50;
 
-/// A team that stands elsewhere by a corrected truth.
-struct Moved {
-    name: String,
-    from: Option<u32>,
-    to: Option<u32>,
-    values: [Option<f64>; 2],
-}
-
-impl Moved {
-    fn before(&self) -> Option<f64> {
-        self.values[0]
-    }
-
-    fn now(&self) -> Option<f64> {
-        self.values[1]
-    }
-}
-
 /// A stage as its hosts see it.
 struct StageView {
     name: String,
@@ -72,7 +57,10 @@ struct StageView {
     defects: Vec<(String, u32)>,
     /// Median of private minus public, of scored teams; what fitting the board would make of it.
     gap: Option<f64>,
-    moved: Vec<Moved>,
+    /// Teams that a correction moved.
+    moved: usize,
+    /// Groups in which no team is better than a constant answer.
+    failing: usize,
 }
 
 #[derive(Template)]
@@ -102,22 +90,7 @@ pub async fn show(
         let current = truths
             .iter()
             .find(|t| t.state == truths::TruthState::Current);
-        let board = |version| {
-            app.competitions
-                .board(&frame.open.vault, &stage.name, version)
-        };
-        let now = match current {
-            Some(truth) => board(truth.version)?,
-            None => None,
-        };
-        let before = truths
-            .iter()
-            .rev()
-            .find(|t| t.state == truths::TruthState::Past);
-        let before = match before {
-            Some(truth) => board(truth.version)?,
-            None => None,
-        };
+        let boards = Boards::read(&app, &frame.open, &stage.name, &truths).await?;
         let teams: std::collections::BTreeSet<i64> = all.iter().filter_map(|s| s.team).collect();
         let facts = current.map(|t| frame.open.vault.truth(&stage.name, &t.digest));
         stages.push(StageView {
@@ -130,10 +103,14 @@ pub async fn show(
             teams: teams.len(),
             by_day: by_day(&frame, &all),
             defects: defects(&all),
-            gap: now.as_deref().and_then(gap),
-            moved: match (before, &now) {
-                (Some(before), Some(now)) => moved(&before, now),
-                _ => Vec::new(),
+            gap: boards.now.as_deref().and_then(gap),
+            moved: boards.moved().len(),
+            failing: match current {
+                Some(truth) => {
+                    let spread = groups::read(&frame.open, &stage.name, truth.version).await?;
+                    spread.iter().filter(|s| s.fails_everyone()).count()
+                }
+                None => 0,
             },
             truths,
         });
@@ -178,6 +155,69 @@ fn defects(all: &[Submission]) -> Vec<(String, u32)> {
     kinds
 }
 
+/// The boards of a stage by the truth that counts and by the one before.
+struct Boards {
+    now: Option<Arc<Board>>,
+    before: Option<Arc<Board>>,
+}
+
+impl Boards {
+    async fn read(
+        app: &App,
+        open: &Open,
+        stage: &Name,
+        truths: &[Truth],
+    ) -> Result<Self, AppError> {
+        let newest = |state| truths.iter().rev().find(|t: &&Truth| t.state == state);
+        let mut found = [None, None];
+        for (board, state) in found
+            .iter_mut()
+            .zip([TruthState::Current, TruthState::Past])
+        {
+            if let Some(truth) = newest(state) {
+                *board = app
+                    .competitions
+                    .board(&open.vault, stage, truth.version)
+                    .await?;
+            }
+        }
+        let [now, before] = found;
+        Ok(Self { now, before })
+    }
+
+    /// Teams that stand elsewhere in private than by the truth before, the furthest first. What came
+    /// since that truth counted moves a team, too, but not by the correction.
+    fn moved(&self) -> Vec<Moved<'_>> {
+        let (Some(now), Some(before)) = (&self.now, &self.before) else {
+            return Vec::new();
+        };
+        let made_at = before.made_at;
+        let old = before.rows(Side::Private).iter();
+        let old: BTreeMap<i64, &Row> = old.filter_map(|row| Some((row.team?, row))).collect();
+        let rows = now.rows(Side::Private).iter();
+        let moved = rows.filter_map(|row| {
+            let before = *old.get(&row.team?)?;
+            let same = before.rank == row.rank && before.value == row.value;
+            (!same && row.at <= made_at).then_some(Moved { before, now: row })
+        });
+        let mut moved: Vec<Moved<'_>> = moved.collect();
+        moved.sort_by_key(|m| {
+            let from = m.before.rank.unwrap_or(0);
+            (
+                std::cmp::Reverse(from.abs_diff(m.now.rank.unwrap_or(0))),
+                m.now.rank,
+            )
+        });
+        moved
+    }
+}
+
+/// A team that stands elsewhere by a corrected truth.
+struct Moved<'a> {
+    before: &'a Row,
+    now: &'a Row,
+}
+
 /// Median over teams of private minus public.
 fn gap(board: &Board) -> Option<f64> {
     let private: BTreeMap<i64, f64> = board
@@ -194,32 +234,6 @@ fn gap(board: &Board) -> Option<f64> {
         0 => None,
         n => Some((gaps[(n - 1) / 2] + gaps[n / 2]) / 2.0),
     }
-}
-
-/// Teams whose rank in private is another one, the furthest first.
-fn moved(before: &Board, now: &Board) -> Vec<Moved> {
-    let old: BTreeMap<i64, (Option<u32>, Option<f64>)> = before
-        .rows(Side::Private)
-        .iter()
-        .filter_map(|row| Some((row.team?, (row.rank, row.value))))
-        .collect();
-    let rows = now.rows(Side::Private).iter();
-    let mut moved: Vec<Moved> = rows
-        .filter_map(|row| {
-            let (from, value) = old.get(&row.team?).copied().unwrap_or_default();
-            (from != row.rank || value != row.value).then(|| Moved {
-                name: row.name.clone(),
-                from,
-                to: row.rank,
-                values: [value, row.value],
-            })
-        })
-        .collect();
-    moved.sort_by_key(|m| {
-        let far = m.from.unwrap_or(0).abs_diff(m.to.unwrap_or(0));
-        (std::cmp::Reverse(far), m.to)
-    });
-    moved
 }
 
 #[derive(Deserialize)]
@@ -334,73 +348,4 @@ impl From<OpeningError> for AppError {
             other => AppError::internal(other),
         }
     }
-}
-
-/// All submissions of a stage as CSV.
-pub async fn export(
-    State(app): State<App>,
-    who: Who,
-    Path((name, stage)): Path<(String, String)>,
-) -> Result<Response, AppError> {
-    let open = competitions::find_hosted(&app, &who, &name).await?;
-    let stage = open.stage(&stage)?.name.clone();
-    let truth = competitions::truth(&app, &open, &stage).await?;
-    let all = submissions::of_stage(&app.db, open.name(), &stage).await?;
-    let scored = state::scores::all(&app.db, open.name(), &stage, truth.version).await?;
-    let by_seq: BTreeMap<i64, Entry> = scored.into_iter().map(|e| (e.submission, e)).collect();
-    let mut out = csv::Writer::from_writer(Vec::new());
-    let head = [
-        "submission",
-        "team",
-        "baseline",
-        "at",
-        "state",
-        "counts",
-        "selected",
-        "bytes",
-        "sha256",
-        "truth",
-        "public",
-        "public_shown",
-        "private",
-        "external_data",
-    ];
-    let mut rows = vec![head.map(str::to_owned)];
-    for submission in all {
-        let own = by_seq.get(&submission.seq);
-        let number = |v: Option<f64>| v.map(|v| v.to_string()).unwrap_or_default();
-        let public = own.and_then(|e| e.public.as_ref());
-        let private = own.and_then(|e| e.private.as_ref());
-        let baseline = submission.team.is_none().then(|| submission.name.clone());
-        rows.push([
-            submission.seq.to_string(),
-            submission.team.map(|t| t.to_string()).unwrap_or_default(),
-            baseline.unwrap_or_default(),
-            submission
-                .at
-                .to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
-            submission.state.as_str().to_owned(),
-            submission.counts.to_string(),
-            submission.selected.to_string(),
-            submission.bytes.to_string(),
-            submission.sha256.to_string(),
-            truth.version.to_string(),
-            number(public.and_then(|s| s.value)),
-            number(public.and_then(|s| s.shown)),
-            number(private.and_then(|s| s.value)),
-            submission.external.unwrap_or_default(),
-        ]);
-    }
-    for row in rows {
-        out.write_record(&row).map_err(AppError::internal)?;
-    }
-    let bytes = out.into_inner().map_err(AppError::internal)?;
-    let headers = [
-        (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
-        (
-            header::CONTENT_DISPOSITION,
-            crate::pages::download(&format!("{name}-{stage}-submissions.csv")),
-        ),
-    ];
-    Ok((headers, bytes).into_response())
 }

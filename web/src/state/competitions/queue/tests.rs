@@ -143,16 +143,36 @@ async fn what_kills_its_workers_is_set_aside_does_not_count_and_can_be_tried_aga
     assert_eq!(next.kind, Kind::Board);
     let found = find(&f.db, seq).await.unwrap().unwrap();
     assert_eq!((found.state, found.counts), (At::Failed, false));
-    assert_eq!(found.problem, "signal: 9");
+    // Its team is told no more than that; its hosts why.
+    assert_eq!(found.problem, OUR_FAULT);
     let (competition, _) = names();
     let tasks = of(&f.db, &competition, 10).await.unwrap();
     assert_eq!(tasks[0].state, State::SetAside);
+    assert_eq!(tasks[0].problem, "signal: 9");
     let mut write = f.db.write().await.unwrap();
     assert!(retry(&mut write, &competition, tasks[0].id).await.unwrap());
     assert!(!retry(&mut write, &competition, tasks[0].id).await.unwrap());
     write.commit().await.unwrap();
     let found = find(&f.db, seq).await.unwrap().unwrap();
     assert_eq!((found.state, found.counts), (At::Queued, true));
+    let task = take(&f.db, "w").await.unwrap().unwrap();
+    assert!(score(&f, &task).await);
+}
+
+#[tokio::test]
+async fn what_the_machine_could_not_begin_is_no_try() {
+    let f = Fixture::new().await;
+    let all = game(&f, &["ana"]).await;
+    let seq = hand_in(&f, &all[0]).await;
+    for _ in 0..=MAX_ATTEMPTS {
+        let task = take(&f.db, "w").await.unwrap().unwrap();
+        assert_eq!((task.submission, task.attempts), (Some(seq), 1));
+        put_back(&f.db, &task, "no space is left").await.unwrap();
+        // Nobody else's word counts.
+        put_back(&f.db, &task, "again").await.unwrap();
+        assert!(take(&f.db, "w").await.unwrap().is_none());
+        f.pass(MACHINE_PAUSE);
+    }
     let task = take(&f.db, "w").await.unwrap().unwrap();
     assert!(score(&f, &task).await);
 }

@@ -194,7 +194,10 @@ def stage_one(ana, ben, cleo):
     first = submit(ana, csv("first.csv", answers(1, 0.5)), "labels of the baseline")
     ana.look("submission")
     ana.says("has its score", "the page of a submission")
-    ana.page.get_by_role("link", name="Report of the public items").click()
+    # It is written after the score.
+    report = ana.page.get_by_role("link", name="Report of the public items")
+    wait("the report", lambda: report.count() or ana.page.reload() and report.count())
+    report.click()
     ana.look("submission-report")
     ana.says("A Ladder guards this board", "the report of a submission")
     teams(ana, cleo)

@@ -141,7 +141,11 @@ mod tests {
         assert_eq!(csv, wanted);
         let bytes = table.to_parquet().unwrap();
         assert_eq!(bytes, table.to_parquet().unwrap());
-        let mut batches = ParquetRecordBatchReader::try_new(bytes.into(), 10).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("table.parquet");
+        std::fs::write(&path, bytes).unwrap();
+        let file = std::fs::File::open(path).unwrap();
+        let mut batches = ParquetRecordBatchReader::try_new(file, 10).unwrap();
         let batch = batches.next().unwrap().unwrap();
         for ((name, values), (field, array)) in table
             .0

@@ -65,7 +65,7 @@ fn files() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ),
         (
             "rows without end, packed",
-            gzipped(&endless(64 << 20)),
+            gzipped(&endless(16 << 20)),
             DEFECTS,
         ),
         (

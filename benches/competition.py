@@ -187,8 +187,6 @@ def main():
         scores = state.waiting(["score"])
         took = state.until(["score"], "scores")
         print(f"{scores:,} scores in {took:.1f} s: {scores / max(took, 1e-9):.0f} a second")
-        if arguments.shared:
-            real(arguments, port, state, tokens)
         # From here on workers write reports while they have nothing better to do.
         done = lambda: state.one("SELECT count(*) FROM scoring WHERE kind = 'report' AND state = 'done'")
         before = done()
@@ -196,6 +194,8 @@ def main():
         print(f"reports: {(done() - before) / 30:.0f} a second")
         boards(port, teams)
         together(port, state, tokens)
+        if arguments.shared:
+            real(arguments, port, state, tokens)
         print(f"server: {server.memory_mb()[1]} MB at most")
         rescored(arguments, port, state, server)
     finally:

@@ -339,10 +339,12 @@ mod tests {
                     continue;
                 };
                 rows.swap(rank, pivot);
-                for other in rank + 1..rows.len() {
-                    let factor = rows[other][at] / rows[rank][at];
-                    for column in at..hidden.len() {
-                        rows[other][column] -= factor * rows[rank][column];
+                let (done, below) = rows.split_at_mut(rank + 1);
+                let pivot = &done[rank];
+                for row in below {
+                    let factor = row[at] / pivot[at];
+                    for (cell, own) in row.iter_mut().zip(pivot).skip(at) {
+                        *cell -= factor * own;
                     }
                 }
                 rank += 1;

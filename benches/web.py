@@ -276,4 +276,5 @@ def main():
         print("memory with both versions: {} MB, at most {} MB".format(*server.memory_mb()))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -16,6 +16,10 @@ use crate::{
 /// What a worker ends with when a task takes too long.
 const BEYOND_LIMITS: i32 = 75;
 
+/// How much a worker, and what it starts, lets others go first: the server that it shares the machine
+/// with answers people.
+const NICE: i32 = 10;
+
 /// A worker of the competitions' queue; `serve` starts its own
 #[derive(Debug, clap::Args)]
 pub struct WorkArgs {
@@ -26,6 +30,8 @@ pub struct WorkArgs {
 
 impl WorkArgs {
     pub fn run(self, common: &Common) -> Result<u8, Failure> {
+        // Where it may not, it works as everybody does.
+        let _ = rustix::process::nice(NICE);
         let runtime = tokio::runtime::Runtime::new().doing("start the runtime")?;
         runtime.block_on(async {
             let layout = Layout::new(&common.root);

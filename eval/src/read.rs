@@ -449,6 +449,29 @@ mod tests {
     }
 
     #[test]
+    fn a_quote_that_is_not_closed_does_not_take_the_rest_for_its_cell() {
+        for text in [
+            "id,x\na,1\n\"b,2\nc,3\n",
+            "id,x\na,1\nb,\"2\n\x01\n",
+            "\"id,x",
+        ] {
+            let error = read(text.as_bytes(), &Limits::default()).unwrap_err();
+            let said = error.to_string();
+            assert!(said.contains("is not closed"), "{text:?}: {said}");
+            assert!(text.starts_with('"') || said.contains("line 3"), "{said}");
+        }
+        for text in [
+            "id,x\na,\"1\n2\"",
+            "id,x\na,\"1\n2\"\n\n",
+            "id,x\na,\"1\n2\"\r\n",
+        ] {
+            let table = read(text.as_bytes(), &Limits::default()).unwrap();
+            assert_eq!((table.len(), table.line(0)), (1, 2), "{text:?}");
+            assert_eq!(table.columns[1].text(0), "1\n2");
+        }
+    }
+
+    #[test]
     fn compressed_files_are_told_by_their_bytes() {
         let text = b"id,x\na,1\n";
         let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());

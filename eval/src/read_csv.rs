@@ -278,6 +278,9 @@ fn trim_cr(row: &mut csv::ByteRecord) {
     row.push_field(&last);
 }
 
+/// What is read after a file: a row of its own, unless the file ended within quotes.
+const AFTER: &[u8] = b"\n\x01\n";
+
 /// Row by row, with quoted fields and bad encoding.
 fn quoted(
     path: &Path,
@@ -291,18 +294,26 @@ fn quoted(
         // A row ends at LF alone, and the last one always has one: then the
         // reader's line count tells where a row began (see `first_line`).
         .terminator(csv::Terminator::Any(b'\n'))
-        .from_reader(bytes.chain(&b"\n"[..]));
+        .from_reader(bytes.chain(AFTER));
+    let whole = (bytes.len() + AFTER.len()) as u64;
     let mut table = Table::default();
     let mut record = csv::ByteRecord::new();
     let mut columns: Vec<Texts> = Vec::new();
     let mut first = true;
     loop {
-        match csv.read_byte_record(&mut record) {
-            Ok(true) => {}
-            Ok(false) => break,
-            Err(error) => return Err(csv_error(path, error)),
+        if let Err(error) = csv.read_byte_record(&mut record) {
+            return Err(csv_error(path, error));
         }
         let row = first_line(&record, csv.position().line());
+        if csv.position().byte() == whole {
+            if record.len() == 1 && record[0] == *b"\x01" {
+                break;
+            }
+            return Err(ReadError::Csv {
+                path: path.to_owned(),
+                message: format!("a quote that opens in the row of line {row} is not closed"),
+            });
+        }
         trim_cr(&mut record);
         if first {
             first = false;

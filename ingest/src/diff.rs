@@ -2,14 +2,21 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::Path,
+    fmt::Display,
+    path::{Path, PathBuf},
+    str::FromStr,
 };
 
-use fairframe_schemas::{Column, Sample, SampleId, Status, version::Change};
-
+use arrow_array::{ArrayRef, BooleanArray, RecordBatch, cast::AsArray, new_null_array};
+use arrow_row::{RowConverter, SortField};
+use arrow_schema::ArrowError;
+use arrow_select::filter::filter_record_batch;
+use fairframe_schemas::{
+    Column, Sample, SampleId, Status, column::release_schema, version::Change,
+};
 use sha2::{Digest as _, Sha256};
 
-use crate::manifest::{ManifestError, ReleaseReader};
+use crate::manifest::{ManifestError, ReleaseReader, samples};
 
 /// The difference between two releases, by sample id.
 #[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -57,8 +64,8 @@ impl Diff {
 /// Compares two release folders, reading each twice. Holds a digest of every row, and the rows that
 /// changed whole.
 pub fn diff(before: &Path, after: &Path) -> Result<Diff, ManifestError> {
-    let old = sketches(before)?;
-    let mut new = sketches(after)?;
+    let (old, new) = rayon::join(|| sketches(before), || sketches(after));
+    let (old, mut new) = (old?, new?);
     let mut diff = Diff::default();
     let mut changed = BTreeSet::new();
     let mut lost = BTreeSet::new();
@@ -88,8 +95,10 @@ pub fn diff(before: &Path, after: &Path) -> Result<Diff, ManifestError> {
             _ => diff.excluded_changed.insert(id),
         };
     }
-    let was = rows(before, &changed)?;
-    for (id, now) in rows(after, &changed.union(&lost).copied().collect())? {
+    let wanted: BTreeSet<SampleId> = changed.union(&lost).copied().collect();
+    let (was, now) = rayon::join(|| rows(before, &changed), || rows(after, &wanted));
+    let was = was?;
+    for (id, now) in now? {
         match was.get(&id) {
             Some(was) => diff.changed.insert(id, differing(was, &now)).map(drop),
             None => diff.removed.insert(id, gone(Some(&now))).map(drop),
@@ -105,19 +114,36 @@ pub fn diff(before: &Path, after: &Path) -> Result<Diff, ManifestError> {
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Sketch {
     status: Status,
-    /// Half a SHA-256 of the row as JSON.
+    /// Half a SHA-256 of the row in Arrow's row format, which is the same for the same values.
     digest: [u8; 16],
 }
 
 fn sketches(folder: &Path) -> Result<BTreeMap<SampleId, Sketch>, ManifestError> {
+    let schema = release_schema();
+    let fields = schema.fields().iter();
+    let fields = fields.map(|field| SortField::new(field.data_type().clone()));
+    let arrow = |error: ArrowError| in_folder(folder, error.into());
+    let converter = RowConverter::new(fields.collect()).map_err(arrow)?;
     let mut out = BTreeMap::new();
-    each(folder, |sample| {
-        // A sample always has a JSON.
-        let text = serde_json::to_vec(&sample).unwrap_or_default();
-        let mut digest = [0; 16];
-        digest.copy_from_slice(&Sha256::digest(text)[..16]);
-        let status = sample.status;
-        out.insert(sample.sample_id, Sketch { status, digest });
+    each(folder, |batch| {
+        let columns: Vec<ArrayRef> = schema
+            .fields()
+            .iter()
+            .map(|field| match batch.column_by_name(field.name()) {
+                Some(column) => column.clone(),
+                // Of an earlier format: as if it said nothing.
+                None => new_null_array(field.data_type(), batch.num_rows()),
+            })
+            .collect();
+        let rows = converter.convert_columns(&columns).map_err(arrow)?;
+        let ids = words::<SampleId>(batch, Column::SampleId)?;
+        let statuses = words(batch, Column::Status)?;
+        for ((id, status), row) in ids.into_iter().zip(statuses).zip(&rows) {
+            let mut digest = [0; 16];
+            digest.copy_from_slice(&Sha256::digest(row.as_ref())[..16]);
+            out.insert(id, Sketch { status, digest });
+        }
+        Ok(())
     })?;
     Ok(out)
 }
@@ -128,22 +154,62 @@ fn rows(
     wanted: &BTreeSet<SampleId>,
 ) -> Result<BTreeMap<SampleId, Sample>, ManifestError> {
     let mut out = BTreeMap::new();
-    if !wanted.is_empty() {
-        each(folder, |sample| {
-            if wanted.contains(&sample.sample_id) {
-                out.insert(sample.sample_id, sample);
-            }
-        })?;
+    if wanted.is_empty() {
+        return Ok(out);
     }
+    each(folder, |batch| {
+        let ids = words(batch, Column::SampleId)?.into_iter();
+        let mask: BooleanArray = ids.map(|id| Some(wanted.contains(&id))).collect();
+        if mask.true_count() > 0 {
+            let found = filter_record_batch(batch, &mask);
+            let found = found.map_err(|error| in_folder(folder, error.into()))?;
+            out.extend(samples(&found)?.into_iter().map(|s| (s.sample_id, s)));
+        }
+        Ok(())
+    })?;
     Ok(out)
 }
 
-fn each(folder: &Path, mut with: impl FnMut(Sample)) -> Result<(), ManifestError> {
-    let reader = ReleaseReader::open(folder)?;
-    for batch in reader.accepted().chain(reader.excluded()) {
-        batch?.into_iter().for_each(&mut with);
+fn each(
+    folder: &Path,
+    mut with: impl FnMut(&RecordBatch) -> Result<(), ManifestError>,
+) -> Result<(), ManifestError> {
+    let columns: Vec<Column> = Column::public().collect();
+    for batch in ReleaseReader::open(folder)?.all_columns(&columns) {
+        with(&batch?).map_err(|error| ManifestError::In {
+            path: folder.to_owned(),
+            error: Box::new(error),
+        })?;
     }
     Ok(())
+}
+
+fn in_folder(folder: &Path, error: parquet::errors::ParquetError) -> ManifestError {
+    ManifestError::Parquet {
+        path: PathBuf::from(folder),
+        error,
+    }
+}
+
+/// A column that has a word in every row.
+fn words<T: FromStr<Err: Display>>(
+    batch: &RecordBatch,
+    column: Column,
+) -> Result<Vec<T>, ManifestError> {
+    let name = column.name();
+    let found = batch.column_by_name(name);
+    let texts = found.and_then(|array| array.as_string_opt::<i32>());
+    let texts = texts.ok_or(ManifestError::ColumnMissing { column: name })?;
+    let word = |(row, text): (usize, Option<&str>)| {
+        text.unwrap_or_default()
+            .parse()
+            .map_err(|error| ManifestError::Value {
+                column: name,
+                row: row as u64,
+                problem: format!("{error}"),
+            })
+    };
+    texts.iter().enumerate().map(word).collect()
 }
 
 fn gone(now: Option<&Sample>) -> Gone {

@@ -254,11 +254,9 @@ pub fn unpack(archive: &Path, folder: &Path) -> Result<(), BundleError> {
 }
 
 fn stays_within(name: &str) -> bool {
-    let path = Path::new(name.trim_end_matches('/'));
-    !name.is_empty()
-        && name.len() <= 1_000
-        && !name.contains(['\\', '\0', ':'])
-        && path.components().all(|c| matches!(c, Component::Normal(_)))
+    name.len() <= 1_000
+        && !name.contains(':')
+        && definition::stays_within(name.trim_end_matches('/'))
 }
 
 /// Not what systems add.

@@ -125,7 +125,8 @@ pub async fn open(
     for stage in &ready {
         for (called, digest, bytes) in &stage.baselines {
             let file = (*digest, *bytes);
-            submissions::submit_baseline(&mut write, &name, &stage.stage, called, file).await?;
+            let (at, truth) = (&stage.stage, &stage.truth);
+            submissions::submit_baseline(&mut write, &name, at, truth, called, file).await?;
         }
     }
     write.commit().await?;
@@ -207,6 +208,10 @@ pub async fn correct(
     let ready = made.await??;
     let mut write = db.write().await?;
     let version = truths::correct(&mut write, by, &name, stage, ready.truth, why).await?;
+    for (called, digest, bytes) in &ready.baselines {
+        let (truth, file) = (&ready.truth, (*digest, *bytes));
+        submissions::submit_baseline(&mut write, &name, stage, truth, called, file).await?;
+    }
     write.commit().await?;
     Ok(version)
 }

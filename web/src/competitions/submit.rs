@@ -228,9 +228,8 @@ pub async fn may_now(app: &App, open: &Open, account: &Account) -> Result<(), Ap
         )));
     }
     if let Some(team) = teams::of(&app.db, open.name(), &account.id).await? {
-        let mut write = app.db.write().await?;
-        let allowed = allowance(open, stage, write.now);
-        submissions::may(&mut write, team.id, &stage.name, &allowed).await?;
+        let allowed = allowance(open, stage, app.db.now());
+        submissions::may_now(&app.db, team.id, &stage.name, &allowed).await?;
     }
     Ok(())
 }

@@ -91,6 +91,11 @@ fn files() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ),
         ("JSON that never ends", b"[".repeat(50_000), "wrong header"),
         (
+            "a quote that is not closed",
+            text("image_id,labels\ni000,cat\ni001,\"dog\ni002,tree\n"),
+            "is not closed",
+        ),
+        (
             "too many columns",
             wide.into_bytes(),
             "more than 1000 columns",

@@ -44,6 +44,17 @@ async fn a_corrected_truth_counts_once_all_is_scored_by_it() {
     let found = rows(&after);
     assert_eq!((found[0].1, found[1].1), ("ben", "ana"));
     assert!((found[0].2 - 0.9).abs() < 0.1, "{found:?}");
+    // The most frequent label is another one now: it is right everywhere, and was not before.
+    let frequent = |board: &serde_json::Value| -> Vec<f64> {
+        let all = board["rows"].as_array().unwrap().iter();
+        let named = all.filter(|row| row["team"] == "the most frequent label for every image");
+        named.map(|row| row["value"].as_f64().unwrap()).collect()
+    };
+    assert!(
+        matches!(frequent(&before)[..], [value] if value < 0.6),
+        "{before}"
+    );
+    assert_eq!(frequent(&after), [1.0], "{after}");
     let page = game.site.visitor().get("/competitions/labels/board").await;
     assert!(page.text().contains("They were birds."));
     let page = host.get("/competitions/labels/host").await;

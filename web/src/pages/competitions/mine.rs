@@ -23,7 +23,7 @@ use crate::{
     headers::DOCUMENT_POLICY,
     pages::filters,
     state::competitions::{
-        queue,
+        queue::{self, State as Task},
         scores::Score,
         submissions::{self, MAX_NOTE, SelectError, State as At, Submission},
         teams::{self, Team},
@@ -206,9 +206,20 @@ struct One {
     defects: Vec<Defect>,
     sides: Vec<(Side, Score, Vec<(String, Cell)>)>,
     report: bool,
+    /// How far the report is that is not there.
+    awaited: Option<Awaited>,
     /// What the Ladder left out of it is shown by now.
     revealed: bool,
     mine: bool,
+}
+
+/// A report that is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Awaited {
+    /// It is being written, or will be.
+    Written,
+    /// It could not be written; hosts see why.
+    SetAside,
 }
 
 impl One {
@@ -254,9 +265,17 @@ pub async fn one(
     let before = queue::before(&app.db, seq).await?;
     let truth = competitions::truth(&app, &open, &stage.name).await?;
     let report = open.vault.results(seq, truth.version).join("report");
+    let written = report.join("public/report.html").is_file();
+    let awaited = match queue::report(&app.db, seq, truth.version).await? {
+        _ if written => None,
+        Some(Task::Queued | Task::Running) => Some(Awaited::Written),
+        Some(Task::SetAside) => Some(Awaited::SetAside),
+        Some(Task::Done | Task::Cancelled) | None => None,
+    };
     let waits = submission.state == At::Queued;
     let html = page(&One {
-        report: report.join("public/report.html").is_file(),
+        report: written,
+        awaited,
         revealed: open.competition.reveals(&stage, now)
             && report.join("revealed/report.html").is_file(),
         mine: submission.team.is_some() && submission.team == team.map(|t| t.id),

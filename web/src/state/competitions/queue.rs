@@ -5,8 +5,9 @@
 //! set aside and shown. What a worker found is written by whoever holds the lease only, once, in one
 //! transaction: nothing is scored twice and nothing stays under way for ever.
 //!
-//! Teams take turns: the one that waited longest is next. A team's submissions are scored in the
-//! order they came, which the Ladder needs.
+//! Teams take turns, as start-time fair queueing has them (Goyal, Vin and Cheng 1996): a task's turn
+//! is the one after its team's last, and not before the one under way. A team's submissions are
+//! scored in the order they came, which the Ladder needs.
 
 use std::time::Duration;
 
@@ -15,23 +16,19 @@ use sqlx::{Row, sqlite::SqliteRow};
 
 use super::{
     super::{Db, Result, StateError, Write, text, time},
-    named, submissions, truths,
+    named, truths,
 };
+
+mod undone;
+
+use undone::give_up;
+pub use undone::{died, failed, put_back, recover, retry};
 
 /// Times a task is begun before it is set aside.
 pub const MAX_ATTEMPTS: i64 = 3;
 
 /// How long a worker has a task without renewing its lease.
 pub const LEASE: Duration = Duration::from_secs(30);
-
-/// How long a task whose worker died waits before it is begun again; doubled each time.
-const PAUSE: Duration = Duration::from_secs(2);
-
-/// How long a task waits that this machine could not begin.
-const MACHINE_PAUSE: Duration = Duration::from_secs(30);
-
-/// What a team is told of a submission that could not be scored; hosts see why.
-const OUR_FAULT: &str = "the server failed at it, and the competition's hosts see why";
 
 /// A board is made before further submissions are scored once it was asked for that long ago.
 const BOARD_WAITS: Duration = Duration::from_secs(5);
@@ -126,10 +123,18 @@ struct Asked<'a> {
 
 async fn ask(write: &mut Write, asked: Asked<'_>) -> Result<()> {
     let now = text(write.now);
+    let present = present_turn(write, asked.rank).await?;
+    let last: Option<i64> =
+        sqlx::query_scalar("SELECT max(turn) FROM scoring WHERE team = ? AND rank = ?")
+            .bind(asked.team)
+            .bind(asked.rank)
+            .fetch_one(write.sql())
+            .await?;
+    let turn = last.map_or(present, |last| present.max(last + 1));
     sqlx::query(
-        "INSERT INTO scoring (id, submission, competition, stage, truth, kind, rank, team, state,
+        "INSERT INTO scoring (id, submission, competition, stage, truth, kind, rank, turn, team, state,
                               not_before, asked_at)
-         SELECT coalesce(max(id), 0) + 1, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ? FROM scoring WHERE true
+         SELECT coalesce(max(id), 0) + 1, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ? FROM scoring WHERE true
          ON CONFLICT DO NOTHING",
     )
     .bind(asked.submission)
@@ -138,12 +143,25 @@ async fn ask(write: &mut Write, asked: Asked<'_>) -> Result<()> {
     .bind(asked.truth)
     .bind(asked.kind.as_str())
     .bind(asked.rank)
+    .bind(turn)
     .bind(asked.team)
     .bind(&now)
     .bind(&now)
     .execute(write.sql())
     .await?;
     Ok(())
+}
+
+/// The turn of what was begun last.
+async fn present_turn(write: &mut Write, rank: i64) -> Result<i64> {
+    let turn: Option<i64> = sqlx::query_scalar(
+        "SELECT turn FROM scoring WHERE rank = ? AND began_at IS NOT NULL
+         ORDER BY began_at DESC, turn DESC LIMIT 1",
+    )
+    .bind(rank)
+    .fetch_optional(write.sql())
+    .await?;
+    Ok(turn.unwrap_or_default())
 }
 
 /// Asks for a new submission's score, by the truth that counts and by one that is being corrected.
@@ -155,23 +173,34 @@ pub(super) async fn ask_score(
     team: Option<i64>,
 ) -> Result<()> {
     for truth in truths::list_in(write, competition, stage).await? {
-        let rank = match truth.state {
-            truths::TruthState::Current => NEW,
-            truths::TruthState::Scoring => AGAIN,
-            truths::TruthState::Past => continue,
-        };
-        let asked = Asked {
-            kind: Kind::Score,
-            rank,
-            submission: Some(submission),
-            team,
-            competition,
-            stage,
-            truth: truth.version,
-        };
-        ask(write, asked).await?;
+        ask_score_by(write, &truth, competition, stage, (submission, team)).await?;
     }
     Ok(())
+}
+
+/// The same by one truth; by one of the past there is none.
+pub(super) async fn ask_score_by(
+    write: &mut Write,
+    truth: &truths::Truth,
+    competition: &Name,
+    stage: &Name,
+    (submission, team): (i64, Option<i64>),
+) -> Result<()> {
+    let rank = match truth.state {
+        truths::TruthState::Current => NEW,
+        truths::TruthState::Scoring => AGAIN,
+        truths::TruthState::Past => return Ok(()),
+    };
+    let asked = Asked {
+        kind: Kind::Score,
+        rank,
+        submission: Some(submission),
+        team,
+        competition,
+        stage,
+        truth: truth.version,
+    };
+    ask(write, asked).await
 }
 
 /// Asks for all submissions of a stage to be scored by another truth.
@@ -182,16 +211,19 @@ pub(super) async fn ask_rescoring(
     truth: i64,
 ) -> Result<()> {
     let now = text(write.now);
+    let present = present_turn(write, AGAIN).await?;
     sqlx::query(
-        "INSERT INTO scoring (id, submission, competition, stage, truth, kind, rank, team, state,
+        "INSERT INTO scoring (id, submission, competition, stage, truth, kind, rank, turn, team, state,
                               not_before, asked_at)
          SELECT (SELECT coalesce(max(id), 0) FROM scoring) + row_number() OVER (ORDER BY seq),
-                seq, competition, stage, ?, 'score', ?, team, 'queued', ?, ?
+                seq, competition, stage, ?, 'score', ?,
+                ? + row_number() OVER (PARTITION BY team ORDER BY seq), team, 'queued', ?, ?
          FROM submission
          WHERE competition = ? AND stage = ? AND state IN ('queued', 'scored', 'invalid')",
     )
     .bind(truth)
     .bind(AGAIN)
+    .bind(present)
     .bind(&now)
     .bind(&now)
     .bind(competition.as_str())
@@ -253,33 +285,34 @@ async fn ask_board_if_scored(
     .bind(truth)
     .fetch_one(write.sql())
     .await?;
-    if is_scoring > 0 && unscored(write, competition, stage, truth).await? > 0 {
+    if is_scoring > 0 && unscored(write, competition, stage, truth).await? {
         return Ok(());
     }
     ask(write, board(competition, stage, truth)).await
 }
 
-/// Submissions still to be scored by a truth.
-async fn unscored(write: &mut Write, competition: &Name, stage: &Name, truth: i64) -> Result<i64> {
-    Ok(sqlx::query_scalar(
-        "SELECT count(*) FROM scoring WHERE competition = ? AND stage = ? AND truth = ?
-         AND kind = 'score' AND state IN ('queued', 'running')",
+/// Whether submissions are still to be scored by a truth.
+async fn unscored(write: &mut Write, competition: &Name, stage: &Name, truth: i64) -> Result<bool> {
+    let one: Option<i64> = sqlx::query_scalar(
+        "SELECT id FROM scoring WHERE competition = ? AND stage = ? AND truth = ?
+         AND kind = 'score' AND state IN ('queued', 'running') LIMIT 1",
     )
     .bind(competition.as_str())
     .bind(stage.as_str())
     .bind(truth)
-    .fetch_one(write.sql())
-    .await?)
+    .fetch_optional(write.sql())
+    .await?;
+    Ok(one.is_some())
 }
 
 /// Leases the next task to a worker. Tasks whose lease ran out are free again first.
 pub async fn take(db: &Db, worker: &str) -> Result<Option<Task>> {
     // Nothing to write most of the time.
-    let waiting: i64 =
-        sqlx::query_scalar("SELECT count(*) FROM (SELECT 1 FROM scoring WHERE state IN ('queued', 'running') LIMIT 1) AS some")
-            .fetch_one(db.read())
+    let waiting: Option<i64> =
+        sqlx::query_scalar("SELECT id FROM scoring WHERE state IN ('queued', 'running') LIMIT 1")
+            .fetch_optional(db.read())
             .await?;
-    if waiting == 0 {
+    if waiting.is_none() {
         return Ok(None);
     }
     let mut write = db.write().await?;
@@ -294,26 +327,19 @@ pub async fn take(db: &Db, worker: &str) -> Result<Option<Task>> {
         give_up(&mut write, id, "its worker stopped answering").await?;
     }
     let now = text(write.now);
-    let next: Option<i64> = sqlx::query_scalar(
-        "SELECT s.id FROM scoring s LEFT JOIN team t ON t.id = s.team
-         WHERE s.state = 'queued' AND s.not_before <= ?
-           AND (s.kind <> 'score' OR s.team IS NULL OR NOT EXISTS (
-                SELECT 1 FROM scoring e
-                WHERE e.team = s.team AND e.stage = s.stage AND e.truth = s.truth
-                  AND e.kind = 'score' AND e.state IN ('queued', 'running')
-                  AND e.submission < s.submission))
-           AND (s.kind <> 'board' OR NOT EXISTS (
-                SELECT 1 FROM scoring e
-                WHERE e.kind = 'board' AND e.state = 'running'
-                  AND e.competition = s.competition AND e.stage = s.stage))
-         ORDER BY CASE WHEN s.kind = 'board' AND s.asked_at <= ? THEN -1 ELSE s.rank END,
-                  coalesce(t.served, 0), s.id
-         LIMIT 1",
-    )
-    .bind(&now)
-    .bind(text(write.now - BOARD_WAITS))
-    .fetch_optional(write.sql())
-    .await?;
+    let overdue = format!("s.rank = {BOARD} AND s.asked_at <= ? ORDER BY s.asked_at, s.id");
+    let waited = text(write.now - BOARD_WAITS);
+    let next = match next(&mut write, &overdue, &waited).await? {
+        Some(board) => Some(board),
+        None => {
+            next(
+                &mut write,
+                "s.asked_at <= ? ORDER BY s.rank, s.turn, s.id",
+                &now,
+            )
+            .await?
+        }
+    };
     let Some(id) = next else {
         write.commit().await?;
         return Ok(None);
@@ -328,14 +354,32 @@ pub async fn take(db: &Db, worker: &str) -> Result<Option<Task>> {
     .bind(id)
     .execute(write.sql())
     .await?;
-    sqlx::query("UPDATE team SET served = ? WHERE id = (SELECT team FROM scoring WHERE id = ?)")
-        .bind(write.now.timestamp_micros())
-        .bind(id)
-        .execute(write.sql())
-        .await?;
     let task = find_in(&mut write, id).await?;
     write.commit().await?;
     Ok(task)
+}
+
+/// The first task that may begin, of those that were asked for until `asked_until`.
+async fn next(write: &mut Write, of: &str, asked_until: &str) -> Result<Option<i64>> {
+    let sql = format!(
+        "SELECT s.id FROM scoring s
+         WHERE s.state = 'queued' AND s.not_before <= ?
+           AND (s.kind <> 'score' OR s.team IS NULL OR NOT EXISTS (
+                SELECT 1 FROM scoring e
+                WHERE e.team = s.team AND e.stage = s.stage AND e.truth = s.truth
+                  AND e.kind = 'score' AND e.state IN ('queued', 'running')
+                  AND e.submission < s.submission))
+           AND (s.kind <> 'board' OR NOT EXISTS (
+                SELECT 1 FROM scoring e
+                WHERE e.kind = 'board' AND e.state = 'running'
+                  AND e.competition = s.competition AND e.stage = s.stage))
+           AND {of} LIMIT 1"
+    );
+    Ok(sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
+        .bind(text(write.now))
+        .bind(asked_until)
+        .fetch_optional(write.sql())
+        .await?)
 }
 
 /// Renews a lease. False where the task is not this worker's any more: it was cancelled, or
@@ -384,7 +428,7 @@ pub async fn finish(write: &mut Write, task: &Task, problem: &str) -> Result<boo
             let state = truths::list_in(write, competition, stage).await?;
             let own = state.iter().find(|t| t.version == task.truth);
             let scoring = own.is_some_and(|t| t.state == truths::TruthState::Scoring);
-            if scoring && unscored(write, competition, stage, task.truth).await? == 0 {
+            if scoring && !unscored(write, competition, stage, task.truth).await? {
                 truths::make_current(write, competition, stage, task.truth).await?;
             }
         }
@@ -415,172 +459,6 @@ pub(super) async fn ask_report(write: &mut Write, task: &Task) -> Result<()> {
     ask(write, asked).await
 }
 
-/// A task failed for a reason that is ours: it is tried again after a pause, or set aside.
-pub async fn failed(db: &Db, task: &Task, problem: &str) -> Result<()> {
-    let mut write = db.write().await?;
-    let ours: i64 = sqlx::query_scalar(
-        "SELECT count(*) FROM scoring WHERE id = ? AND state = 'running' AND worker = ? AND attempts = ?",
-    )
-    .bind(task.id)
-    .bind(&task.worker)
-    .bind(task.attempts)
-    .fetch_one(write.sql())
-    .await?;
-    if ours > 0 {
-        give_up(&mut write, task.id, problem).await?;
-        write.commit().await?;
-    }
-    Ok(())
-}
-
-/// A task that this machine could not begin: it waits a while, and that is no try.
-pub async fn put_back(db: &Db, task: &Task, problem: &str) -> Result<()> {
-    let mut write = db.write().await?;
-    if another_board_waits(&mut write, task.id).await? {
-        return write.commit().await;
-    }
-    sqlx::query(
-        "UPDATE scoring SET state = 'queued', attempts = attempts - 1, not_before = ?, problem = ?,
-                            worker = NULL, leased_to = NULL
-         WHERE id = ? AND state = 'running' AND worker = ? AND attempts = ?",
-    )
-    .bind(text(write.now + MACHINE_PAUSE))
-    .bind(problem)
-    .bind(task.id)
-    .bind(&task.worker)
-    .bind(task.attempts)
-    .execute(write.sql())
-    .await?;
-    write.commit().await
-}
-
-/// A worker process ended: what it had is free again at once.
-pub async fn died(db: &Db, worker: &str, problem: &str) -> Result<()> {
-    let mut write = db.write().await?;
-    let had: Vec<i64> =
-        sqlx::query_scalar("SELECT id FROM scoring WHERE state = 'running' AND worker = ?")
-            .bind(worker)
-            .fetch_all(write.sql())
-            .await?;
-    for id in had {
-        give_up(&mut write, id, problem).await?;
-    }
-    write.commit().await
-}
-
-/// What a server that starts does: workers of the one before are gone with it, which is no fault of
-/// their tasks.
-pub async fn recover(db: &Db) -> Result<()> {
-    let mut write = db.write().await?;
-    let under_way: Vec<i64> =
-        sqlx::query_scalar("SELECT id FROM scoring WHERE state = 'running' ORDER BY id")
-            .fetch_all(write.sql())
-            .await?;
-    for id in under_way {
-        if another_board_waits(&mut write, id).await? {
-            continue;
-        }
-        sqlx::query(
-            "UPDATE scoring SET state = 'queued', attempts = attempts - 1, worker = NULL, leased_to = NULL
-             WHERE id = ?",
-        )
-        .bind(id)
-        .execute(write.sql())
-        .await?;
-    }
-    write.commit().await
-}
-
-/// Ends a board that was not finished where the same one was asked for anew while it was made:
-/// one board of a truth waits at a time, and the other is as good.
-async fn another_board_waits(write: &mut Write, id: i64) -> Result<bool> {
-    let now = text(write.now);
-    let ended = sqlx::query(
-        "UPDATE scoring SET state = 'cancelled', ended_at = ?
-         WHERE id = ? AND kind = 'board' AND EXISTS (
-             SELECT 1 FROM scoring w
-             WHERE w.kind = 'board' AND w.state = 'queued' AND w.competition = scoring.competition
-               AND w.stage = scoring.stage AND w.truth = scoring.truth)",
-    )
-    .bind(now)
-    .bind(id)
-    .execute(write.sql())
-    .await?;
-    Ok(ended.rows_affected() == 1)
-}
-
-async fn give_up(write: &mut Write, id: i64, problem: &str) -> Result<()> {
-    let Some(task) = find_in(write, id).await? else {
-        return Ok(());
-    };
-    if another_board_waits(write, id).await? {
-        return Ok(());
-    }
-    let now = text(write.now);
-    if task.attempts < MAX_ATTEMPTS {
-        let doubled = 1 << (task.attempts - 1).clamp(0, 10);
-        sqlx::query(
-            "UPDATE scoring SET state = 'queued', not_before = ?, problem = ?, worker = NULL, leased_to = NULL WHERE id = ?",
-        )
-        .bind(text(write.now + PAUSE * doubled))
-        .bind(problem)
-        .bind(id)
-        .execute(write.sql())
-        .await?;
-        return Ok(());
-    }
-    sqlx::query("UPDATE scoring SET state = 'set-aside', ended_at = ?, problem = ? WHERE id = ?")
-        .bind(now)
-        .bind(problem)
-        .bind(id)
-        .execute(write.sql())
-        .await?;
-    if task.kind == Kind::Score {
-        if let Some(seq) = task.submission
-            && decides(write, &task).await?
-        {
-            submissions::not_scored(write, seq, OUR_FAULT).await?;
-        }
-        let (competition, stage) = (&task.competition, &task.stage);
-        ask_board_if_scored(write, competition, stage, task.truth).await?;
-    }
-    Ok(())
-}
-
-/// Begins a task anew that was set aside.
-pub async fn retry(write: &mut Write, competition: &Name, id: i64) -> Result<bool> {
-    let found = find_in(write, id).await?;
-    let ours = |t: &Task| t.competition == *competition && t.state == State::SetAside;
-    let Some(task) = found.filter(ours) else {
-        return Ok(false);
-    };
-    if task.kind == Kind::Board {
-        // Another one may wait already: it is as good.
-        sqlx::query("UPDATE scoring SET state = 'cancelled' WHERE id = ?")
-            .bind(id)
-            .execute(write.sql())
-            .await?;
-        let (competition, stage) = (&task.competition, &task.stage);
-        ask(write, board(competition, stage, task.truth)).await?;
-        return Ok(true);
-    }
-    let now = text(write.now);
-    sqlx::query(
-        "UPDATE scoring SET state = 'queued', attempts = 0, not_before = ?, ended_at = NULL, worker = NULL
-         WHERE id = ?",
-    )
-    .bind(now)
-    .bind(id)
-    .execute(write.sql())
-    .await?;
-    if let (Kind::Score, Some(seq)) = (task.kind, task.submission) {
-        submissions::queued_again(write, seq).await?;
-        // By the truth that counts by now, too.
-        ask_score(write, &task.competition, &task.stage, seq, task.team).await?;
-    }
-    Ok(true)
-}
-
 /// Ends what waits or runs for a submission. A worker that has it finds out when it renews.
 pub(super) async fn cancel(write: &mut Write, submission: i64) -> Result<()> {
     let now = text(write.now);
@@ -599,6 +477,18 @@ pub(super) async fn cancel(write: &mut Write, submission: i64) -> Result<()> {
         ask_board_if_scored(write, &competition, &stage, row.get(2)).await?;
     }
     Ok(())
+}
+
+/// How far a submission's report by a truth is; none where none was asked for.
+pub async fn report(db: &Db, submission: i64, truth: i64) -> Result<Option<State>> {
+    let state: Option<String> = sqlx::query_scalar(
+        "SELECT state FROM scoring WHERE submission = ? AND truth = ? AND kind = 'report'",
+    )
+    .bind(submission)
+    .bind(truth)
+    .fetch_optional(db.read())
+    .await?;
+    state.as_deref().map(state_of).transpose()
 }
 
 /// Tasks before this one, as the queue stands: none once it is under way.
@@ -665,6 +555,12 @@ pub async fn counts(db: &Db, competition: &Name) -> Result<Vec<(String, i64)>> {
     .await?)
 }
 
+fn state_of(text: &str) -> Result<State> {
+    let mut all = State::ALL.into_iter();
+    all.find(|state| state.as_str() == text)
+        .ok_or_else(|| StateError::stored("the state of a task", text))
+}
+
 fn task(row: &SqliteRow) -> Result<Task> {
     let stored = StateError::stored;
     let (kind, state): (&str, &str) = (row.get(1), row.get(7));
@@ -680,10 +576,7 @@ fn task(row: &SqliteRow) -> Result<Task> {
         stage: named(row.get(4))?,
         truth: row.get(5),
         team: row.get(6),
-        state: State::ALL
-            .into_iter()
-            .find(|s| s.as_str() == state)
-            .ok_or_else(|| stored("the state of a task", state))?,
+        state: state_of(state)?,
         attempts: row.get(8),
         worker: row.get(9),
         asked_at: time(row.get(10))?,

@@ -114,14 +114,19 @@ pub async fn of(db: &Db, submission: i64, truth: i64) -> Result<[Option<Score>; 
     Ok(found)
 }
 
-/// All that was scored of a stage by a truth, in the order it came.
+/// All that was scored of a stage by a truth, in the order it came; of constant answers of one
+/// name the newest, which was made from the newest truth.
 pub async fn all(db: &Db, competition: &Name, stage: &Name, truth: i64) -> Result<Vec<Entry>> {
     let rows = sqlx::query(
         "SELECT s.seq, s.team, coalesce(t.name, s.name), s.at, s.selected,
                 c.usage, c.value, c.shown, c.best, c.columns
          FROM submission s JOIN score c ON c.submission = s.seq AND c.truth = ?
          LEFT JOIN team t ON t.id = s.team
-         WHERE s.competition = ? AND s.stage = ? AND s.state = 'scored'
+         WHERE s.competition = ? AND s.stage = ? AND s.state <> 'cancelled'
+           AND (s.team IS NOT NULL OR NOT EXISTS (
+                SELECT 1 FROM submission n JOIN score k ON k.submission = n.seq
+                WHERE n.team IS NULL AND n.competition = s.competition AND n.stage = s.stage
+                  AND n.name = s.name AND n.seq > s.seq AND k.truth = c.truth))
          ORDER BY s.seq, c.usage",
     )
     .bind(truth)

@@ -4,11 +4,12 @@ use std::ops::Range;
 
 use fairframe_schemas::{Digest, Name, Timestamp};
 use serde_json::json;
-use sqlx::{Row, sqlite::SqliteRow};
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
     super::{Db, Result, StateError, Write, audit::Act, text, time},
     digest, named, queue,
+    truths::{self, Truth, TruthState},
 };
 
 /// Longest note a team writes to a submission, and longest name of a file, in bytes.
@@ -143,31 +144,47 @@ impl From<sqlx::Error> for SubmitError {
 }
 
 /// Submissions that count, since a moment or of the whole stage.
-async fn used(write: &mut Write, team: i64, stage: &Name, from: Option<Timestamp>) -> Result<i64> {
+async fn used(
+    sql: &mut SqliteConnection,
+    team: i64,
+    stage: &Name,
+    from: Option<Timestamp>,
+) -> Result<i64> {
     Ok(sqlx::query_scalar(
         "SELECT count(*) FROM submission WHERE team = ? AND stage = ? AND counts = 1 AND at >= ?",
     )
     .bind(team)
     .bind(stage.as_str())
     .bind(from.map(text).unwrap_or_default())
-    .fetch_one(write.sql())
+    .fetch_one(sql)
     .await?)
 }
 
-/// Whether a team may hand in once more: asked before a long upload, and again within the
-/// transaction that takes it, so that two at once cannot both be the last.
-pub async fn may(
-    write: &mut Write,
+/// Whether a team may hand in once more, as it stands: asked before a long upload.
+pub async fn may_now(
+    db: &Db,
+    team: i64,
+    stage: &Name,
+    allowed: &Allowance,
+) -> Result<(), SubmitError> {
+    let mut sql = db.read().acquire().await?;
+    may(&mut sql, db.now(), team, stage, allowed).await
+}
+
+/// Asked again within the transaction that takes it, so that two at once cannot both be the last.
+async fn may(
+    sql: &mut SqliteConnection,
+    now: Timestamp,
     team: i64,
     stage: &Name,
     allowed: &Allowance,
 ) -> Result<(), SubmitError> {
     let shown = |at: Timestamp| at.format("%Y-%m-%d %H:%M UTC").to_string();
-    if used(write, team, stage, Some(allowed.day.start)).await? >= i64::from(allowed.per_day) {
+    if used(sql, team, stage, Some(allowed.day.start)).await? >= i64::from(allowed.per_day) {
         return Err(SubmitError::Today(allowed.per_day, shown(allowed.day.end)));
     }
     if let Some(total) = allowed.total
-        && used(write, team, stage, None).await? >= i64::from(total)
+        && used(sql, team, stage, None).await? >= i64::from(total)
     {
         return Err(SubmitError::Total(total));
     }
@@ -178,10 +195,10 @@ pub async fn may(
         )
         .bind(team)
         .bind(stage.as_str())
-        .fetch_one(write.sql())
+        .fetch_one(&mut *sql)
         .await?;
         if let Some(last) = last.map(time).transpose()?
-            && last + block > write.now
+            && last + block > now
         {
             return Err(SubmitError::Blocked(days, shown(last + block)));
         }
@@ -193,7 +210,7 @@ pub async fn may(
     .bind(text(allowed.day.start))
     .bind(team)
     .bind(stage.as_str())
-    .fetch_one(write.sql())
+    .fetch_one(&mut *sql)
     .await?;
     if waiting >= MAX_WAITING {
         return Err(SubmitError::Waiting);
@@ -214,7 +231,8 @@ pub async fn submit(
     if new.note.len() > MAX_NOTE || new.name.len() > MAX_FILE_NAME {
         return Err(SubmitError::Long);
     }
-    may(write, new.team, new.stage, allowed).await?;
+    let now = write.now;
+    may(write.sql(), now, new.team, new.stage, allowed).await?;
     let subject = format!("{}/{}", new.competition, new.stage);
     let act = Act {
         actor: new.account.1,
@@ -229,24 +247,32 @@ pub async fn submit(
     Ok(seq)
 }
 
-/// Takes a constant answer of ours; once for each stage and name.
+/// Takes a constant answer of ours, made from a truth that counts or is being scored, unless the
+/// newest of its name is the same. By a corrected truth it stands in the place of the one before.
 pub async fn submit_baseline(
     write: &mut Write,
     competition: &Name,
     stage: &Name,
+    truth: &Digest,
     name: &str,
     (sha256, bytes): (Digest, u64),
 ) -> Result<()> {
-    let there: i64 = sqlx::query_scalar(
-        "SELECT count(*) FROM submission
-         WHERE competition = ? AND stage = ? AND team IS NULL AND name = ?",
+    let truths = truths::list_in(write, competition, stage).await?;
+    let made_from = |t: &&Truth| t.digest == *truth && t.state != TruthState::Past;
+    let Some(truth) = truths.iter().find(made_from) else {
+        return Ok(());
+    };
+    let newest: Option<String> = sqlx::query_scalar(
+        "SELECT sha256 FROM submission
+         WHERE competition = ? AND stage = ? AND team IS NULL AND name = ?
+         ORDER BY seq DESC LIMIT 1",
     )
     .bind(competition.as_str())
     .bind(stage.as_str())
     .bind(name)
-    .fetch_one(write.sql())
+    .fetch_optional(write.sql())
     .await?;
-    if there > 0 {
+    if newest == Some(sha256.to_string()) {
         return Ok(());
     }
     let subject = format!("{competition}/{stage}");
@@ -270,7 +296,7 @@ pub async fn submit_baseline(
         external: None,
     };
     insert(write, seq, &new, None).await?;
-    queue::ask_score(write, competition, stage, seq, None).await
+    queue::ask_score_by(write, truth, competition, stage, (seq, None)).await
 }
 
 async fn insert(write: &mut Write, seq: i64, new: &New<'_>, by: Option<(i64, &str)>) -> Result<()> {

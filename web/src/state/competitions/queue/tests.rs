@@ -8,6 +8,7 @@ use super::{
         submissions::{Allowance, New, State as At, submit},
         teams,
     },
+    undone::{MACHINE_PAUSE, OUR_FAULT, PAUSE},
     *,
 };
 use crate::state::{
@@ -99,6 +100,50 @@ async fn teams_take_turns_and_each_ones_submissions_come_in_order() {
     assert!(score(&f, &first).await);
     let third = take(&f.db, "w").await.unwrap().unwrap();
     assert_eq!(third.submission, Some(of_ana[1]));
+}
+
+#[tokio::test]
+async fn a_team_that_sends_many_does_not_keep_others_waiting() {
+    let f = Fixture::new().await;
+    let all = game(&f, &["ana", "ben"]).await;
+    let mut of_ana = Vec::new();
+    for _ in 0..5 {
+        of_ana.push(hand_in(&f, &all[0]).await);
+    }
+    let (mut took, mut of_ben) = (Vec::new(), Vec::new());
+    for _ in 0..7 {
+        // ben sends two while ana's wait.
+        if of_ben.len() < 2 {
+            of_ben.push(hand_in(&f, &all[1]).await);
+        }
+        f.pass(Duration::from_micros(1));
+        let task = take(&f.db, "w").await.unwrap().unwrap();
+        assert!(score(&f, &task).await);
+        took.push(task.submission.unwrap());
+    }
+    let mut wanted = vec![of_ana[0], of_ben[0], of_ana[1], of_ben[1]];
+    wanted.extend(&of_ana[2..]);
+    assert_eq!(took, wanted);
+}
+
+#[tokio::test]
+async fn a_report_is_told_of_from_its_score_on() {
+    let f = Fixture::new().await;
+    let all = game(&f, &["ana"]).await;
+    let seq = hand_in(&f, &all[0]).await;
+    assert_eq!(report(&f.db, seq, 1).await.unwrap(), None);
+    let task = take(&f.db, "w").await.unwrap().unwrap();
+    assert!(score(&f, &task).await);
+    assert_eq!(report(&f.db, seq, 1).await.unwrap(), Some(State::Queued));
+    let board = take(&f.db, "w").await.unwrap().unwrap();
+    assert_eq!(board.kind, Kind::Board);
+    let task = take(&f.db, "w").await.unwrap().unwrap();
+    assert_eq!(task.kind, Kind::Report);
+    assert_eq!(report(&f.db, seq, 1).await.unwrap(), Some(State::Running));
+    let mut write = f.db.write().await.unwrap();
+    assert!(finish(&mut write, &task, "").await.unwrap());
+    write.commit().await.unwrap();
+    assert_eq!(report(&f.db, seq, 1).await.unwrap(), Some(State::Done));
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! Submissions are read in a process of its own: it reads the submission and its stage's truth,
-//! writes one folder, and can do nothing else.
+//! Each submission is read in a process of its own: it reads the submission and its stage's truth,
+//! writes one folder, and can do nothing else. It is a fork of a process that is loaded once.
 
 use std::{
     path::{Path, PathBuf},
@@ -12,7 +12,7 @@ use fairframe_competitions::{
 };
 use fairframe_corpus::{
     item::Refusal,
-    worker::{Limits, Task, WorkerCommand, WorkerError, Workers, serve},
+    worker::{ForkServer, Limits, Task, WorkerError, serve_forks},
 };
 use fairframe_schemas::{CompetitionToml, Name};
 use fairframe_web::competitions::work::{InProcess, Judge, JudgeError};
@@ -79,13 +79,13 @@ impl Judging {
     }
 }
 
-/// Reads a submission, where this process was started to do that.
+/// Reads submissions, where this process was started to do that.
 pub fn serve_judging(task: &str) -> Option<ExitCode> {
-    (task == Judging::NAME).then(serve::<Judging>)
+    (task == Judging::NAME).then(serve_forks::<Judging>)
 }
 
 /// Has submissions read in processes of their own.
-pub struct Apart(pub WorkerCommand);
+pub struct Apart(pub ForkServer);
 
 impl Apart {
     fn run(
@@ -104,8 +104,8 @@ impl Apart {
             output_files: OUTPUT_FILES,
             ..Limits::default()
         };
-        Workers::new(self.0.clone(), 1, limits)
-            .run(Judging::new(options, report), out)
+        self.0
+            .run(Judging::new(options, report), out, &limits)
             .map_err(|error| match error {
                 WorkerError::Refused(refusal) => JudgeError::Process(refusal.to_string()),
                 machine => JudgeError::Machine(machine.to_string()),

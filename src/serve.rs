@@ -4,7 +4,7 @@
 //! head, the time between pieces of its body, and the number of connections.
 
 use std::{
-    io::Write as _,
+    io::{self, Write as _},
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     pin::pin,
@@ -25,7 +25,7 @@ use hyper_util::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpListener,
+    net::{TcpListener, TcpSocket},
     sync::{Semaphore, watch},
     task::JoinSet,
     time::{sleep, timeout},
@@ -122,9 +122,7 @@ impl ServeArgs {
             let db = app.db.clone();
             let router = fairframe_web::router_for(app, hosts)
                 .layer(RequestBodyTimeoutLayer::new(BODY_TIME));
-            let listener = TcpListener::bind(self.listen)
-                .await
-                .doing(format!("listen at {}", self.listen))?;
+            let listener = listen(self.listen).doing(format!("listen at {}", self.listen))?;
             let address = listener.local_addr().doing("ask for the address")?;
             let scheme = if tls.is_some() { "https" } else { "http" };
             eprintln!("serving {} at {scheme}://{address}/", common.root.display());
@@ -166,6 +164,19 @@ fn tls(certificate: &Path, key: &Path) -> Result<TlsAcceptor, Failure> {
         ))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// As many may wait as are served at a time: those that come at once beyond what waits are not heard,
+/// and try again a second later only.
+fn listen(at: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match at {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // A server that starts again takes its address back at once.
+    socket.set_reuseaddr(true)?;
+    socket.bind(at)?;
+    socket.listen(MAX_CONNECTIONS as u32)
 }
 
 /// Serves until the process is asked to end, then lets answers under way finish.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fairframe_corpus::worker::WorkerCommand;
+use fairframe_corpus::worker::{ForkServer, WorkerCommand};
 use fairframe_schemas::Layout;
 use fairframe_web::{competitions::work::Worker, state::Db};
 
@@ -42,7 +42,7 @@ impl WorkArgs {
                 name: self
                     .name
                     .unwrap_or_else(|| format!("{}-alone", std::process::id())),
-                judge: Arc::new(Apart(judging())),
+                judge: Arc::new(Apart(ForkServer::new(judging()))),
                 exit: || std::process::exit(BEYOND_LIMITS),
             };
             worker.run().await;

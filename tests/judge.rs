@@ -1,10 +1,10 @@
-//! The process that reads a submission: what it may, and what not.
+//! The processes that read submissions, forks of one server: what they may, and what not.
 
 mod support;
 
 use std::{
     fs,
-    io::Write,
+    io::{Read, Write},
     os::unix::fs::symlink,
     path::Path,
     process::{Child, Command, Stdio},
@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use serde_json::{Value, json};
+use serde_json::json;
 use support::{fairframe, ok, text};
 
 /// A competition's folder with its examples, and what a process is told of it.
@@ -37,8 +37,8 @@ impl House {
         self.folder.path().join(name).display().to_string()
     }
 
-    /// Starts it; it reads the submission of that name.
-    fn start(&self, submission: &str) -> Child {
+    /// The task to read the submission of that name, as it is sent.
+    fn task(&self, submission: &str) -> Vec<u8> {
         let toml = fs::read_to_string(self.path("competition/competition.toml")).unwrap();
         let competition: toml::Table = toml.parse().unwrap();
         let job = json!({
@@ -51,29 +51,66 @@ impl House {
             },
             "out": self.path("out"),
             "limits": { "memory_mb": 700, "wall_s": 60 },
-            "parent": std::process::id(),
+            "parent": 0,
         });
-        let mut child = Command::new(env!("CARGO_BIN_EXE_fairframe"))
+        let job = job.to_string();
+        let length = (job.len() as u64).to_le_bytes();
+        [&length, job.as_bytes()].concat()
+    }
+
+    /// Something to read that waits for somebody to write it first.
+    fn pipe(&self) -> String {
+        let pipe = self.path("truth/facts.json");
+        let made = Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        pipe
+    }
+}
+
+/// The server of forks.
+struct Server(Child);
+
+impl Server {
+    fn start() -> Self {
+        let child = Command::new(env!("CARGO_BIN_EXE_fairframe"))
             .args(["corpus-worker", "submission"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        child
-            .stdin
-            .take()
-            .unwrap()
-            .write_all(job.to_string().as_bytes())
-            .unwrap();
-        child
+            .spawn();
+        Self(child.unwrap())
     }
 
-    /// What it answers.
-    fn answer(&self, submission: &str) -> Value {
-        let output = self.start(submission).wait_with_output().unwrap();
-        assert!(output.status.success(), "{output:?}");
-        serde_json::from_slice(&output.stdout)
-            .unwrap_or_else(|_| panic!("{}", text(&output.stdout)))
+    fn send(&mut self, task: &[u8]) {
+        self.0.stdin.as_mut().unwrap().write_all(task).unwrap();
+    }
+
+    fn answer(&mut self) -> String {
+        let output = self.0.stdout.as_mut().unwrap();
+        let mut head = [0; 12];
+        output.read_exact(&mut head).unwrap();
+        assert_eq!(head[..4], [0; 4], "its exit status");
+        let length = u64::from_le_bytes(head[4..].try_into().unwrap());
+        let mut answer = String::new();
+        output.take(length).read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    /// The fork that does a task, once it is confined.
+    fn fork(&mut self) -> u32 {
+        for _ in 0..2_000 {
+            let found = Command::new("pgrep")
+                .args(["-P", &self.0.id().to_string()])
+                .output();
+            let found = text(&found.unwrap().stdout).trim().parse();
+            if let Ok(pid) = found
+                && fact(pid, "status", "Seccomp:").ends_with('2')
+            {
+                return pid;
+            }
+            assert!(self.0.try_wait().unwrap().is_none(), "it ended");
+            thread::sleep(Duration::from_millis(5));
+        }
+        panic!("nothing was begun");
     }
 }
 
@@ -86,36 +123,59 @@ fn fact(pid: u32, file: &str, name: &str) -> String {
 #[test]
 fn it_is_limited_and_confined_while_it_reads() {
     let house = House::new();
-    // It waits for somebody to write what it reads first.
-    let pipe = house.path("truth/facts.json");
-    assert!(
-        Command::new("mkfifo")
-            .arg(&pipe)
-            .status()
-            .unwrap()
-            .success()
-    );
-    let mut child = house.start("out");
-    let pid = child.id();
-    let is_confined = || fact(pid, "status", "Seccomp:").ends_with('2');
+    let pipe = house.pipe();
+    let mut server = Server::start();
+    server.send(&house.task("out"));
+    let fork = server.fork();
+    assert!(fact(fork, "status", "NoNewPrivs:").ends_with('1'));
+    let most = (700_u64 << 20).to_string();
+    assert!(fact(fork, "limits", "Max data size").contains(&most));
+    assert!(fact(fork, "limits", "Max core file size").contains(" 0 "));
+    // What the server hears and says is not its.
+    let of = |pid: u32, fd| fs::read_link(format!("/proc/{pid}/fd/{fd}")).unwrap();
+    let null = Path::new("/dev/null");
+    assert_eq!([0, 1].map(|fd| of(fork, fd)), [null, null]);
+    let own = server.0.id();
+    let held = fs::read_dir(format!("/proc/{fork}/fd")).unwrap();
+    for fd in held {
+        let to = fs::read_link(fd.unwrap().path()).unwrap();
+        assert!([0, 1].iter().all(|fd| of(own, *fd) != to), "{to:?}");
+    }
+    // The server has one thread, whose locks a fork knows, and is not confined by it.
+    assert!(fact(own, "status", "Threads:").ends_with("\t1"));
+    assert!(fact(own, "status", "Seccomp:").ends_with('0'));
+    fs::write(&pipe, "{").unwrap();
+    let said = server.answer();
+    assert!(said.contains("is no prepared truth"), "{said}");
+}
+
+#[test]
+fn each_submission_has_a_process_of_its_own() {
+    let house = House::new();
+    let pipe = house.pipe();
+    let mut server = Server::start();
+    let mut forks = Vec::new();
+    for _ in 0..3 {
+        server.send(&house.task("out"));
+        forks.push(server.fork());
+        fs::write(&pipe, "{").unwrap();
+        server.answer();
+    }
+    forks.dedup();
+    assert_eq!(forks.len(), 3);
+    // One that is under way ends with its server, and the server when nobody waits any more.
+    server.send(&house.task("out"));
+    let fork = server.fork();
+    drop(server.0.stdin.take());
+    server.0.wait().unwrap();
     for _ in 0..2_000 {
-        if is_confined() {
-            break;
+        let status = fs::read_to_string(format!("/proc/{fork}/status"));
+        if status.is_err() || status.is_ok_and(|text| text.contains("State:\tZ")) {
+            return;
         }
-        assert!(child.try_wait().unwrap().is_none(), "it ended");
         thread::sleep(Duration::from_millis(5));
     }
-    assert!(is_confined());
-    assert!(fact(pid, "status", "NoNewPrivs:").ends_with('1'));
-    let most = (700_u64 << 20).to_string();
-    assert!(fact(pid, "limits", "Max data size").contains(&most));
-    assert!(fact(pid, "limits", "Max core file size").contains(" 0 "));
-    fs::write(&pipe, "{").unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(
-        text(&output.stdout).contains("is no prepared truth"),
-        "{output:?}"
-    );
+    panic!("it lives on");
 }
 
 #[test]
@@ -125,7 +185,9 @@ fn it_reads_nothing_but_what_it_was_given() {
     let other = house.path("competition/solution.csv");
     assert!(Path::new(&other).exists());
     symlink(&other, house.path("truth/facts.json")).unwrap();
-    let said = house.answer("out").to_string();
+    let mut server = Server::start();
+    server.send(&house.task("out"));
+    let said = server.answer();
     assert!(
         said.contains("Permission denied") || said.contains("os error 18"),
         "{said}"
@@ -133,6 +195,7 @@ fn it_reads_nothing_but_what_it_was_given() {
     // The same bytes where it may read are read, and are no facts.
     fs::remove_file(house.path("truth/facts.json")).unwrap();
     fs::copy(&other, house.path("truth/facts.json")).unwrap();
-    let said = house.answer("out").to_string();
+    server.send(&house.task("out"));
+    let said = server.answer();
     assert!(said.contains("is no prepared truth"), "{said}");
 }

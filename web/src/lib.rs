@@ -17,6 +17,7 @@ pub mod consents;
 pub mod contribute;
 pub mod error;
 pub mod files;
+mod firsts;
 mod headers;
 pub mod heap;
 pub mod hosts;
@@ -52,6 +53,7 @@ use crate::{
     competitions::Competitions,
     consents::Consents,
     error::AppError,
+    firsts::Firsts,
     hosts::Hosts,
     jobs::{Runner, Workshop},
     state::{Clock, Db, StateError},
@@ -67,6 +69,7 @@ pub struct App {
     pub overlays: Arc<Overlays>,
     pub consents: Arc<Consents>,
     changes: Arc<Changes>,
+    firsts: Arc<Firsts>,
     pub competitions: Arc<Competitions>,
     pub db: Db,
     pub limits: Arc<Limits>,
@@ -88,6 +91,7 @@ impl App {
             overlays: Arc::default(),
             consents: Arc::new(Consents::new(layout.clone())),
             changes: Arc::default(),
+            firsts: Arc::default(),
             competitions: Arc::default(),
             db,
             limits: Arc::default(),

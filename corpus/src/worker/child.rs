@@ -43,10 +43,15 @@ pub fn worker_main(name: &str) -> ExitCode {
 /// standard output.
 pub fn serve<T: Task>() -> ExitCode {
     let mut text = Vec::new();
-    let read = io::stdin().take(MAX_MESSAGE).read_to_end(&mut text);
-    if read.is_err() {
-        return ExitCode::from(NO_TASK);
+    match io::stdin().take(MAX_MESSAGE).read_to_end(&mut text) {
+        Ok(_) => ExitCode::from(perform::<T>(&text, None, io::stdout().lock())),
+        Err(_) => ExitCode::from(NO_TASK),
     }
+}
+
+/// Does a task within its limits, which are this process's from then on; `forked_by` is what it ends
+/// with, if not what the task says. Gives what to exit with.
+pub(super) fn perform<T: Task>(text: &[u8], forked_by: Option<i32>, mut to: impl Write) -> u8 {
     // The limits first: what the task's own fields make of the text is not to be trusted more
     // than a file, as some were read from files.
     #[derive(Deserialize)]
@@ -56,28 +61,31 @@ pub fn serve<T: Task>() -> ExitCode {
         #[serde(rename = "task")]
         _task: IgnoredAny,
     }
-    let Ok(terms) = serde_json::from_slice::<Terms>(&text) else {
-        return ExitCode::from(NO_TASK);
+    let Ok(terms) = serde_json::from_slice::<Terms>(text) else {
+        return NO_TASK;
     };
-    if end_with(terms.parent).is_err() || confine::resources(&terms.limits, Some(CODE)).is_err() {
-        return ExitCode::from(NO_LIMITS);
+    let parent = forked_by.unwrap_or(terms.parent);
+    if end_with(parent).is_err() || confine::resources(&terms.limits, Some(CODE)).is_err() {
+        return NO_LIMITS;
     }
-    let Ok(job) = serde_json::from_slice::<Job<T>>(&text) else {
-        return ExitCode::from(NO_TASK);
+    let Ok(job) = serde_json::from_slice::<Job<T>>(text) else {
+        return NO_TASK;
     };
     if confine::files(&job.task.reads(), &job.out).is_err() || confine::calls().is_err() {
-        return ExitCode::from(NO_LIMITS);
+        return NO_LIMITS;
     }
     let answer = job.task.work(&job.out);
     let Ok(text) = serde_json::to_vec(&answer) else {
-        return ExitCode::from(NO_TASK);
+        return NO_TASK;
     };
-    let mut output = io::stdout().lock();
-    match output.write_all(&text).and_then(|()| output.flush()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
+    match to.write_all(&text).and_then(|()| to.flush()) {
+        Ok(()) => 0,
+        Err(_) => FAILED,
     }
 }
+
+/// Exit code of a worker whose answer nobody took.
+const FAILED: u8 = 1;
 
 /// Has the kernel kill this process when the thread that started it ends, which waits for it;
 /// an error where it is gone already.

@@ -137,7 +137,7 @@ fn write() -> BitFlags<AccessFs> {
 /// Takes away system calls that no decoding needs: they fail with `EPERM`. Threads may still be
 /// made, processes not.
 pub fn calls() -> Result<(), seccompiler::Error> {
-    let mut rules = all(&[FORBIDDEN, PROCESSES]);
+    let mut rules = all(&[FORBIDDEN, PROCESSES, GROUPS]);
     let thread = SeccompCmpOp::MaskedEq(libc::CLONE_THREAD as u64);
     rules.insert(libc::SYS_clone, vec![when(thread, 0)?]);
     // Signals to itself only, as `abort` sends one.
@@ -230,7 +230,7 @@ const PROCESSES: &[i64] = &[
     libc::SYS_mq_open,
 ];
 
-/// Out of the group that is stopped as a whole: of a program.
+/// Out of the group that is stopped as a whole.
 const GROUPS: &[i64] = &[libc::SYS_setsid, libc::SYS_setpgid];
 
 /// New rights for a new process.

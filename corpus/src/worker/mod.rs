@@ -6,10 +6,12 @@
 //! output. Before the child looks at a file it limits itself (`confine`): memory, CPU time, open
 //! files, what it may read and write, no network, no other programs. The parent watches
 //! the clock and the bytes written, and kills it on trouble: that is one refused item.
-//! [`Workers::run_program`] runs programs of others under the same eyes.
+//! [`Workers::run_program`] runs programs of others under the same eyes; a [`ForkServer`] does many
+//! small tasks, without this binary being loaded for each.
 
 mod child;
 mod confine;
+mod fork_server;
 mod parallel;
 mod program;
 mod run;
@@ -22,6 +24,7 @@ use crate::item::Refusal;
 
 pub use child::{serve, worker_main};
 pub use fairframe_ingest::media::WorkerCommand;
+pub use fork_server::{ForkServer, serve_forks};
 pub use parallel::parallel_map;
 pub use program::Program;
 pub use run::{WorkerError, Workers, this_binary};

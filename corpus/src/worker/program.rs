@@ -55,7 +55,8 @@ struct Job {
 }
 
 /// Killed with all that it started when dropped: none of them can leave its group.
-struct Running(Child);
+#[derive(Debug)]
+pub(super) struct Running(pub(super) Child);
 
 impl Drop for Running {
     fn drop(&mut self) {

@@ -1,6 +1,7 @@
 //! The parent's side: starting, watching, killing.
 
 use std::{
+    fmt::Display,
     fs, io,
     io::{Read, Write},
     path::{Path, PathBuf},
@@ -86,15 +87,7 @@ impl Workers {
         self.take();
         let answer = self.answer(T::NAME, text, &job.out);
         self.give_back();
-        let answer: Result<T::Done, Refusal> = serde_json::from_slice(&answer?)
-            .map_err(|_| crashed("the worker's answer cannot be read"))?;
-        answer.map_err(|refusal| match refusal.reason {
-            Reason::StoreFailed => WorkerError::Machine {
-                path: job.out,
-                problem: refusal.message,
-            },
-            _ => refusal.into(),
-        })
+        decoded::<T>(&answer?, &job.out)
     }
 
     fn take(&self) {
@@ -113,17 +106,13 @@ impl Workers {
         self.freed.notify_one();
     }
 
-    pub(super) fn machine(&self, problem: &dyn std::fmt::Display) -> WorkerError {
-        WorkerError::Machine {
-            path: self.command.program.clone(),
-            problem: problem.to_string(),
-        }
+    pub(super) fn machine(&self, problem: &dyn Display) -> WorkerError {
+        machine(&self.command, problem)
     }
 
     /// What the child writes, if it ends well.
     fn answer(&self, name: &str, text: Vec<u8>, out: &Path) -> Result<Vec<u8>, WorkerError> {
-        let start =
-            |e: &dyn std::fmt::Display| self.machine(&format!("the worker cannot be started: {e}"));
+        let start = |e: &dyn Display| self.machine(&format!("the worker cannot be started: {e}"));
         let child = Command::new(&self.command.program)
             .args(&self.command.arguments)
             .arg(name)
@@ -154,20 +143,61 @@ impl Workers {
         let answer = reading.join();
         let status = ended.map_err(|e| self.machine(&e))?;
         let status = status.map_err(|why| crashed(&format!("the worker was stopped: {why}")))?;
-        match (status.success(), status.code(), answer) {
-            (true, _, Ok(Ok(answer))) => Ok(answer),
-            (_, Some(code), _) if code == i32::from(NO_LIMITS) => Err(self.machine(
-                &"the worker cannot limit itself; see that `ulimit` allows what its limits ask for",
-            )),
-            (_, Some(code), _) if code == i32::from(NO_TASK) => {
-                Err(self.machine(&format!("it does not know the task `{name}`")))
-            }
-            _ => Err(crashed(&format!(
-                "the worker died or ran over its limits ({status})"
-            ))),
-        }
+        let answer = match answer {
+            Ok(Ok(answer)) => answer,
+            _ => return Err(crashed("the worker's answer cannot be read")),
+        };
+        answer_of(&self.command, name, status, answer)
     }
 }
+
+pub(super) fn machine(command: &WorkerCommand, problem: &dyn Display) -> WorkerError {
+    WorkerError::Machine {
+        path: command.program.clone(),
+        problem: problem.to_string(),
+    }
+}
+
+/// The answer of a worker that ended well, or why there is none.
+pub(super) fn answer_of(
+    command: &WorkerCommand,
+    name: &str,
+    status: ExitStatus,
+    answer: Vec<u8>,
+) -> Result<Vec<u8>, WorkerError> {
+    let code = status.code();
+    if status.success() {
+        Ok(answer)
+    } else if code == Some(i32::from(NO_LIMITS)) {
+        let problem =
+            "the worker cannot limit itself; see that `ulimit` allows what its limits ask for";
+        Err(machine(command, &problem))
+    } else if code == Some(i32::from(NO_TASK)) {
+        Err(machine(
+            command,
+            &format!("it does not know the task `{name}`"),
+        ))
+    } else {
+        let problem = format!("the worker died or ran over its limits ({status})");
+        Err(crashed(&problem))
+    }
+}
+
+/// What an answer says.
+pub(super) fn decoded<T: Task>(answer: &[u8], out: &Path) -> Result<T::Done, WorkerError> {
+    let answer: Result<T::Done, Refusal> = serde_json::from_slice(answer)
+        .map_err(|_| crashed("the worker's answer cannot be read"))?;
+    answer.map_err(|refusal| match refusal.reason {
+        Reason::StoreFailed => WorkerError::Machine {
+            path: out.to_owned(),
+            problem: refusal.message,
+        },
+        _ => refusal.into(),
+    })
+}
+
+/// Between two looks at what was written.
+pub(super) const LOOK: Duration = Duration::from_millis(300);
 
 /// Waits for a child's end; or why it must be stopped: it takes too long, or writes too much
 /// below `out`.
@@ -176,8 +206,6 @@ pub(super) fn watch(
     limits: &Limits,
     out: &Path,
 ) -> io::Result<Result<ExitStatus, String>> {
-    /// Between two looks at what was written.
-    const LOOK: Duration = Duration::from_millis(300);
     let wall_clock = Duration::from_secs(limits.wall_s);
     let started = Instant::now();
     let mut looked = started;
@@ -202,7 +230,8 @@ pub(super) fn watch(
     }
 }
 
-fn too_much(limits: &Limits, out: &Path) -> io::Result<Option<String>> {
+/// Why a task must be stopped for what it wrote below `out`, if it must.
+pub(super) fn too_much(limits: &Limits, out: &Path) -> io::Result<Option<String>> {
     let (mut bytes, mut files) = (0u64, 0u64);
     let mut folders = vec![out.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -229,6 +258,6 @@ fn too_much(limits: &Limits, out: &Path) -> io::Result<Option<String>> {
     Ok(None)
 }
 
-fn crashed(message: &str) -> WorkerError {
+pub(super) fn crashed(message: &str) -> WorkerError {
     Refusal::new(Reason::WorkerCrashed, message).into()
 }

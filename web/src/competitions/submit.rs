@@ -172,7 +172,7 @@ async fn take(
     upload: Option<&str>,
 ) -> Result<i64, AppError> {
     let account = participant(who, open)?;
-    may_now(app, open, account).await?;
+    has_accepted_rules(app, open, account).await?;
     if open.competition.toml.external_data.declare {
         let Some(external) = external else {
             let say = "Say whether outside data were used, and which.";
@@ -221,17 +221,22 @@ async fn take(
 /// [`AppError::Conflict`].
 pub async fn may_now(app: &App, open: &Open, account: &Account) -> Result<(), AppError> {
     let stage = stage_at(open, app.db.now())?;
-    if !rules_accepted(app, open, account).await? {
-        let name = open.name();
-        return Err(AppError::Conflict(format!(
-            "Read and accept the rules first, at /competitions/{name}."
-        )));
-    }
+    has_accepted_rules(app, open, account).await?;
     if let Some(team) = teams::of(&app.db, open.name(), &account.id).await? {
         let allowed = allowance(open, stage, app.db.now());
         submissions::may_now(&app.db, team.id, &stage.name, &allowed).await?;
     }
     Ok(())
+}
+
+async fn has_accepted_rules(app: &App, open: &Open, account: &Account) -> Result<(), AppError> {
+    match rules_accepted(app, open, account).await? {
+        true => Ok(()),
+        false => Err(AppError::Conflict(format!(
+            "Read and accept the rules first, at /competitions/{}.",
+            open.name()
+        ))),
+    }
 }
 
 fn stage_at(open: &Open, now: Timestamp) -> Result<&Stage, AppError> {

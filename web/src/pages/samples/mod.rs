@@ -8,7 +8,6 @@ mod sidebar;
 pub(crate) mod words;
 
 use askama::Template;
-use fairframe_ingest::manifest::ReleaseReader;
 use fairframe_schemas::{DatasetVersion, Digest, Name};
 
 pub use grid::samples;
@@ -103,30 +102,22 @@ pub struct Picture {
     pub title: String,
 }
 
-/// Rows looked at for each picture wanted: not all have a thumbnail.
-const ROWS_A_PICTURE: usize = 4;
-
 /// The first samples that have a thumbnail and may be shown; a page does without where they cannot be read.
 pub async fn pictures(app: &App, release: &catalog::Release, most: usize) -> Vec<Picture> {
-    let folder = release.folder.clone();
-    let limit = (most * ROWS_A_PICTURE) as u64;
-    let rows = tokio::task::spawn_blocking(move || ReleaseReader::open(&folder)?.slice(0, limit));
-    let allowed = app.media.allowed(&Who::nobody()).await;
-    let mut out = Vec::new();
-    for sample in rows.await.ok().and_then(Result::ok).unwrap_or_default() {
-        let may = |digest: &Digest| allowed.as_ref().is_ok_and(|a| a.mime(digest).is_some());
-        let shown = sample.media_sha256.filter(may);
-        if let Some(digest) = shown.filter(|d| app.layout.thumbnail(d).is_file()) {
-            out.push(Picture {
-                digest: digest.to_string(),
-                title: sample.title.unwrap_or_else(|| sample.sample_id.to_string()),
-            });
-        }
-        if out.len() == most {
-            break;
-        }
-    }
-    out
+    let (firsts, folder) = (app.firsts.clone(), release.folder.clone());
+    let rows = tokio::task::spawn_blocking(move || firsts.of(&folder));
+    let (Ok(Ok(rows)), Ok(allowed)) = (rows.await, app.media.allowed(&Who::nobody()).await) else {
+        return Vec::new();
+    };
+    rows.iter()
+        .filter(|row| allowed.mime(&row.digest).is_some())
+        .filter(|row| app.layout.thumbnail(&row.digest).is_file())
+        .take(most)
+        .map(|row| Picture {
+            digest: row.digest.to_string(),
+            title: row.title.clone(),
+        })
+        .collect()
 }
 
 /// Tiles, for other templates.

@@ -143,23 +143,6 @@ impl From<sqlx::Error> for SubmitError {
     }
 }
 
-/// Submissions that count, since a moment or of the whole stage.
-async fn used(
-    sql: &mut SqliteConnection,
-    team: i64,
-    stage: &Name,
-    from: Option<Timestamp>,
-) -> Result<i64> {
-    Ok(sqlx::query_scalar(
-        "SELECT count(*) FROM submission WHERE team = ? AND stage = ? AND counts = 1 AND at >= ?",
-    )
-    .bind(team)
-    .bind(stage.as_str())
-    .bind(from.map(text).unwrap_or_default())
-    .fetch_one(sql)
-    .await?)
-}
-
 /// Whether a team may hand in once more, as it stands: asked before a long upload.
 pub async fn may_now(
     db: &Db,
@@ -180,38 +163,35 @@ async fn may(
     allowed: &Allowance,
 ) -> Result<(), SubmitError> {
     let shown = |at: Timestamp| at.format("%Y-%m-%d %H:%M UTC").to_string();
-    if used(sql, team, stage, Some(allowed.day.start)).await? >= i64::from(allowed.per_day) {
+    let (today, in_all, last, waiting, tries): (i64, i64, Option<String>, i64, i64) =
+        sqlx::query_as(
+            "SELECT count(CASE WHEN counts = 1 AND at >= ? THEN 1 END),
+                    count(CASE WHEN counts = 1 THEN 1 END), max(CASE WHEN counts = 1 THEN at END),
+                    count(CASE WHEN state = 'queued' THEN 1 END), count(CASE WHEN at >= ? THEN 1 END)
+             FROM submission WHERE team = ? AND stage = ?",
+        )
+        .bind(text(allowed.day.start))
+        .bind(text(allowed.day.start))
+        .bind(team)
+        .bind(stage.as_str())
+        .fetch_one(sql)
+        .await?;
+    if today >= i64::from(allowed.per_day) {
         return Err(SubmitError::Today(allowed.per_day, shown(allowed.day.end)));
     }
     if let Some(total) = allowed.total
-        && used(sql, team, stage, None).await? >= i64::from(total)
+        && in_all >= i64::from(total)
     {
         return Err(SubmitError::Total(total));
     }
     if let Some(days) = allowed.block_days {
         let block = chrono::Duration::days(i64::from(days));
-        let last: Option<String> = sqlx::query_scalar(
-            "SELECT max(at) FROM submission WHERE team = ? AND stage = ? AND counts = 1",
-        )
-        .bind(team)
-        .bind(stage.as_str())
-        .fetch_one(&mut *sql)
-        .await?;
         if let Some(last) = last.map(time).transpose()?
             && last + block > now
         {
             return Err(SubmitError::Blocked(days, shown(last + block)));
         }
     }
-    let (waiting, tries): (i64, i64) = sqlx::query_as(
-        "SELECT count(CASE WHEN state = 'queued' THEN 1 END), count(CASE WHEN at >= ? THEN 1 END)
-         FROM submission WHERE team = ? AND stage = ?",
-    )
-    .bind(text(allowed.day.start))
-    .bind(team)
-    .bind(stage.as_str())
-    .fetch_one(&mut *sql)
-    .await?;
     if waiting >= MAX_WAITING {
         return Err(SubmitError::Waiting);
     }

@@ -1,0 +1,292 @@
+//! A fork server: loaded once, it forks a process for each task.
+//!
+//! Loading this binary with its libraries takes longer than reading a small submission. So one process
+//! is loaded, waits for tasks, and forks for each: what a task can see and do is what it could in a
+//! process started for it, as the fork confines itself before it looks at a file, and no task has
+//! run in the process that it comes from.
+//!
+//! A task goes to the server as its length (8 bytes, little endian) and its text; what comes back is
+//! the fork's wait status (4 bytes), the length of its answer (8) and the answer. One at a time.
+
+use std::{
+    fs::File,
+    io::{self, PipeReader, Read, Write},
+    mem,
+    os::{
+        fd::{AsRawFd, FromRawFd},
+        unix::process::{CommandExt, ExitStatusExt},
+    },
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    process::{ChildStdin, ChildStdout, Command, ExitCode, ExitStatus, Stdio},
+    sync::{Mutex, PoisonError, mpsc},
+    thread,
+    time::Instant,
+};
+
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+
+use super::{
+    Job, Limits, MAX_MESSAGE, NO_LIMITS, NO_TASK, Task, WorkerCommand, WorkerError,
+    child::perform,
+    program::Running,
+    run::{LOOK, answer_of, crashed, decoded, machine, too_much},
+};
+
+/// Exit code of a fork that panicked, as Rust has it.
+const PANICKED: u8 = 101;
+
+/// Does tasks in forks of one process, one at a time.
+#[derive(Debug)]
+pub struct ForkServer {
+    command: WorkerCommand,
+    /// Started by the first task, and again where it is gone.
+    standing: Mutex<Option<Standing>>,
+}
+
+/// Ends when its input is closed, with what it has under way; killed with it when dropped.
+#[derive(Debug)]
+struct Standing {
+    running: Running,
+    input: ChildStdin,
+    output: ChildStdout,
+}
+
+impl ForkServer {
+    pub fn new(command: WorkerCommand) -> Self {
+        Self {
+            command,
+            standing: Mutex::new(None),
+        }
+    }
+
+    /// As [`Workers::run`](super::Workers::run).
+    pub fn run<T: Task>(
+        &self,
+        task: T,
+        out: &Path,
+        limits: &Limits,
+    ) -> Result<T::Done, WorkerError> {
+        let problem = |e: &dyn std::fmt::Display| machine(&self.command, e);
+        let out = std::path::absolute(out).map_err(|e| problem(&e))?;
+        let job = Job {
+            task,
+            out,
+            limits: limits.clone(),
+            parent: 0,
+        };
+        let text = serde_json::to_vec(&job).map_err(|e| problem(&e))?;
+        let answer = self.answer(T::NAME, &text, limits, &job.out)?;
+        decoded::<T>(&answer, &job.out)
+    }
+
+    fn answer(
+        &self,
+        name: &str,
+        text: &[u8],
+        limits: &Limits,
+        out: &Path,
+    ) -> Result<Vec<u8>, WorkerError> {
+        let problem = |e: &dyn std::fmt::Display| machine(&self.command, e);
+        let mut held = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        // Somebody may have killed the one that stood by.
+        let sent = held.take().and_then(|mut standing| {
+            let sent = send(&mut standing.input, text);
+            sent.is_ok().then_some(standing)
+        });
+        let standing = match sent {
+            Some(standing) => standing,
+            None => {
+                let mut standing = self.start(name).map_err(|e| problem(&e))?;
+                send(&mut standing.input, text).map_err(|e| problem(&e))?;
+                standing
+            }
+        };
+        let Standing {
+            running,
+            input,
+            mut output,
+        } = standing;
+        let (tell, told) = mpsc::channel();
+        let reading = thread::spawn(move || {
+            // Nobody listens any more where the task was stopped.
+            let _ = tell.send(receive(&mut output));
+            output
+        });
+        let begun = Instant::now();
+        let (status, answer) = loop {
+            let received = told.recv_timeout(LOOK);
+            if let Some(why) = too_much(limits, out).map_err(|e| problem(&e))? {
+                return Err(stopped(&why));
+            }
+            match received {
+                Ok(Ok(received)) => break received,
+                Err(mpsc::RecvTimeoutError::Timeout)
+                    if begun.elapsed().as_secs() >= limits.wall_s =>
+                {
+                    return Err(stopped(&format!("it did not end in {} s", limits.wall_s)));
+                }
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
+                // With its fork, as far as anybody knows.
+                Ok(Err(_)) | Err(mpsc::RecvTimeoutError::Disconnected) => {
+                    return Err(crashed("the worker died"));
+                }
+            }
+        };
+        if let Ok(output) = reading.join() {
+            *held = Some(Standing {
+                running,
+                input,
+                output,
+            });
+        }
+        answer_of(&self.command, name, status, answer)
+    }
+
+    fn start(&self, name: &str) -> io::Result<Standing> {
+        let child = Command::new(&self.command.program)
+            .args(&self.command.arguments)
+            .arg(name)
+            .env_clear()
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            // To be killed with what it forked.
+            .process_group(0)
+            .spawn()?;
+        let mut running = Running(child);
+        let missing = || io::Error::other("the worker's pipes are missing");
+        let input = running.0.stdin.take().ok_or_else(missing)?;
+        let output = running.0.stdout.take().ok_or_else(missing)?;
+        Ok(Standing {
+            running,
+            input,
+            output,
+        })
+    }
+}
+
+fn stopped(why: &str) -> WorkerError {
+    crashed(&format!("the worker was stopped: {why}"))
+}
+
+fn send(to: &mut impl Write, text: &[u8]) -> io::Result<()> {
+    to.write_all(&(text.len() as u64).to_le_bytes())?;
+    to.write_all(text)
+}
+
+fn receive(from: &mut impl Read) -> io::Result<(ExitStatus, Vec<u8>)> {
+    let mut status = [0; 4];
+    from.read_exact(&mut status)?;
+    let answer = message(from)?;
+    Ok((ExitStatus::from_raw(i32::from_le_bytes(status)), answer))
+}
+
+fn message(from: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut length = [0; 8];
+    from.read_exact(&mut length)?;
+    let length = u64::from_le_bytes(length);
+    if length > MAX_MESSAGE {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let mut text = Vec::new();
+    from.take(length).read_to_end(&mut text)?;
+    match text.len() as u64 == length {
+        true => Ok(text),
+        false => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+}
+
+/// The server: forks for each task that standard input brings, until it is closed.
+pub fn serve_forks<T: Task>() -> ExitCode {
+    match forks::<T>() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::from(NO_TASK),
+    }
+}
+
+fn forks<T: Task>() -> io::Result<()> {
+    // SAFETY: nothing else of this process reads or writes them; the standard library's own
+    // handles hold nothing yet.
+    let (mut input, mut output) = unsafe { (File::from_raw_fd(0), File::from_raw_fd(1)) };
+    loop {
+        let task = match message(&mut input) {
+            Ok(task) => task,
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let (mut reads, writes) = io::pipe()?;
+        let parent = rustix::process::getpid();
+        // SAFETY: this process has one thread, so that the fork is whole: no lock is held by a thread
+        // that it does not have.
+        match unsafe { libc::fork() } {
+            -1 => return Err(io::Error::last_os_error()),
+            0 => {
+                drop((input, output, reads));
+                let work = || perform::<T>(&task, Some(parent.as_raw_pid()), &writes);
+                // What panics does not come back as a second server.
+                let code = match silence().map(|()| catch_unwind(AssertUnwindSafe(work))) {
+                    Ok(Ok(code)) => code,
+                    Ok(Err(_)) => PANICKED,
+                    Err(_) => NO_LIMITS,
+                };
+                // Not before its end: that is what the server waits for.
+                mem::forget(writes);
+                // SAFETY: ends the process without what the server's exit would do.
+                unsafe { libc::_exit(i32::from(code)) }
+            }
+            fork => {
+                drop(writes);
+                let Some(fork) = Pid::from_raw(fork) else {
+                    return Err(io::ErrorKind::InvalidData.into());
+                };
+                let answer = answer(&input, &mut reads)?;
+                // Over already, unless it closed its answer to live on.
+                let _ = kill_process(fork, Signal::KILL);
+                let status = waitpid(Some(fork), WaitOptions::empty())?;
+                let status = status.map_or(0, |(_, status)| status.as_raw());
+                output.write_all(&status.to_le_bytes())?;
+                send(&mut output, &answer)?;
+            }
+        }
+    }
+}
+
+/// A fork's answer; an error where nobody waits for it any more. The fork ends with this process.
+fn answer(input: &File, reads: &mut PipeReader) -> io::Result<Vec<u8>> {
+    let mut found = Vec::new();
+    let mut piece = vec![0; 1 << 16];
+    loop {
+        let event = |fd| libc::pollfd {
+            fd,
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        let mut events = [event(input.as_raw_fd()), event(reads.as_raw_fd())];
+        // SAFETY: both are open, and so many.
+        let ready = unsafe { libc::poll(events.as_mut_ptr(), 2, -1) };
+        match ready {
+            -1 => match io::Error::last_os_error() {
+                error if error.kind() == io::ErrorKind::Interrupted => continue,
+                error => return Err(error),
+            },
+            // Nothing is sent before the answer: it was closed.
+            _ if events[0].revents != 0 => return Err(io::ErrorKind::BrokenPipe.into()),
+            _ => {}
+        }
+        let n = reads.read(&mut piece)?;
+        found.extend_from_slice(&piece[..n]);
+        if n == 0 || found.len() as u64 > MAX_MESSAGE {
+            return Ok(found);
+        }
+    }
+}
+
+/// Puts nothing in the place of what the server's input and output were.
+fn silence() -> io::Result<()> {
+    for _ in 0..2 {
+        let null = File::options().read(true).write(true).open("/dev/null")?;
+        mem::forget(null);
+    }
+    Ok(())
+}

@@ -3,6 +3,7 @@
 use axum::extract::multipart::Field;
 use fairframe_competitions::vault::{Vault, VaultError};
 use fairframe_schemas::Digest;
+use tokio::sync::Semaphore;
 
 use crate::{error::AppError, state::secret};
 
@@ -43,23 +44,18 @@ pub async fn from_form(
     let arriving = Arriving { vault, id };
     let broken = |_| AppError::Invalid("The file did not arrive whole.".to_owned());
     let (mut there, mut gathered) = (0, Vec::new());
-    loop {
-        let piece = field.chunk().await.map_err(broken)?;
-        let ended = piece.is_none();
-        gathered.extend_from_slice(piece.as_deref().unwrap_or_default());
+    while let Some(piece) = field.chunk().await.map_err(broken)? {
+        gathered.extend_from_slice(&piece);
         if there + gathered.len() as u64 > most {
             return Err(too_large(most));
         }
-        if gathered.len() >= AT_ONCE || ended && !gathered.is_empty() {
+        if gathered.len() >= AT_ONCE {
             let (vault, id) = (vault.clone(), arriving.id.clone());
             let full = std::mem::take(&mut gathered);
             there = blocking(move || vault.add(&id, there, &full)).await?;
         }
-        if ended {
-            break;
-        }
     }
-    keep(vault, &arriving.id, name, there).await
+    kept(vault, &arriving.id, name, there, gathered).await
 }
 
 /// Puts an upload that is whole among the submissions.
@@ -67,17 +63,34 @@ pub async fn from_form(
 /// # Errors
 /// [`AppError::Invalid`] where it is empty.
 pub async fn keep(vault: &Vault, id: &str, name: String, there: u64) -> Result<Arrived, AppError> {
-    if there == 0 {
+    kept(vault, id, name, there, Vec::new()).await
+}
+
+/// The same of one of which `rest` is not on the disk yet.
+async fn kept(
+    vault: &Vault,
+    id: &str,
+    name: String,
+    there: u64,
+    rest: Vec<u8>,
+) -> Result<Arrived, AppError> {
+    if there == 0 && rest.is_empty() {
         return Err(AppError::Invalid(
             "Choose a file; this one is empty.".to_owned(),
         ));
     }
     let (vault, id) = (vault.clone(), id.to_owned());
-    let kept = blocking(move || vault.keep_submission(&id)).await?;
+    let kept = blocking(move || {
+        if !rest.is_empty() {
+            vault.add(&id, there, &rest)?;
+        }
+        vault.keep_submission(&id)
+    });
+    let (sha256, bytes) = kept.await?;
     Ok(Arrived {
         name,
-        sha256: kept.0,
-        bytes: kept.1,
+        sha256,
+        bytes,
     })
 }
 
@@ -86,10 +99,15 @@ pub fn too_large(most: u64) -> AppError {
     AppError::Invalid(format!("The file may have at most {most}; pack it."))
 }
 
+/// Pieces of work on the disk at a time. Of many that come at once the first are done while the last
+/// wait: all together, all would be done last.
+static TURNS: Semaphore = Semaphore::const_new(8);
+
 /// Work on the disk, off the threads that answer.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, VaultError> + Send + 'static,
 ) -> Result<T, AppError> {
+    let _turn = TURNS.acquire().await.map_err(AppError::internal)?;
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(AppError::internal)?
         .map_err(AppError::internal)

@@ -18,7 +18,7 @@ const BEYOND_LIMITS: i32 = 75;
 
 /// How much a worker, and what it starts, lets others go first: the server that it shares the machine
 /// with answers people.
-const NICE: i32 = 10;
+const NICE: i32 = 5;
 
 /// A worker of the competitions' queue; `serve` starts its own
 #[derive(Debug, clap::Args)]

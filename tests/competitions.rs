@@ -22,8 +22,8 @@ use fairframe_schemas::{Layout, Name};
 use fairframe_web::state::competitions::{queue, scores, submissions, truths};
 use support::{Serving, fairframe, ok, random::Random};
 
-/// Times the server is killed, times one of its workers is, and times a process is in which one of
-/// these has a submission read.
+/// Times the server is killed, times one of its workers is, and times what reads submissions for a
+/// worker is: a fork, or what forks.
 const SERVERS: u64 = 40;
 const WORKERS: u64 = 60;
 const READERS: u64 = 20;
@@ -138,7 +138,20 @@ fn servers_and_workers_that_are_killed_lose_and_double_nothing() {
         if life < SERVERS {
             continue;
         }
-        // The last one lives on; its workers do not all.
+        // The last one lives on; what it started does not all.
+        let mut readers_killed = 0;
+        let until = Instant::now() + Duration::from_secs(60);
+        while readers_killed < READERS && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(random.below(100)));
+            let of = |parent: &String| children(parent.parse().unwrap());
+            let workers = children(server.child.id());
+            for forks in workers.iter().flat_map(of) {
+                let reader = of(&forks).pop().unwrap_or(forks);
+                let killed = Command::new("kill").args(["-9", &reader]).status();
+                readers_killed += u64::from(killed.unwrap().success());
+            }
+        }
+        assert!(readers_killed > 0, "nothing was being read");
         while workers_killed < WORKERS {
             std::thread::sleep(Duration::from_millis(random.below(400)));
             for worker in children(server.child.id()) {
@@ -146,17 +159,6 @@ fn servers_and_workers_that_are_killed_lose_and_double_nothing() {
                 workers_killed += 1;
             }
         }
-        let mut readers_killed = 0;
-        let until = Instant::now() + Duration::from_secs(60);
-        while readers_killed < READERS && Instant::now() < until {
-            std::thread::sleep(Duration::from_millis(random.below(100)));
-            let workers = children(server.child.id()).into_iter();
-            for reader in workers.flat_map(|worker| children(worker.parse().unwrap())) {
-                let killed = Command::new("kill").args(["-9", &reader]).status();
-                readers_killed += u64::from(killed.unwrap().success());
-            }
-        }
-        assert!(readers_killed > 0, "nothing was being read");
         runtime.block_on(settled(root.path(), &taken));
     }
     println!("{} submissions were taken", taken.len());

@@ -86,13 +86,23 @@ impl Server {
 
     fn answer(&mut self) -> String {
         let output = self.0.stdout.as_mut().unwrap();
-        let mut head = [0; 12];
-        output.read_exact(&mut head).unwrap();
-        assert_eq!(head[..4], [0; 4], "its exit status");
-        let length = u64::from_le_bytes(head[4..].try_into().unwrap());
-        let mut answer = String::new();
-        output.take(length).read_to_string(&mut answer).unwrap();
-        answer
+        let mut answer = Vec::new();
+        let mut number = [0; 4];
+        loop {
+            output.read_exact(&mut number).unwrap();
+            let length = u64::from(u32::from_le_bytes(number));
+            if length == 0 {
+                break;
+            }
+            output
+                .by_ref()
+                .take(length)
+                .read_to_end(&mut answer)
+                .unwrap();
+        }
+        output.read_exact(&mut number).unwrap();
+        assert_eq!(number, [0; 4], "its exit status");
+        text(&answer).to_owned()
     }
 
     /// The fork that does a task, once it is confined.

@@ -114,21 +114,23 @@ pub fn diff(before: &Path, after: &Path) -> Result<Diff, ManifestError> {
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Sketch {
     status: Status,
-    /// Half a SHA-256 of the row in Arrow's row format, which is the same for the same values.
+    /// Half a SHA-256 of what the row says of the sample, in Arrow's row format, which is the same for
+    /// the same values.
     digest: [u8; 16],
 }
 
 fn sketches(folder: &Path) -> Result<BTreeMap<SampleId, Sketch>, ManifestError> {
     let schema = release_schema();
-    let fields = schema.fields().iter();
-    let fields = fields.map(|field| SortField::new(field.data_type().clone()));
+    // Whose release a row is in says nothing of the sample.
+    let of_release = [Column::Dataset, Column::Version].map(Column::name);
+    let told = |name: &str| !of_release.contains(&name);
+    let own = || schema.fields().iter().filter(|field| told(field.name()));
+    let fields = own().map(|field| SortField::new(field.data_type().clone()));
     let arrow = |error: ArrowError| in_folder(folder, error.into());
     let converter = RowConverter::new(fields.collect()).map_err(arrow)?;
     let mut out = BTreeMap::new();
     each(folder, |batch| {
-        let columns: Vec<ArrayRef> = schema
-            .fields()
-            .iter()
+        let columns: Vec<ArrayRef> = own()
             .map(|field| match batch.column_by_name(field.name()) {
                 Some(column) => column.clone(),
                 // Of an earlier format: as if it said nothing.

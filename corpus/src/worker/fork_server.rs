@@ -1,15 +1,17 @@
 //! A fork server: loaded once, it forks a process for each task.
 //!
 //! Loading this binary with its libraries takes longer than reading a small submission. So one process
-//! is loaded, waits for tasks, and forks for each: what a task can see and do is what it could in a
-//! process started for it, as the fork confines itself before it looks at a file, and no task has
-//! run in the process that it comes from.
+//! is loaded, waits for tasks, and forks for each. The fork confines itself before it looks at a file. No
+//! task has run in the process that it comes from, which wipes what it passes on; and after a fork that
+//! did not end well another server is started, so that nothing is learnt of one by what crashed another.
 //!
-//! A task goes to the server as its length (8 bytes, little endian) and its text; what comes back is
-//! the fork's wait status (4 bytes), the length of its answer (8) and the answer. One at a time.
+//! A task goes to the server as its length (8 bytes, little endian) and its text. What comes back are
+//! pieces of the fork's answer, each after its length (4 bytes), a length of 0, and the fork's wait
+//! status (4 bytes). One task at a time.
 
 use std::{
     fs::File,
+    hint::black_box,
     io::{self, PipeReader, Read, Write},
     mem,
     os::{
@@ -133,7 +135,9 @@ impl ForkServer {
                 }
             }
         };
-        if let Ok(output) = reading.join() {
+        if status.success()
+            && let Ok(output) = reading.join()
+        {
             *held = Some(Standing {
                 running,
                 input,
@@ -176,25 +180,45 @@ fn send(to: &mut impl Write, text: &[u8]) -> io::Result<()> {
 }
 
 fn receive(from: &mut impl Read) -> io::Result<(ExitStatus, Vec<u8>)> {
-    let mut status = [0; 4];
-    from.read_exact(&mut status)?;
-    let answer = message(from)?;
-    Ok((ExitStatus::from_raw(i32::from_le_bytes(status)), answer))
+    let mut number = [0; 4];
+    let mut answer = Vec::new();
+    loop {
+        from.read_exact(&mut number)?;
+        let length = u64::from(u32::from_le_bytes(number));
+        if length == 0 {
+            break;
+        }
+        let piece = from.by_ref().take(length).read_to_end(&mut answer)?;
+        if piece as u64 != length {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    from.read_exact(&mut number)?;
+    Ok((ExitStatus::from_raw(i32::from_le_bytes(number)), answer))
 }
 
-fn message(from: &mut impl Read) -> io::Result<Vec<u8>> {
+/// A task, if there is another.
+fn task(from: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
     let mut length = [0; 8];
-    from.read_exact(&mut length)?;
+    match from.read_exact(&mut length) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        other => other?,
+    }
     let length = u64::from_le_bytes(length);
     if length > MAX_MESSAGE {
         return Err(io::ErrorKind::InvalidData.into());
     }
-    let mut text = Vec::new();
-    from.take(length).read_to_end(&mut text)?;
-    match text.len() as u64 == length {
-        true => Ok(text),
-        false => Err(io::ErrorKind::UnexpectedEof.into()),
-    }
+    // Of that size from the start: what grows leaves copies behind.
+    let mut text = vec![0; length as usize];
+    from.read_exact(&mut text)?;
+    Ok(Some(text))
+}
+
+/// Leaves nothing of it for forks to come.
+fn wipe(bytes: &mut [u8]) {
+    bytes.fill(0);
+    // The compiler would leave out what nobody reads.
+    black_box(bytes);
 }
 
 /// The server: forks for each task that standard input brings, until it is closed.
@@ -209,19 +233,19 @@ fn forks<T: Task>() -> io::Result<()> {
     // SAFETY: nothing else of this process reads or writes them; the standard library's own
     // handles hold nothing yet.
     let (mut input, mut output) = unsafe { (File::from_raw_fd(0), File::from_raw_fd(1)) };
-    loop {
-        let task = match message(&mut input) {
-            Ok(task) => task,
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        let (mut reads, writes) = io::pipe()?;
+    while let Some(mut task) = task(&mut input)? {
         let parent = rustix::process::getpid();
-        // SAFETY: this process has one thread, so that the fork is whole: no lock is held by a thread
-        // that it does not have.
-        match unsafe { libc::fork() } {
-            -1 => return Err(io::Error::last_os_error()),
-            0 => {
+        let begun = io::pipe().and_then(|pipes| {
+            // SAFETY: this process has one thread, so that the fork is whole: no lock is held by a
+            // thread that it does not have.
+            match unsafe { libc::fork() } {
+                -1 => Err(io::Error::last_os_error()),
+                fork => Ok((fork, pipes)),
+            }
+        });
+        let status = match begun {
+            Err(_) => i32::from(NO_LIMITS) << 8,
+            Ok((0, (reads, writes))) => {
                 drop((input, output, reads));
                 let work = || perform::<T>(&task, Some(parent.as_raw_pid()), &writes);
                 // What panics does not come back as a second server.
@@ -235,27 +259,28 @@ fn forks<T: Task>() -> io::Result<()> {
                 // SAFETY: ends the process without what the server's exit would do.
                 unsafe { libc::_exit(i32::from(code)) }
             }
-            fork => {
+            Ok((fork, (mut reads, writes))) => {
                 drop(writes);
-                let Some(fork) = Pid::from_raw(fork) else {
-                    return Err(io::ErrorKind::InvalidData.into());
-                };
-                let answer = answer(&input, &mut reads)?;
-                // Over already, unless it closed its answer to live on.
+                let passed = pass_on(&input, &mut reads, &mut output);
+                let fork = Pid::from_raw(fork).ok_or(io::ErrorKind::InvalidData)?;
+                // Over already, unless it closed its answer to live on or nobody waits for it.
                 let _ = kill_process(fork, Signal::KILL);
                 let status = waitpid(Some(fork), WaitOptions::empty())?;
-                let status = status.map_or(0, |(_, status)| status.as_raw());
-                output.write_all(&status.to_le_bytes())?;
-                send(&mut output, &answer)?;
+                passed?;
+                status.map_or(0, |(_, status)| status.as_raw())
             }
-        }
+        };
+        wipe(&mut task);
+        output.write_all(&0_u32.to_le_bytes())?;
+        output.write_all(&status.to_le_bytes())?;
     }
+    Ok(())
 }
 
-/// A fork's answer; an error where nobody waits for it any more. The fork ends with this process.
-fn answer(input: &File, reads: &mut PipeReader) -> io::Result<Vec<u8>> {
-    let mut found = Vec::new();
-    let mut piece = vec![0; 1 << 16];
+/// Passes a fork's answer on; an error where nobody waits for it any more.
+fn pass_on(input: &File, reads: &mut PipeReader, output: &mut File) -> io::Result<()> {
+    let mut piece = [0; 1 << 14];
+    let mut passed = 0;
     loop {
         let event = |fd| libc::pollfd {
             fd,
@@ -275,10 +300,13 @@ fn answer(input: &File, reads: &mut PipeReader) -> io::Result<Vec<u8>> {
             _ => {}
         }
         let n = reads.read(&mut piece)?;
-        found.extend_from_slice(&piece[..n]);
-        if n == 0 || found.len() as u64 > MAX_MESSAGE {
-            return Ok(found);
+        passed += n as u64;
+        if n == 0 || passed > MAX_MESSAGE {
+            wipe(&mut piece);
+            return Ok(());
         }
+        output.write_all(&(n as u32).to_le_bytes())?;
+        output.write_all(&piece[..n])?;
     }
 }
 

@@ -79,7 +79,7 @@ struct Job<T> {
     task: T,
     out: PathBuf,
     limits: Limits,
-    /// The process to end with.
+    /// The process to end with; a fork ends with its server.
     parent: i32,
 }
 

@@ -238,7 +238,9 @@ impl Worker {
                 && queue::finish(&mut write, &job.task, &problem).await?
                 && let Some(seq) = job.task.submission
             {
-                submissions::not_scored(&mut write, seq, &problem).await?;
+                if queue::decides(&mut write, &job.task).await? {
+                    submissions::not_scored(&mut write, seq, &problem).await?;
+                }
                 write.commit().await?;
             }
             Ok::<(), StateError>(())

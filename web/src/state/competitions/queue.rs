@@ -152,15 +152,13 @@ async fn ask(write: &mut Write, asked: Asked<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The turn of what was begun last.
+/// The turn that was come to: what is tried again later has an earlier one.
 async fn present_turn(write: &mut Write, rank: i64) -> Result<i64> {
-    let turn: Option<i64> = sqlx::query_scalar(
-        "SELECT turn FROM scoring WHERE rank = ? AND began_at IS NOT NULL
-         ORDER BY began_at DESC, turn DESC LIMIT 1",
-    )
-    .bind(rank)
-    .fetch_optional(write.sql())
-    .await?;
+    let turn: Option<i64> =
+        sqlx::query_scalar("SELECT max(turn) FROM scoring WHERE rank = ? AND began_at IS NOT NULL")
+            .bind(rank)
+            .fetch_one(write.sql())
+            .await?;
     Ok(turn.unwrap_or_default())
 }
 
@@ -438,8 +436,11 @@ pub async fn finish(write: &mut Write, task: &Task, problem: &str) -> Result<boo
 }
 
 /// Whether what a task finds says what its submission is: not while its truth is being scored, when
-/// another one counts.
+/// another one counts. A constant answer may be there for that truth alone.
 pub async fn decides(write: &mut Write, task: &Task) -> Result<bool> {
+    if task.team.is_none() {
+        return Ok(true);
+    }
     let truths = truths::list_in(write, &task.competition, &task.stage).await?;
     let own = truths.iter().find(|t| t.version == task.truth);
     Ok(own.is_some_and(|t| t.state != truths::TruthState::Scoring))
@@ -493,24 +494,26 @@ pub async fn report(db: &Db, submission: i64, truth: i64) -> Result<Option<State
 
 /// Tasks before this one, as the queue stands: none once it is under way.
 pub async fn before(db: &Db, submission: i64) -> Result<Option<i64>> {
-    let found: Option<(i64, String)> = sqlx::query_as(
-        "SELECT id, state FROM scoring WHERE submission = ? AND kind = 'score'
+    let found: Option<(i64, i64, String)> = sqlx::query_as(
+        "SELECT id, turn, state FROM scoring WHERE submission = ? AND kind = 'score'
          AND state IN ('queued', 'running') ORDER BY id LIMIT 1",
     )
     .bind(submission)
     .fetch_optional(db.read())
     .await?;
-    let Some((id, state)) = found else {
+    let Some((id, turn, state)) = found else {
         return Ok(None);
     };
     if state == "running" {
         return Ok(Some(0));
     }
     let n: i64 = sqlx::query_scalar(
-        "SELECT count(*) FROM scoring WHERE kind = 'score' AND rank = ? AND id < ?
-         AND state IN ('queued', 'running')",
+        "SELECT count(*) FROM scoring WHERE kind = 'score' AND rank = ?
+         AND (turn < ? OR turn = ? AND id < ?) AND state IN ('queued', 'running')",
     )
     .bind(NEW)
+    .bind(turn)
+    .bind(turn)
     .bind(id)
     .fetch_one(db.read())
     .await?;

@@ -115,7 +115,7 @@ pub async fn of(db: &Db, submission: i64, truth: i64) -> Result<[Option<Score>; 
 }
 
 /// All that was scored of a stage by a truth, in the order it came; of constant answers of one
-/// name the newest, which was made from the newest truth.
+/// name the newest that was asked for by it, which was made from it or is as if it were.
 pub async fn all(db: &Db, competition: &Name, stage: &Name, truth: i64) -> Result<Vec<Entry>> {
     let rows = sqlx::query(
         "SELECT s.seq, s.team, coalesce(t.name, s.name), s.at, s.selected,
@@ -124,9 +124,10 @@ pub async fn all(db: &Db, competition: &Name, stage: &Name, truth: i64) -> Resul
          LEFT JOIN team t ON t.id = s.team
          WHERE s.competition = ? AND s.stage = ? AND s.state <> 'cancelled'
            AND (s.team IS NOT NULL OR NOT EXISTS (
-                SELECT 1 FROM submission n JOIN score k ON k.submission = n.seq
+                SELECT 1 FROM submission n
+                JOIN scoring k ON k.submission = n.seq AND k.kind = 'score' AND k.truth = c.truth
                 WHERE n.team IS NULL AND n.competition = s.competition AND n.stage = s.stage
-                  AND n.name = s.name AND n.seq > s.seq AND k.truth = c.truth))
+                  AND n.name = s.name AND n.seq > s.seq))
          ORDER BY s.seq, c.usage",
     )
     .bind(truth)

@@ -228,7 +228,7 @@ pub async fn submit(
 }
 
 /// Takes a constant answer of ours, made from a truth that counts or is being scored, unless the
-/// newest of its name is the same. By a corrected truth it stands in the place of the one before.
+/// newest of its name is the same and was not given up. By a corrected truth it stands in the place of the one before.
 pub async fn submit_baseline(
     write: &mut Write,
     competition: &Name,
@@ -242,8 +242,8 @@ pub async fn submit_baseline(
     let Some(truth) = truths.iter().find(made_from) else {
         return Ok(());
     };
-    let newest: Option<String> = sqlx::query_scalar(
-        "SELECT sha256 FROM submission
+    let newest: Option<(String, String)> = sqlx::query_as(
+        "SELECT sha256, state FROM submission
          WHERE competition = ? AND stage = ? AND team IS NULL AND name = ?
          ORDER BY seq DESC LIMIT 1",
     )
@@ -252,7 +252,10 @@ pub async fn submit_baseline(
     .bind(name)
     .fetch_optional(write.sql())
     .await?;
-    if newest == Some(sha256.to_string()) {
+    let same = |(there, state): &(String, String)| {
+        *there == sha256.to_string() && state != State::Failed.as_str()
+    };
+    if newest.as_ref().is_some_and(same) {
         return Ok(());
     }
     let subject = format!("{competition}/{stage}");

@@ -127,6 +127,43 @@ async fn a_team_that_sends_many_does_not_keep_others_waiting() {
 }
 
 #[tokio::test]
+async fn what_is_tried_again_later_does_not_turn_time_back() {
+    let f = Fixture::new().await;
+    let all = game(&f, &["ana", "ben", "cleo"]).await;
+    hand_in(&f, &all[0]).await;
+    let late = take(&f.db, "w").await.unwrap().unwrap();
+    died(&f.db, "w", "signal: 9").await.unwrap();
+    for _ in 0..3 {
+        hand_in(&f, &all[1]).await;
+        let task = take(&f.db, "w").await.unwrap().unwrap();
+        assert!(score(&f, &task).await);
+    }
+    // Of ben's four the last waits; ana's first is begun again, before cleo comes.
+    let of_ben = hand_in(&f, &all[1]).await;
+    f.pass(PAUSE);
+    assert_eq!(take(&f.db, "w").await.unwrap().unwrap().id, late.id);
+    let of_cleo = [hand_in(&f, &all[2]).await, hand_in(&f, &all[2]).await];
+    assert_eq!(
+        queue_of(&f, [of_cleo[0], of_ben, of_cleo[1]]).await,
+        [2, 3, 4]
+    );
+    for wanted in [of_cleo[0], of_ben, of_cleo[1]] {
+        let task = take(&f.db, "v").await.unwrap().unwrap();
+        assert_eq!(task.submission, Some(wanted));
+        assert!(score(&f, &task).await);
+    }
+}
+
+/// Places in the queue, as teams are told them.
+async fn queue_of<const N: usize>(f: &Fixture, submissions: [i64; N]) -> Vec<i64> {
+    let mut places = Vec::new();
+    for submission in submissions {
+        places.push(before(&f.db, submission).await.unwrap().unwrap());
+    }
+    places
+}
+
+#[tokio::test]
 async fn a_report_is_told_of_from_its_score_on() {
     let f = Fixture::new().await;
     let all = game(&f, &["ana"]).await;

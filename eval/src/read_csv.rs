@@ -309,9 +309,11 @@ fn quoted(
             if record.len() == 1 && record[0] == *b"\x01" {
                 break;
             }
+            // No LF ended this one.
+            let begun = row + 1;
             return Err(ReadError::Csv {
                 path: path.to_owned(),
-                message: format!("a quote that opens in the row of line {row} is not closed"),
+                message: format!("a quote that opens in the row of line {begun} is not closed"),
             });
         }
         trim_cr(&mut record);

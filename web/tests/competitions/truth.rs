@@ -69,7 +69,8 @@ async fn a_corrected_truth_counts_once_all_is_scored_by_it() {
         "200 items changed, 0 were added, 0 withdrawn",
         "They were birds.",
         "By country",
-        "2 of 2",
+        // Nobody is better than the answer that is right everywhere by now.
+        "0 of 2",
     ] {
         assert!(page.text().contains(words), "{words}: {}", page.text());
     }

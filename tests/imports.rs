@@ -165,7 +165,7 @@ const RULES: &[Rule] = &[
             "ingest/src/http",
             "ingest/src/run/gather.rs",
             "ingest/src/opt_out.rs",
-            "corpus/src/worker/run.rs",
+            "corpus/src/worker/",
             "corpus/src/frame/",
             "corpus/src/swap/spent.rs",
             "src/progress.rs",

@@ -20,7 +20,7 @@ use std::{
     },
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
-    process::{ChildStdin, ChildStdout, Command, ExitCode, ExitStatus, Stdio},
+    process::{ChildStdin, ChildStdout, ExitCode, ExitStatus},
     sync::{Mutex, PoisonError, mpsc},
     thread,
     time::Instant,
@@ -32,7 +32,7 @@ use super::{
     Job, Limits, MAX_MESSAGE, NO_LIMITS, NO_TASK, Task, WorkerCommand, WorkerError,
     child::perform,
     program::Running,
-    run::{LOOK, answer_of, crashed, decoded, machine, too_much},
+    run::{LOOK, answer_of, crashed, decoded, machine, too_much, worker},
 };
 
 /// Exit code of a fork that panicked, as Rust has it.
@@ -148,16 +148,8 @@ impl ForkServer {
     }
 
     fn start(&self, name: &str) -> io::Result<Standing> {
-        let child = Command::new(&self.command.program)
-            .args(&self.command.arguments)
-            .arg(name)
-            .env_clear()
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            // To be killed with what it forked.
-            .process_group(0)
-            .spawn()?;
+        // To be killed with what it forked.
+        let child = worker(&self.command, name).process_group(0).spawn()?;
         let mut running = Running(child);
         let missing = || io::Error::other("the worker's pipes are missing");
         let input = running.0.stdin.take().ok_or_else(missing)?;

@@ -113,15 +113,7 @@ impl Workers {
     /// What the child writes, if it ends well.
     fn answer(&self, name: &str, text: Vec<u8>, out: &Path) -> Result<Vec<u8>, WorkerError> {
         let start = |e: &dyn Display| self.machine(&format!("the worker cannot be started: {e}"));
-        let child = Command::new(&self.command.program)
-            .args(&self.command.arguments)
-            .arg(name)
-            // Nothing of our environment is a decoder's business.
-            .env_clear()
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn();
+        let child = worker(&self.command, name).spawn();
         let mut running = Running(child.map_err(|e| start(&e))?);
         let (Some(mut input), Some(output)) = (running.0.stdin.take(), running.0.stdout.take())
         else {
@@ -149,6 +141,17 @@ impl Workers {
         };
         answer_of(&self.command, name, status, answer)
     }
+}
+
+/// A worker of that name: a task comes in, an answer goes out.
+pub(super) fn worker(command: &WorkerCommand, name: &str) -> Command {
+    let mut worker = Command::new(&command.program);
+    worker.args(&command.arguments).arg(name);
+    // Nothing of our environment is a decoder's business.
+    worker.env_clear();
+    worker.stdin(Stdio::piped()).stdout(Stdio::piped());
+    worker.stderr(Stdio::null());
+    worker
 }
 
 pub(super) fn machine(command: &WorkerCommand, problem: &dyn Display) -> WorkerError {

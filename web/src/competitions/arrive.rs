@@ -3,7 +3,6 @@
 use axum::extract::multipart::Field;
 use fairframe_competitions::vault::{Vault, VaultError};
 use fairframe_schemas::Digest;
-use tokio::sync::Semaphore;
 
 use crate::{error::AppError, state::secret};
 
@@ -99,15 +98,10 @@ pub fn too_large(most: u64) -> AppError {
     AppError::Invalid(format!("The file may have at most {most}; pack it."))
 }
 
-/// Pieces of work on the disk at a time. Of many that come at once the first are done while the last
-/// wait: all together, all would be done last.
-static TURNS: Semaphore = Semaphore::const_new(8);
-
 /// Work on the disk, off the threads that answer.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, VaultError> + Send + 'static,
 ) -> Result<T, AppError> {
-    let _turn = TURNS.acquire().await.map_err(AppError::internal)?;
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(AppError::internal)?
         .map_err(AppError::internal)

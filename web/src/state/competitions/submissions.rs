@@ -154,7 +154,8 @@ pub async fn may_now(
     may(&mut sql, db.now(), team, stage, allowed).await
 }
 
-/// Asked again within the transaction that takes it, so that two at once cannot both be the last.
+/// Whether a team may hand in once more: asked again within the transaction that takes it, so that two
+/// at once cannot both be the last.
 async fn may(
     sql: &mut SqliteConnection,
     now: Timestamp,
@@ -228,7 +229,8 @@ pub async fn submit(
 }
 
 /// Takes a constant answer of ours, made from a truth that counts or is being scored, unless the
-/// newest of its name is the same and was not given up. By a corrected truth it stands in the place of the one before.
+/// newest of its name is the same and was not given up. By a corrected truth it stands in the place of
+/// the one before.
 pub async fn submit_baseline(
     write: &mut Write,
     competition: &Name,

@@ -113,7 +113,8 @@ def evaluations(peers, built, scratch):
     wanted = [("a", "f2_mean", "image", [], f2["overall"])]
     wanted += [("a", "f2_mean", "image", [name], value) for name, value in f2["groups"]["country"]["values"].items()]
     yield "A", "F2 of 1M images, overall and by country, region and subregion", [
-        Contender("Fairframe", ours("a", "multi-label", *files, *groups, "--values-only"), ROOT, Judged(scratch, wanted)),
+        Contender("Fairframe", ours("a", "multi-label", *files, *groups, "--metric", "f2_mean", "--values-only"), ROOT,
+                  Judged(scratch, wanted)),
         peer("a", "polars", "--n", "1000000", "--boot", "0"),
     ]
     yield "A", "the same with 1,000 resamples", [
@@ -177,7 +178,7 @@ def workloads(peers, built, scratch):
         Contender("pyarrow", [python, "peers/peer_f.py", "--peer", "pyarrow", "--op", "write,read_full"], peers, phases),
     ]
     yield "D", "4,000 URLs from nginx on loopback: fetch, sha256, decode, EXIF, hash, 256 px", [
-        Contender("Fairframe", [example / "ingest_urls", data / "d_urls.txt", built / "fairframe", "--take", "4000"], ROOT,
+        Contender("Fairframe", [example / "ingest_urls", data / "d_urls.txt", built / "fairframe-media", "--take", "4000"], ROOT,
                   lambda said, _: {"images/s": said["images_per_s"], "CPU ms/image": said["cpu_ms_per_image"]}),
         Contender("hand script", [peers / "venv-i2d/bin/python", "peers/peer_d.py", "--peer", "hand", "--n", "4000"], peers, images),
         Contender("img2dataset", [peers / "venv-i2d/bin/python", "peers/peer_d.py", "--peer", "img2dataset", "--n", "4000"], peers, images),

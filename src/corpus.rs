@@ -13,7 +13,7 @@ use fairframe_corpus::{
     label::Signer,
     pair, swap, video,
     withdraw::{self, DeclaredAt, Gone},
-    worker::{Limits, Workers, this_binary},
+    worker::{Limits, Workers},
 };
 use fairframe_ingest::{
     disk::Held,
@@ -174,7 +174,7 @@ pub fn make(args: &CorpusArgs, common: &Common) -> Result<Outcome, Failure> {
 }
 
 pub fn workers(parallel: Option<usize>) -> Result<Workers, Failure> {
-    let command = this_binary().doing("find this program")?;
+    let command = WorkerCommand::beside().doing("find what decodes media")?;
     let parallel = parallel.unwrap_or_else(cores);
     Ok(Workers::new(command, parallel, Limits::default()))
 }
@@ -405,7 +405,7 @@ fn release(
         now: as_of,
         restart: false,
         listing: Default::default(),
-        worker: WorkerCommand::this_binary().doing("find this program")?,
+        worker: WorkerCommand::beside().doing("find what decodes media")?,
         parallel: cores(),
     };
     ingest(&settings, common)

@@ -73,7 +73,7 @@ impl IngestArgs {
                 (_, true) => Listing::AsListed,
                 _ => Listing::Anew,
             },
-            worker: WorkerCommand::this_binary().doing("find this program")?,
+            worker: WorkerCommand::beside().doing("find what decodes media")?,
             parallel: self.decoders.unwrap_or_else(corpus::cores),
         };
         let outcome = ingest(&settings, common)?;

@@ -18,6 +18,9 @@ use fairframe_schemas::{CompetitionToml, Name};
 use fairframe_web::competitions::work::{InProcess, Judge, JudgeError};
 use serde::{Deserialize, Serialize};
 
+/// The hidden subcommand that reads submissions.
+pub const WORKER: &str = "judge-worker";
+
 /// Items' scores are 8 bytes each.
 const SCORE_MB: u64 = 512;
 const REPORT_MB: u64 = 2048;
@@ -39,7 +42,7 @@ struct Judging {
 impl Task for Judging {
     /// A score, where one is wanted; or what is no fault of the submission's.
     type Done = Result<Option<Outcome>, String>;
-    const NAME: &'static str = "submission";
+    const NAME: &'static str = WORKER;
 
     fn reads(&self) -> Vec<PathBuf> {
         vec![self.truth.clone(), self.submission.clone()]
@@ -79,9 +82,9 @@ impl Judging {
     }
 }
 
-/// Reads submissions, where this process was started to do that.
-pub fn serve_judging(task: &str) -> Option<ExitCode> {
-    (task == Judging::NAME).then(serve_forks::<Judging>)
+/// Reads submissions: what this process was started for.
+pub fn serve_judging() -> ExitCode {
+    serve_forks::<Judging>()
 }
 
 /// Has submissions read in processes of their own.

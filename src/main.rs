@@ -122,25 +122,15 @@ enum Command {
     Backup(backup::BackupArgs),
     /// What is written down: columns, reasons, JSON Schemas
     Schema(schema::SchemaArgs),
-    /// Decodes media for an ingest; started by it
-    #[command(hide = true)]
-    Worker,
-    /// Decodes and encodes media for a corpus, reads a submission; started for it
-    #[command(hide = true)]
-    CorpusWorker {
-        /// The task's name
-        task: String,
-    },
+    /// Reads submissions; started by `work`
+    #[command(name = judge::WORKER, hide = true)]
+    JudgeWorker,
 }
 
 fn main() -> ExitCode {
     let Cli { common, command } = Cli::parse();
-    if matches!(command, Command::Worker) {
-        return fairframe_ingest::media::worker_main();
-    }
-    if let Command::CorpusWorker { task } = &command {
-        let judged = judge::serve_judging(task);
-        return judged.unwrap_or_else(|| fairframe_corpus::worker::worker_main(task));
+    if matches!(command, Command::JudgeWorker) {
+        return judge::serve_judging();
     }
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::from_env("FAIRFRAME_LOG"))
@@ -174,7 +164,7 @@ fn main() -> ExitCode {
         Command::Audit(args) => args.run(&common),
         Command::Backup(args) => args.run(&common),
         Command::Schema(args) => args.run(common.json),
-        Command::Worker | Command::CorpusWorker { .. } => Ok(exit::OK),
+        Command::JudgeWorker => Ok(exit::OK),
     };
     match result {
         Ok(code) => ExitCode::from(code),

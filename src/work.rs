@@ -55,6 +55,6 @@ impl WorkArgs {
 fn judging() -> WorkerCommand {
     WorkerCommand {
         program: "/proc/self/exe".into(),
-        arguments: vec!["corpus-worker".to_owned()],
+        arguments: Vec::new(),
     }
 }

@@ -525,6 +525,23 @@ fn web_only_reads_releases() {
     assert_eq!(used, may, "modules of ingest that web uses, and may use");
 }
 
+/// FFmpeg's libraries bring 130 others, which a command would wait for. That nothing here reaches them is
+/// seen by a linker that leaves out what is not reached: Rust's own, of this architecture.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn only_what_decodes_loads_ffmpeg() {
+    let loads_ffmpeg = |program: &str| {
+        // Has the loader list what it loads, and go no further.
+        let mut traced = std::process::Command::new(program);
+        let traced = traced.env("LD_TRACE_LOADED_OBJECTS", "1").output();
+        let listed = String::from_utf8(traced.expect("it is loaded").stdout).expect("a list");
+        assert!(listed.contains("libc.so"), "{listed}");
+        listed.contains("libav")
+    };
+    assert!(!loads_ffmpeg(env!("CARGO_BIN_EXE_fairframe")));
+    assert!(loads_ffmpeg(env!("CARGO_BIN_EXE_fairframe-media")));
+}
+
 /// What holds the rules can see an offence.
 #[test]
 fn offenders_are_found() {

@@ -4,7 +4,8 @@
 mod support;
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, Permissions},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -249,4 +250,38 @@ fn sources_say_together_what_the_dataset_is_and_do_not_contradict() {
     let summary: serde_json::Value = serde_json::from_slice(&summary).unwrap();
     assert_eq!(summary["about"]["title"], "One");
     assert_eq!(summary["about"]["publisher"], "Us");
+}
+
+#[test]
+fn what_decodes_stands_beside_and_is_of_the_same_version() {
+    const MEDIA: &str = env!("CARGO_BIN_EXE_fairframe-media");
+    let house = House::new();
+    // On one disk with what was built, for the link.
+    let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let folder = scratch.path().canonicalize().unwrap();
+    let (program, media) = (folder.join("fairframe"), folder.join("fairframe-media"));
+    fs::hard_link(env!("CARGO_BIN_EXE_fairframe"), &program).unwrap();
+    let fails = || {
+        let mut command = Command::new(&program);
+        command.arg("--root").arg(house.path("data"));
+        command.args(["ingest", "--at", "2026-09-01T00:00:00Z"]);
+        let output = command.arg(house.path("drop/source.toml")).output();
+        let output = output.unwrap();
+        assert_eq!(output.status.code(), Some(1), "{}", text(&output.stdout));
+        text(&output.stderr)
+    };
+    let said = fails();
+    let absent = format!("{} is not there; install it beside", media.display());
+    assert!(said.contains(&absent), "{said}");
+
+    let other = format!("#!/bin/sh\nexec '{MEDIA}' --for 0.0.0 \"$3\"\n");
+    fs::write(&media, other).unwrap();
+    fs::set_permissions(&media, Permissions::from_mode(0o755)).unwrap();
+    let said = fails();
+    let wanted = format!("it is not of version {}", env!("CARGO_PKG_VERSION"));
+    assert!(said.contains(&wanted), "{said}");
+
+    let by_hand = Command::new(MEDIA).output().unwrap();
+    assert_eq!(by_hand.status.code(), Some(2));
+    assert!(text(&by_hand.stderr).contains("for `fairframe`, which starts it"));
 }

@@ -73,7 +73,7 @@ struct Server(Child);
 impl Server {
     fn start() -> Self {
         let child = Command::new(env!("CARGO_BIN_EXE_fairframe"))
-            .args(["corpus-worker", "submission"])
+            .arg("judge-worker")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn();

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! With `--workers`, the files go through the pool of worker processes
-//! (`WORKER` is a program that runs `worker_main`), and their time is counted.
+//! (`WORKER` is the built `fairframe-media`), and their time is counted.
 
 use std::{path::PathBuf, process::ExitCode, time::Instant};
 
@@ -65,10 +65,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         };
         failed = runtime.block_on(async {
-            let command = WorkerCommand {
-                program: program.into(),
-                arguments: vec!["worker".to_owned()],
-            };
+            let command = WorkerCommand::of(program.into());
             let describer = Describer::new(&limits, command, parallel);
             let results = stream::iter(&files)
                 .map(|file| {

@@ -5,6 +5,8 @@
 //! ingest_urls URLS WORKER [--at-once 16] [--workers 2] [--take N]
 //! ```
 //!
+//! WORKER is the built `fairframe-media`.
+//!
 //! Prints one JSON line: images a second, CPU milliseconds an image (this
 //! process and its workers).
 
@@ -66,10 +68,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         allow_private: hosts.into_iter().collect(),
         ..FetchLimits::default()
     };
-    let command = WorkerCommand {
-        program: worker.into(),
-        arguments: vec!["worker".into()],
-    };
+    let command = WorkerCommand::of(worker.into());
     let start = Instant::now();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -205,7 +205,7 @@ fn settings(layout: &Layout, sources: Vec<Declared>, at: Timestamp) -> Result<Se
         now: at,
         restart: false,
         listing: Default::default(),
-        worker: WorkerCommand::this_binary().doing("find this program")?,
+        worker: WorkerCommand::beside().doing("find what decodes media")?,
         parallel: std::thread::available_parallelism().map_or(2, usize::from),
     })
 }

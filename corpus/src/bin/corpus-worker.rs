@@ -1,5 +1,5 @@
-//! The working process alone, as `fairframe corpus-worker` runs it: for the tests of this crate,
-//! which cannot see the binary above it. It also knows a task that misbehaves, and can be the
+//! The working process alone, as `fairframe-media` runs it: for the tests of this crate,
+//! which cannot see the programs above it. It also knows a task that misbehaves, and can be the
 //! parent of one.
 
 #[path = "../../tests/media/misbehave.rs"]

@@ -36,7 +36,7 @@ use crate::{
     worker::{WorkerError, Workers, parallel_map},
 };
 
-pub use task::{CLIP, Encode, MASK};
+pub use task::{CLIP, Encode, Libraries, MASK};
 
 /// Raised when the same settings would give other bytes.
 const VERSION: u32 = 1;
@@ -141,7 +141,11 @@ pub fn run(
         _ => compress.rule.rungs.len() as u64,
     });
     reporter.stage("compress", Some(each.sum()));
+    if clips.is_empty() {
+        return Ok(Vec::new());
+    }
     let threads = compress.workers.parallel();
+    let libraries = libraries(compress.workers)?;
     let digests = parallel_map(clips, threads, &Silent, |clip| digest_of(&clip.file))?;
     let mut items = Vec::new();
     for (clip, digest) in clips.iter().zip(&digests) {
@@ -151,8 +155,18 @@ pub fn run(
         }
     }
     parallel_map(&items, threads, reporter, |(clip, digest, rung)| {
-        one(compress, clip, digest, *rung)
+        one(compress, &libraries, clip, digest, *rung)
     })
+}
+
+/// What writes clips; this process does not load it.
+fn libraries(workers: &Workers) -> Result<[String; 3], CompressError> {
+    let scratch = tempfile::tempdir().map_err(|error| CompressError::Io {
+        path: std::env::temp_dir(),
+        error,
+    })?;
+    let answer = workers.run(Libraries, scratch.path());
+    answer.map_err(CompressError::Worker)
 }
 
 /// A clip's digest, or that somebody took it away: its row says so, the others go on.
@@ -175,6 +189,7 @@ fn digest_of(file: &Path) -> Result<Made<Digest>, CompressError> {
 
 fn one(
     compress: &Compress,
+    libraries: &[String; 3],
     clip: &ClipIn,
     digest: &Made<Digest>,
     rung: Option<&Rung>,
@@ -197,7 +212,7 @@ fn one(
         Made::Done(digest) => digest,
         Made::Refused(refusal) => return Ok(out(Made::Refused(refusal.clone()))),
     };
-    let made_from = made_from(compress, clip, digest, rung);
+    let made_from = made_from(compress, libraries, clip, digest, rung);
     if let Some(done) = stage.done(&item, &made_from).map_err(io)? {
         return Ok(out(done));
     }
@@ -240,11 +255,17 @@ fn one(
 }
 
 /// Digest of all that a clip's bytes follow from.
-fn made_from(compress: &Compress, clip: &ClipIn, digest: &Digest, rung: Option<&Rung>) -> String {
+fn made_from(
+    compress: &Compress,
+    libraries: &[String; 3],
+    clip: &ClipIn,
+    digest: &Digest,
+    rung: Option<&Rung>,
+) -> String {
     let signed = matches!(clip.kind, Kind::Fake(_)).then(|| compress.signer.certificate());
     let all = serde_json::json!({
         "compress": VERSION,
-        "libraries": video::libraries(),
+        "libraries": libraries,
         "file": digest.to_string(),
         "name": clip.name,
         "kind": clip.kind,

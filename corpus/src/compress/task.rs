@@ -16,7 +16,7 @@ use super::{
 use crate::{
     face::Rgb,
     item::Refusal,
-    video::{Codec, Decoder, Encoded, Encoder, Facts, Limits, Pixels, Timing, X264},
+    video::{Codec, Decoder, Encoded, Encoder, Facts, Limits, Pixels, Timing, X264, libraries},
     worker::Task,
 };
 
@@ -24,6 +24,23 @@ use crate::{
 pub const CLIP: &str = "clip.mp4";
 /// The file a mask's item holds.
 pub const MASK: &str = "mask.mkv";
+
+/// Which libraries write clips, with their versions.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Libraries;
+
+impl Task for Libraries {
+    type Done = [String; 3];
+    const NAME: &'static str = "libraries";
+
+    fn reads(&self) -> Vec<PathBuf> {
+        Vec::new()
+    }
+
+    fn work(self, _out: &Path) -> Result<[String; 3], Refusal> {
+        Ok(libraries())
+    }
+}
 
 /// Decode, change, encode.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

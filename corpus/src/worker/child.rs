@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 use serde::{Deserialize, de::IgnoredAny};
 
 use crate::{
-    compress::Encode,
+    compress::{Encode, Libraries},
     detector::LookTask,
     frame::FrameTask,
     swap::{HandOut, SwapTask, TakeIn},
@@ -31,12 +31,14 @@ macro_rules! tasks {
     }};
 }
 
-/// Runs the hidden subcommand `corpus-worker` for the task of this name.
+/// Does what `fairframe-media` is started for by a stage: the task of this name.
 pub fn worker_main(name: &str) -> ExitCode {
     if name == PROGRAM {
         return launch();
     }
-    tasks!(name, FrameTask, Encode, SwapTask, HandOut, TakeIn, LookTask)
+    tasks!(
+        name, FrameTask, Libraries, Encode, SwapTask, HandOut, TakeIn, LookTask
+    )
 }
 
 /// Reads a task from standard input, does it within its limits, and writes the answer to

@@ -1,7 +1,7 @@
 //! A fork server: loaded once, it forks a process for each task.
 //!
-//! Loading this binary with its libraries takes longer than reading a small submission. So one process
-//! is loaded, waits for tasks, and forks for each. The fork confines itself before it looks at a file. No
+//! A small submission is soon read: what it would wait for is a program being loaded. So one process is
+//! loaded, waits for tasks, and forks for each. The fork confines itself before it looks at a file. No
 //! task has run in the process that it comes from, which wipes what it passes on; and after a fork that
 //! did not end well another server is started, so that nothing is learnt of one by what crashed another.
 //!

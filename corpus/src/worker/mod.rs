@@ -1,13 +1,13 @@
 //! Work done in a process of its own, which may touch little.
 //!
 //! A [`Task`] is what one item of a stage needs done: a pure function of its fields that writes
-//! below one folder. [`Workers::run`] starts this very binary as `fairframe corpus-worker <NAME>`
-//! with the task as JSON on its standard input, and reads what came of it from its standard
-//! output. Before the child looks at a file it limits itself (`confine`): memory, CPU time, open
-//! files, what it may read and write, no network, no other programs. The parent watches
-//! the clock and the bytes written, and kills it on trouble: that is one refused item.
-//! [`Workers::run_program`] runs programs of others under the same eyes; a [`ForkServer`] does many
-//! small tasks, without this binary being loaded for each.
+//! below one folder. [`Workers::run`] starts `fairframe-media` by the task's name, with the
+//! task as JSON on its standard input, and reads what came of it from its standard output.
+//! Before the child looks at a file it limits itself (`confine`): memory, CPU time, open files,
+//! what it may read and write, no network, no other programs. The parent watches the clock and
+//! the bytes written, and kills it on trouble: that is one refused item.
+//! [`Workers::run_program`] runs programs of others under the same eyes; a [`ForkServer`] does
+//! many small tasks, without a program being loaded for each.
 
 mod child;
 mod confine;
@@ -26,8 +26,8 @@ pub use child::{serve, worker_main};
 pub use fairframe_ingest::media::WorkerCommand;
 pub use fork_server::{ForkServer, serve_forks};
 pub use parallel::parallel_map;
-pub use program::Program;
-pub use run::{WorkerError, Workers, this_binary};
+pub use program::{PROGRAM, Program};
+pub use run::{WorkerError, Workers};
 
 /// What one item needs done.
 pub trait Task: Serialize + DeserializeOwned {

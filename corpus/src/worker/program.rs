@@ -1,8 +1,7 @@
 //! Programs of others, as somebody declared them: confined as a worker is, but that they may
 //! start programs, and read the system's and what was declared.
 //!
-//! This very binary is started as `corpus-worker program`, limits itself (`confine`) and becomes
-//! the program.
+//! A worker is started as for a task, limits itself (`confine`) and becomes the program.
 
 use std::{
     fs::File,
@@ -12,6 +11,7 @@ use std::{
     process::{Child, Command, ExitCode, Stdio},
 };
 
+use fairframe_ingest::media::program::{NOT_OURS, OTHER_VERSION};
 use fairframe_schemas::Reason;
 use rustix::{
     io::fcntl_dupfd_cloexec,
@@ -122,10 +122,13 @@ impl Workers {
         drop(running);
         let status = ended.map_err(|why| failed(format!("`{name}` was stopped: {why}")))?;
         if !why_not.is_empty() {
-            let cannot = status.code() == Some(i32::from(NO_LIMITS));
-            return Err(match cannot {
-                true => self.machine(&format!("it cannot limit itself: {why_not}")),
-                false => failed(format!("`{name}`: {why_not}")),
+            let ended_with = |code: u8| status.code() == Some(i32::from(code));
+            return Err(match () {
+                () if ended_with(NO_LIMITS) => {
+                    self.machine(&format!("it cannot limit itself: {why_not}"))
+                }
+                () if ended_with(OTHER_VERSION) => self.machine(&NOT_OURS),
+                () => failed(format!("`{name}`: {why_not}")),
             });
         }
         match status.success() {

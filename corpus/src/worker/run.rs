@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use fairframe_ingest::media::program::{NOT_OURS, OTHER_VERSION};
 use fairframe_schemas::Reason;
 
 use super::{Job, Limits, MAX_MESSAGE, NO_LIMITS, NO_TASK, Task, WorkerCommand};
@@ -25,14 +26,6 @@ pub enum WorkerError {
     /// have met it, so it ends the run.
     #[error("{}: {problem}", path.display())]
     Machine { path: PathBuf, problem: String },
-}
-
-/// This very binary, as `corpus-worker`.
-pub fn this_binary() -> io::Result<WorkerCommand> {
-    Ok(WorkerCommand {
-        program: std::env::current_exe()?,
-        arguments: vec!["corpus-worker".to_owned()],
-    })
 }
 
 /// Does tasks in processes of their own, `parallel` at a time however many threads ask.
@@ -175,6 +168,8 @@ pub(super) fn answer_of(
         let problem =
             "the worker cannot limit itself; see that `ulimit` allows what its limits ask for";
         Err(machine(command, &problem))
+    } else if code == Some(i32::from(OTHER_VERSION)) {
+        Err(machine(command, &NOT_OURS))
     } else if code == Some(i32::from(NO_TASK)) {
         Err(machine(
             command,

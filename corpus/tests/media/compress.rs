@@ -274,7 +274,7 @@ fn a_worker_does_not_say_which_file_is_released() {
     std::fs::write(root.path().join("answer"), forged).unwrap();
     // A worker that somebody took over: it writes a clip, and tells of another file.
     let script = format!(
-        "out=$(sed 's/.*\"out\":\"\\([^\"]*\\)\".*/\\1/'); echo clip > $out/clip.mp4; cat {}",
+        "[ $0 = libraries ] && exec echo '{{\"Ok\":[\"a\",\"b\",\"c\"]}}'; out=$(sed 's/.*\"out\":\"\\([^\"]*\\)\".*/\\1/'); echo clip > $out/clip.mp4; cat {}",
         root.path().join("answer").display()
     );
     let command = WorkerCommand {

@@ -1,8 +1,8 @@
 //! Describe: what a media file is, decoded in a process of its own.
 //!
-//! [`Describer`] holds a pool of workers: the same binary, started as
-//! `fairframe worker`, which runs [`worker_main`]. A hostile file can crash,
-//! hang or starve its worker; that costs this one sample.
+//! [`Describer`] holds a pool of workers: `fairframe-media` ([`program`]), which
+//! runs [`worker_main`]. A hostile file can crash, hang or starve its worker; that
+//! costs this one sample.
 //!
 //! The type is read from the content, never from a name. Pictures: JPEG, PNG,
 //! GIF, WebP, TIFF, BMP. Video: MP4/MOV, Matroska/WebM, Ogg, AVI, MPEG, FLV, ASF.
@@ -15,6 +15,7 @@ mod image;
 mod jpeg;
 mod picture;
 mod pool;
+pub mod program;
 mod quality;
 pub(crate) mod sniff;
 mod video;
@@ -29,7 +30,8 @@ use crate::disk;
 
 pub use hash::perceptual_hash;
 pub use picture::Picture;
-pub use pool::{Describer, WorkerCommand};
+pub use pool::Describer;
+pub use program::WorkerCommand;
 pub use worker::{describe_here, worker_main};
 
 /// Quality of thumbnails (JPEG, 4:2:0).

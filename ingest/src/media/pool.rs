@@ -1,7 +1,7 @@
 //! The pool of decoding processes.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     process::Stdio,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -16,26 +16,10 @@ use tokio::{
 };
 
 use super::{
-    DescribeError, Facts, MediaFailure,
+    DescribeError, Facts, MediaFailure, WorkerCommand,
+    program::{DESCRIBE, NOT_OURS, OTHER_VERSION},
     worker::{Answer, Job, MAX_LINE, NO_LIMITS},
 };
-
-/// How a worker is started.
-#[derive(Debug, Clone)]
-pub struct WorkerCommand {
-    pub program: PathBuf,
-    pub arguments: Vec<String>,
-}
-
-impl WorkerCommand {
-    /// This very binary, as `worker`.
-    pub fn this_binary() -> std::io::Result<WorkerCommand> {
-        Ok(WorkerCommand {
-            program: std::env::current_exe()?,
-            arguments: vec!["worker".to_owned()],
-        })
-    }
-}
 
 /// Files a worker describes before it is replaced: bounds what leaks in decoders may add up to.
 const JOBS_A_WORKER: u32 = 2_000;
@@ -84,6 +68,7 @@ struct Worker {
 enum Lost {
     Start(std::io::Error),
     NoLimits,
+    OtherVersion,
     Died,
     Hung,
 }
@@ -174,6 +159,7 @@ impl Describer {
                 "the decoder cannot limit itself; see that `/proc` is mounted and `ulimit` allows it"
                     .to_owned(),
             ),
+            Lost::OtherVersion => ours(NOT_OURS.to_owned()),
             Lost::Died => crashed("the decoder died or ran over its limits".to_owned()),
             Lost::Hung => crashed(format!("the decoder gave no answer in {:?}", self.wall_clock)),
         })
@@ -203,8 +189,11 @@ impl Describer {
         let Some(answer) = answer else {
             let end = timeout(Duration::from_millis(100), worker.child.wait()).await;
             let code = end.ok().and_then(Result::ok).and_then(|s| s.code());
-            return Err(if code == Some(NO_LIMITS.into()) {
+            let ended_with = |known: u8| code == Some(known.into());
+            return Err(if ended_with(NO_LIMITS) {
                 Lost::NoLimits
+            } else if ended_with(OTHER_VERSION) {
+                Lost::OtherVersion
             } else {
                 Lost::Died
             });
@@ -223,6 +212,7 @@ impl Describer {
     fn start(&self) -> std::io::Result<Worker> {
         let mut child = Command::new(&self.pool.command.program)
             .args(&self.pool.command.arguments)
+            .arg(DESCRIBE)
             // Nothing of our environment is a decoder's business.
             .env_clear()
             .stdin(Stdio::piped())

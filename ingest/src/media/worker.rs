@@ -44,7 +44,7 @@ const MAX_FILES: u64 = 256;
 /// Exit code of a worker that could not limit itself and so touched no file.
 pub(super) const NO_LIMITS: u8 = 3;
 
-/// Runs the hidden subcommand `worker`: reads jobs from standard input until
+/// Does what `fairframe-media` is started for by an ingest: reads jobs from standard input until
 /// it ends. Exits with 2 on a line that is not a job, with [`NO_LIMITS`] where
 /// it cannot limit itself.
 pub fn worker_main() -> ExitCode {

@@ -31,7 +31,7 @@ fn dead_hung_and_babbling_workers_cost_one_sample() {
     let crashed = |program, arguments: &[&str]| of_file(with(program, arguments));
     for (program, arguments) in [
         ("/bin/false", &[][..]),
-        ("/bin/sleep", &["60"]),
+        ("/bin/sh", &["-c", "exec sleep 60"]),
         ("/bin/echo", &["nonsense"]),
     ] {
         let failure = crashed(program, arguments);
@@ -74,6 +74,11 @@ fn what_this_machine_cannot_do_is_no_samples_fault() {
         arguments: vec!["-c".to_owned(), "exit 3".to_owned()],
     };
     assert!(machine(limitless, &photo, None).contains("cannot limit itself"));
+    let other = WorkerCommand {
+        program: "/bin/sh".into(),
+        arguments: vec!["-c".to_owned(), "exit 5".to_owned()],
+    };
+    assert!(machine(other, &photo, None).contains("it is not of version"));
     let lost = folder.path().join("absent.jpg");
     assert!(machine(worker(), &lost, None).contains("absent.jpg: No such file"));
     // The folder of the thumbnail is a file.

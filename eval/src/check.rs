@@ -274,12 +274,10 @@ pub(crate) fn codes(column: &Values, rows: usize, names: &mut Names) -> Vec<u32>
             let of: Vec<u32> = known.iter().map(|name| names.code(name.trim())).collect();
             codes.par_iter().map(|code| of[*code as usize]).collect()
         }
-        _ => {
-            names.reserve(rows);
-            (0..rows)
-                .map(|row| names.code_in_turn(column.text(row).trim()))
-                .collect()
-        }
+        Values::Text(texts) => names.codes(rows, |row| texts.get(row).trim()),
+        Values::Number(_) => (0..rows)
+            .map(|row| names.code_in_turn(&column.text(row)))
+            .collect(),
     }
 }
 
@@ -293,6 +291,13 @@ pub(crate) fn repeats(keys: &[u64]) -> bool {
     let mut sorted = keys.to_vec();
     sorted.par_sort_unstable();
     !in_order(&sorted)
+}
+
+/// Whether one of so many numbers stands there twice.
+fn repeated(codes: &[u32], count: usize) -> bool {
+    let mut seen = vec![false; count];
+    let again = |code: &u32| std::mem::replace(&mut seen[*code as usize], true);
+    codes.iter().any(again)
 }
 
 /// Walks the rows that have an id of their own. `first` is told of each id's
@@ -316,10 +321,17 @@ pub(crate) fn each_id(
         let frame = frames.as_ref().map_or(0, |frames| frames[row]);
         u64::from(ids[row]) << 32 | u64::from(frame)
     };
-    let keys: Vec<u64> = (0..table.len()).into_par_iter().map(key).collect();
-    let mut seen: Option<HashMap<u64, usize, RandomState>> = repeats(&keys).then(HashMap::default);
-    drop(keys);
-    let empty = names.ids.find("");
+    let repeated = match &frames {
+        None => repeated(&ids, names.ids.len()),
+        Some(_) => repeats(
+            &(0..table.len())
+                .into_par_iter()
+                .map(key)
+                .collect::<Vec<_>>(),
+        ),
+    };
+    let mut seen: Option<HashMap<u64, usize, RandomState>> = repeated.then(HashMap::default);
+    let empty = names.ids.empty();
     let usages = roles.usage.filter(|_| role == InputRole::Solution);
     let column = Some(table.name(roles.id));
     let mut checked = Checked::default();
@@ -362,15 +374,22 @@ pub(crate) fn each_id(
             seen.insert(key(row), row);
         }
         if first(row, defects) {
-            checked.ids.push(id);
-            checked
-                .frames
-                .extend(frames.as_ref().map(|frames| frames[row]));
             checked.rows.push(row as u32);
         } else if role == InputRole::Solution {
             checked.left_out.insert(id);
         }
     }
+    let all = checked.rows.len() == table.len();
+    let of_rows = |codes: Vec<u32>| match all {
+        true => codes,
+        false => checked
+            .rows
+            .iter()
+            .map(|row| codes[*row as usize])
+            .collect(),
+    };
+    [checked.ids, checked.frames] =
+        [Some(ids), frames].map(|codes| codes.map(of_rows).unwrap_or_default());
     checked
 }
 

@@ -84,12 +84,16 @@ impl<F: Form + Send> Kept for F {
     }
 }
 
-/// Evaluates both submissions and holds the first against the second; no
+/// Evaluates both submissions and holds the first against the second, by all metrics; no
 /// comparison where one of them was refused.
 pub fn compare(
     options: &EvalOptions,
     against: &Path,
 ) -> Result<(Evaluation, Evaluation, Option<Comparison>), EvalError> {
+    let options = &EvalOptions {
+        metrics: Vec::new(),
+        ..options.clone()
+    };
     let other = EvalOptions {
         submission: against.to_owned(),
         ..options.clone()

@@ -22,7 +22,7 @@ use crate::groups::{GroupColumn, MAX_CROSSED};
 use crate::join::Identity;
 use crate::manifest::{self, ManifestError};
 use crate::options::{EvalOptions, settings, validate};
-use crate::read::{ReadError, Table, read_columns};
+use crate::read::{ReadError, Table, is_parquet, read_columns};
 use crate::run::{Run, resolve_groups};
 use crate::weights::WeightsError;
 use crate::worst::worst_items;
@@ -104,10 +104,12 @@ fn run(
         Some(folder) => manifest::parts(folder)?,
         None => Vec::new(),
     };
-    let mut files = vec![
-        (InputRole::Solution, options.solution.as_path()),
-        (InputRole::Submission, options.submission.as_path()),
-    ];
+    // A typed table may hold the truth beside the answers: then it is read once.
+    let one = options.solution == options.submission && is_parquet(&options.solution);
+    let mut files = vec![(InputRole::Solution, options.solution.as_path())];
+    if !one {
+        files.push((InputRole::Submission, options.submission.as_path()));
+    }
     files.extend(
         parts
             .iter()
@@ -115,8 +117,8 @@ fn run(
     );
     // Digests are found while the files are read, and not of what is refused.
     let refused = AtomicBool::new(false);
-    let read = |role| {
-        let table = read(options, role);
+    let read = |roles: &[InputRole]| {
+        let table = read(options, roles);
         refused.fetch_or(table.is_err(), Ordering::Relaxed);
         table
     };
@@ -128,9 +130,26 @@ fn run(
                 .map(digest)
                 .collect::<Result<Vec<Input>, _>>()
         },
-        || rayon::join(|| read(InputRole::Solution), || read(InputRole::Submission)),
+        || match one {
+            true => (read(&[InputRole::Solution, InputRole::Submission]), None),
+            false => rayon::join(
+                || read(&[InputRole::Solution]),
+                || Some(read(&[InputRole::Submission])),
+            ),
+        },
     );
-    let (solution, submission, inputs) = (solution?, submission?, inputs?);
+    let (solution, submission, mut inputs) = (solution?, submission.transpose()?, inputs?);
+    if one {
+        let role = InputRole::Submission;
+        inputs.insert(
+            1,
+            Input {
+                role,
+                ..inputs[0].clone()
+            },
+        );
+    }
+    let submission = submission.as_ref().unwrap_or(&solution);
     let mut run = Run {
         options,
         groupings: resolve_groups(options, &solution)?,
@@ -147,7 +166,7 @@ fn run(
         few_shot: None,
         curves: Vec::new(),
     };
-    let (levels, mut headline) = forms::judge(&mut run, &solution, &submission)?;
+    let (levels, mut headline) = forms::judge(&mut run, &solution, submission)?;
     if !options.wants(&headline.0) {
         headline.0.clone_from(&options.metrics[0]);
     }
@@ -206,7 +225,9 @@ fn places(report: &Report, known: &BTreeMap<String, String>) -> BTreeMap<String,
     coded.collect()
 }
 
-fn read(options: &EvalOptions, role: InputRole) -> Result<Table, ReadError> {
+/// Reads the file that is all of `roles`.
+fn read(options: &EvalOptions, roles: &[InputRole]) -> Result<Table, ReadError> {
+    let role = roles[0];
     let path = match role {
         InputRole::Submission => &options.submission,
         _ => &options.solution,
@@ -225,7 +246,9 @@ fn read(options: &EvalOptions, role: InputRole) -> Result<Table, ReadError> {
         .collect();
     let wanted = |name: &str| {
         options.form != TaskForm::Detection
-            || check::may_have_role(options.form, role, name)
+            || roles
+                .iter()
+                .any(|role| check::may_have_role(options.form, *role, name))
             || named
                 .iter()
                 .any(|wanted| wanted.eq_ignore_ascii_case(name.trim()))

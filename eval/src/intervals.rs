@@ -373,6 +373,7 @@ mod tests {
     use super::*;
     use crate::metrics::detection::{Detection, Options, Scored};
     use crate::metrics::multi_label::MultiLabel;
+    use crate::metrics::multi_label::tests::images as multi_label;
 
     #[test]
     fn wilson_at_the_worked_values() {
@@ -418,13 +419,9 @@ mod tests {
         assert_eq!(quantile(&[], 0.5), None);
     }
 
-    fn images(n: usize) -> MultiLabel {
-        let mut form = MultiLabel::default();
-        for at in 0..n {
-            form.truth.push(&mut vec![0]);
-            form.answer.push(&mut vec![u32::from(at % 2 == 0)]);
-        }
-        form
+    fn images(n: usize, without_macro: bool) -> MultiLabel {
+        let image = |at: usize| (vec![0], vec![u32::from(at.is_multiple_of(2))]);
+        multi_label(&(0..n).map(image).collect::<Vec<_>>(), without_macro)
     }
 
     const RESAMPLING: Resampling = Resampling {
@@ -436,7 +433,7 @@ mod tests {
 
     #[test]
     fn the_bootstrap_of_a_mean_is_as_wide_as_theory_says() {
-        let form = images(400);
+        let form = images(400, false);
         let cell = form.prepare(&(0..400).collect::<Vec<_>>());
         let key = cell_key(0, "image", &[], &[]);
         let interval = bootstrap(&form, &cell, None, key, &RESAMPLING)[0].unwrap();
@@ -453,11 +450,8 @@ mod tests {
     #[test]
     fn clusters_widen_the_interval_as_they_hold_alike_items() {
         // 40 clusters of 10 alike images: the standard error is that of 40.
-        let mut form = MultiLabel::default();
-        for at in 0..400 {
-            form.truth.push(&mut vec![0]);
-            form.answer.push(&mut vec![u32::from(at / 10 % 2 == 0)]);
-        }
+        let image = |at: u32| (vec![0], vec![u32::from((at / 10).is_multiple_of(2))]);
+        let form = multi_label(&(0..400).map(image).collect::<Vec<_>>(), false);
         let cell = form.prepare(&(0..400).collect::<Vec<_>>());
         let clusters: Vec<u32> = (0..400).map(|at| at / 10).collect();
         let key = cell_key(0, "image", &[], &[]);
@@ -544,12 +538,9 @@ mod tests {
             let wanted = 1000.0 * p * (1.0 - p);
             assert!((variance / wanted - 1.0).abs() < 0.1, "{kind}: {variance}");
         }
-        let mut form = images(400);
-        let (items, counts) = {
-            form.without_macro = true;
-            let cell = form.prepare(&(0..400).collect::<Vec<_>>());
-            form.alike(&cell).unwrap()
-        };
+        let form = images(400, true);
+        let cell = form.prepare(&(0..400).collect::<Vec<_>>());
+        let (items, counts) = form.alike(&cell).unwrap();
         assert_eq!((items, counts), (vec![0, 1], vec![200, 200]));
         let cell = form.prepare(&(0..400).collect::<Vec<_>>());
         let key = cell_key(0, "image", &[], &[]);

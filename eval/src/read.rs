@@ -307,6 +307,16 @@ pub(crate) fn open(path: &Path) -> Result<File, ReadError> {
     })
 }
 
+/// Whether a file is Parquet.
+pub(crate) fn is_parquet(path: &Path) -> bool {
+    starts_with(path, PARQUET)
+}
+
+pub(crate) fn starts_with<const N: usize>(path: &Path, magic: &[u8; N]) -> bool {
+    let mut start = [0; N];
+    open(path).is_ok_and(|mut file| file.read_exact(&mut start).is_ok() && &start == magic)
+}
+
 /// Reads a whole file. `is_header` says whether a first CSV row names columns.
 pub fn read_table(
     path: &Path,
@@ -338,7 +348,7 @@ pub(crate) fn read_columns(
         part,
         is_header,
     };
-    if start.starts_with(b"PAR1") {
+    if start.starts_with(PARQUET) {
         drop(file);
         return read_parquet::read_table(path, limits, wanted);
     }
@@ -360,6 +370,7 @@ pub(crate) fn read_columns(
     into.read(file, Some(metadata.len()))
 }
 
+const PARQUET: &[u8; 4] = b"PAR1";
 const ZIP: &[u8] = b"PK\x03\x04";
 const EMPTY_ZIP: &[u8] = b"PK\x05\x06";
 const SEVEN_ZIP: &[u8] = b"7z\xbc\xaf\x27\x1c";
@@ -389,7 +400,7 @@ impl Into<'_> {
         for (magic, what) in [
             (ZIP, "zip archive within"),
             (SEVEN_ZIP, "7z archive within"),
-            (&b"PAR1"[..], "compressed Parquet file"),
+            (&PARQUET[..], "compressed Parquet file"),
             (GZIP, "file that is compressed twice"),
             (ZSTD, "file that is compressed twice"),
         ] {

@@ -207,7 +207,7 @@ enum Part {
     Number(Vec<f64>),
     Coded {
         codes: Vec<u32>,
-        names: Names,
+        names: Box<Names>,
         /// The codes of the dictionary seen last: a row group has one for
         /// many batches.
         last: Option<(ArrayRef, Vec<u32>)>,
@@ -221,7 +221,7 @@ impl Part {
             Some(Values::Number(_)) => Part::Number(Vec::new()),
             Some(Values::Coded { .. }) => Part::Coded {
                 codes: Vec::new(),
-                names: Names::default(),
+                names: Box::default(),
                 last: None,
                 whole: HashMap::default(),
             },
@@ -334,7 +334,15 @@ impl Part {
         match all {
             Part::Text(texts) => Values::Text(texts),
             Part::Number(numbers) => Values::Number(numbers),
-            Part::Coded { codes, names, .. } => Values::Coded { codes, names },
+            Part::Coded {
+                codes, mut names, ..
+            } => {
+                names.forget_index();
+                Values::Coded {
+                    codes,
+                    names: *names,
+                }
+            }
         }
     }
 }

@@ -105,7 +105,6 @@ impl Sheet {
         if self.keys.is_empty() {
             return names;
         }
-        names.reserve(self.table.len());
         for row in 0..self.table.len() {
             match self.keys.as_slice() {
                 [only] => {

@@ -85,10 +85,20 @@ impl MultiLabelState {
             image.merge(one);
             self.label(label as usize).merge(one);
         });
-        self.total.merge(image);
+        self.add_images(image, 1);
+    }
+
+    /// Adds so many images of one tally, but for their labels.
+    pub(crate) fn add_images(&mut self, image: Tally, n: u64) {
+        if n == 0 {
+            return;
+        }
+        self.total.tp += n * image.tp;
+        self.total.fn_ += n * image.fn_;
+        self.total.fp += n * image.fp;
         let hit = 5 * image.tp;
         let key = (hit, hit + 4 * image.fn_ + image.fp);
-        *self.ratios.entry(key).or_default() += 1;
+        *self.ratios.entry(key).or_default() += n;
     }
 
     pub fn merge(&mut self, other: &Self) {
@@ -147,7 +157,7 @@ pub enum Hit {
 }
 
 impl Hit {
-    fn tally(self) -> Tally {
+    pub(crate) fn tally(self) -> Tally {
         Tally {
             tp: u64::from(self == Hit::TruePositive),
             fn_: u64::from(self == Hit::FalseNegative),

@@ -2,54 +2,14 @@
 
 mod support;
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use fairframe_eval::{EvalOptions, evaluate};
-use fairframe_schemas::report::{Grouping, Level, Report, TaskForm};
-use support::{Numbers, oracle, python, write};
+use fairframe_schemas::report::{Level, TaskForm};
+use support::{Differences, Numbers, found, hold_all, oracle, python, write};
 
-/// All values of a level, keyed as the oracle keys them.
-fn found(report: &Report, level: Level) -> BTreeMap<String, f64> {
-    let mut values = BTreeMap::new();
-    for metric in report.metrics.iter().filter(|m| m.level == level) {
-        let name = &metric.metric;
-        let mut put = |key: String, value: Option<f64>| {
-            if let Some(value) = value {
-                values.insert(key, value);
-            }
-        };
-        put(name.clone(), metric.overall.value);
-        let asked = |g: &&Grouping| metric.by_group.len() == 1 || g.columns != ["method"];
-        for grouping in metric.by_group.iter().filter(asked) {
-            for cell in &grouping.cells {
-                put(format!("{name}/{}", cell.group[0]), cell.estimate.value);
-            }
-            if let Some(d) = &grouping.disparity {
-                put(format!("{name}#difference"), Some(d.difference));
-                put(format!("{name}#ratio"), d.ratio);
-                put(
-                    format!("{name}#difference_to_overall"),
-                    d.difference_to_overall,
-                );
-                put(format!("{name}#ratio_to_overall"), d.ratio_to_overall);
-            }
-        }
-    }
-    values
-}
-
-fn compare(found: &BTreeMap<String, f64>, wanted: &BTreeMap<String, f64>) {
-    assert!(wanted.len() > 2);
-    let mut largest = 0f64;
-    for (key, wanted) in wanted {
-        let found = found.get(key).unwrap_or_else(|| panic!("no `{key}`"));
-        let difference = (found - wanted).abs();
-        assert!(difference <= 1e-12, "{key}: {found} is not {wanted}");
-        largest = largest.max(difference);
-    }
-    eprintln!("{} values, largest difference {largest:e}", wanted.len());
-}
+/// Made up, with ties and what else is awkward.
+const DATA: &str = "golden";
 
 fn options(form: TaskForm, solution: &str, submission: &str, group: &str) -> EvalOptions {
     EvalOptions {
@@ -88,7 +48,7 @@ fn multi_label_is_what_scikit_learn_and_fairlearn_say() {
     let options = options(TaskForm::MultiLabel, &solution, &submission, "country");
     let report = evaluate(&options).unwrap().report;
     let wanted = oracle(&python, &["multi-label", &solution, &submission, "country"]);
-    compare(&found(&report, Level::Image), &wanted);
+    hold_all(DATA, &found(&report, Level::Image, "country"), &wanted);
 }
 
 #[test]
@@ -119,7 +79,7 @@ fn detection_is_what_scikit_learn_and_fairlearn_say() {
     let options = options(TaskForm::Detection, &solution, &submission, "region");
     let report = evaluate(&options).unwrap().report;
     let wanted = oracle(&python, &["detection", &solution, &submission, "region"]);
-    compare(&found(&report, Level::Sample), &wanted);
+    hold_all(DATA, &found(&report, Level::Sample, "region"), &wanted);
 }
 
 #[test]
@@ -146,11 +106,66 @@ fn frames_and_videos_are_what_scikit_learn_and_fairlearn_say() {
     let report = evaluate(&options).unwrap().report;
     for (level, flag) in [(Level::Frame, "--frames"), (Level::Video, "--videos")] {
         let args = ["detection", &solution, &submission, "method", flag];
-        compare(&found(&report, level), &oracle(&python, &args));
+        let found = found(&report, level, "method");
+        hold_all(DATA, &found, &oracle(&python, &args));
     }
 }
 
-/// Writes a solution and a submission, and compares all their values.
+/// With as many distinct scores as fill the bins alike scikit-learn's quantile bins are of equal
+/// mass too.
+#[test]
+fn curves_are_what_scikit_learn_says() {
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut numbers = Numbers(9);
+    let (mut solution, mut submission) =
+        ("filename,label\n".to_owned(), "filename,label\n".to_owned());
+    for at in 0..600 {
+        let score = (f64::from(at * 7919 % 600) + 0.25) / 600.0;
+        let fake = u8::from(numbers.unit() < score);
+        writeln!(solution, "{at}.mp4,{fake}").unwrap();
+        writeln!(submission, "{at}.mp4,{score}").unwrap();
+    }
+    let solution = write(folder.path(), "solution.csv", &solution);
+    let submission = write(folder.path(), "submission.csv", &submission);
+    let options = EvalOptions {
+        groups: Vec::new(),
+        ..options(TaskForm::Detection, &solution, &submission, "")
+    };
+    let report = evaluate(&options).unwrap().report;
+    let wanted = oracle(&python, &["curves", &solution, &submission]);
+    let mut differences = Differences::new(DATA);
+    let mut hold = |key: &str, found: f64, wanted_value: f64| {
+        differences.hold(key, wanted.by(key), (found, wanted_value), 1e-12);
+    };
+    let ece = report.metrics.iter().find(|m| m.metric == "ece").unwrap();
+    hold("ece", ece.overall.value.unwrap(), wanted.values["ece"]);
+    let curve = &report.curves[0].lines[0];
+    assert_eq!(curve.reliability.len(), 15);
+    for (at, bin) in curve.reliability.iter().enumerate() {
+        for (name, found) in [
+            ("calibration_score", bin.mean_score),
+            ("calibration_share", bin.share_of_fakes),
+        ] {
+            hold(name, found, wanted.values[&format!("{name}/{at}")]);
+        }
+    }
+    // Ours is thinned: each of its points is one of scikit-learn's.
+    let number = |name: &str, at: usize| wanted.values.get(&format!("{name}/{at}")).copied();
+    let point = |at| number("roc_fpr", at).zip(number("roc_tpr", at));
+    let points: Vec<(f64, f64)> = (0..).map_while(point).collect();
+    assert!(curve.roc.len() > 50);
+    for (x, y) in &curve.roc {
+        let distance = |p: &&(f64, f64)| (p.0 - x).abs() + (p.1 - y).abs();
+        let nearer = |a: &&_, b: &&_| distance(a).total_cmp(&distance(b));
+        let nearest = points.iter().min_by(nearer).unwrap();
+        hold("roc_fpr", *x, nearest.0);
+        hold("roc_tpr", *y, nearest.1);
+    }
+}
+
+/// Writes a solution and a submission, and compares all their values, by region and by what
+/// groups the form has of its own.
 fn beside_the_oracle(form: TaskForm, level: Level, solution: &str, submission: &str) {
     let Some(python) = python() else { return };
     let folder = tempfile::tempdir().unwrap();
@@ -160,12 +175,15 @@ fn beside_the_oracle(form: TaskForm, level: Level, solution: &str, submission: &
         .unwrap()
         .report;
     assert!(!report.refused(), "{:?}", report.defects);
-    let wanted = oracle(&python, &[form.as_str(), &solution, &submission, "region"]);
-    let found = found(&report, level);
-    compare(&found, &wanted);
-    // And the oracle knows every metric of the report.
-    for metric in &report.metrics {
-        assert!(wanted.contains_key(&metric.metric), "{}", metric.metric);
+    let more = (form == TaskForm::DetectionLabels).then_some("method");
+    for group in std::iter::once("region").chain(more) {
+        let wanted = oracle(&python, &[form.as_str(), &solution, &submission, group]);
+        hold_all(DATA, &found(&report, level, group), &wanted);
+        // And the oracle knows every metric of the report.
+        for metric in &report.metrics {
+            let name = &metric.metric;
+            assert!(wanted.values.contains_key(name), "{name}");
+        }
     }
 }
 

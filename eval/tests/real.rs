@@ -1,27 +1,13 @@
-//! Real submissions: Inclusive Images and DFDC. They stand in the shared
-//! folder (`FAIRFRAME_SHARED`), as their licences keep them out of the tree.
+//! Real submissions: Inclusive Images, DFDC, ImageNet-X, and CLIP on Dollar Street. They stand in
+//! the shared folder (`FAIRFRAME_SHARED`), as their licences keep them out of the tree.
 
-use std::path::PathBuf;
+mod support;
+
+use std::path::Path;
 
 use fairframe_eval::{EvalOptions, evaluate, report};
 use fairframe_schemas::report::{DefectKind, InputRole, IntervalMethod, Level, Report, TaskForm};
-
-/// A folder of the shared data; None, said plainly, where it is absent.
-fn shared(name: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("FAIRFRAME_SHARED").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared")),
-        PathBuf::from,
-    );
-    let folder = root.join("data").join(name);
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    eprintln!(
-        "skipped: `{}` is absent (FAIRFRAME_SHARED)",
-        folder.display()
-    );
-    None
-}
+use support::{found, hold_all, oracle, python, shared};
 
 fn value(report: &Report, metric: &str, level: Level) -> f64 {
     let found = report
@@ -41,6 +27,7 @@ fn inclusive_images_submissions_score_as_published() {
     let Some(folder) = shared("inclusive-images") else {
         return;
     };
+    let python = python();
     for (team, wanted) in [("team_a_4", 0.296012), ("team_a_16", 0.299916)] {
         let options = EvalOptions::new(
             TaskForm::MultiLabel,
@@ -59,6 +46,115 @@ fn inclusive_images_submissions_score_as_published() {
         assert_eq!(interval.method, IntervalMethod::Bootstrap);
         assert!(interval.low < f2 && f2 < interval.high);
         assert_eq!(report.baselines.len(), 10);
+        if let Some(python) = &python {
+            let files = [&options.solution, &options.submission].map(|path| text(path));
+            let wanted = oracle(python, &["multi-label", files[0], files[1]]);
+            let found = found(&report, Level::Image, "");
+            hold_all("Inclusive Images, 2 submissions", &found, &wanted);
+        }
+    }
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// Real data as the oracle wrote it for both sides: its folder, solution and submission.
+fn plain(python: &Path, name: &str) -> Option<(tempfile::TempDir, String, String)> {
+    let folder = shared(name)?;
+    let out = tempfile::tempdir().unwrap();
+    oracle(python, &["files", name, text(&folder), text(out.path())]);
+    let [solution, submission] =
+        ["solution.csv", "submission.csv"].map(|file| text(&out.path().join(file)).to_owned());
+    Some((out, solution, submission))
+}
+
+/// Every group is judged, however small.
+fn by(groups: &[&[&str]], options: EvalOptions) -> EvalOptions {
+    let owned = |group: &&[&str]| group.iter().map(|c| (*c).to_owned()).collect();
+    EvalOptions {
+        groups: groups.iter().map(owned).collect(),
+        min_n: 1,
+        resamples: 100,
+        permutations: 0,
+        ..options
+    }
+}
+
+#[test]
+fn dfdc_frames_and_videos_are_what_scikit_learn_and_fairlearn_say() {
+    let Some(python) = python() else { return };
+    let Some((_out, solution, submission)) = plain(&python, "dfdc") else {
+        return;
+    };
+    // Here as they were published.
+    let folder = shared("dfdc").unwrap();
+    let published = EvalOptions::new(
+        TaskForm::Detection,
+        folder.join("folds.csv"),
+        folder.join("predictions_1.json"),
+    );
+    let report = evaluate(&by(&[&["fold"]], published)).unwrap().report;
+    for (level, flag, data) in [
+        (Level::Frame, "--frames", "DFDC, 2,666 frames by fold"),
+        (Level::Video, "--videos", "DFDC, 93 videos by fold"),
+    ] {
+        let args = ["detection", &solution, &submission, "fold", flag];
+        let found = found(&report, level, "fold");
+        hold_all(data, &found, &oracle(&python, &args));
+    }
+}
+
+#[test]
+fn the_16_factors_of_imagenet_x_are_what_scikit_learn_and_fairlearn_say() {
+    let Some(python) = python() else { return };
+    let Some((_out, solution, submission)) = plain(&python, "imagenet-x") else {
+        return;
+    };
+    let (truth, answers) = (solution.clone().into(), submission.clone().into());
+    let options = EvalOptions::new(TaskForm::Classification, truth, answers);
+    let report = evaluate(&by(&[&["factor"]], options)).unwrap().report;
+    // The factors, and the images of which none is told.
+    assert_eq!(report.metrics[0].by_group[0].cells.len(), 17);
+    let wanted = oracle(
+        &python,
+        &["classification", &solution, &submission, "factor"],
+    );
+    let found = found(&report, Level::Image, "factor");
+    hold_all(
+        "ImageNet-X, ViT, 50,000 images by 16 factors",
+        &found,
+        &wanted,
+    );
+}
+
+/// How often CLIP sees what an image shows: the truth has one class, so that what rests on the
+/// other is undefined.
+#[test]
+fn clip_by_country_and_income_is_what_scikit_learn_and_fairlearn_say() {
+    let Some(python) = python() else { return };
+    let Some((_out, solution, submission)) = plain(&python, "dollar-street") else {
+        return;
+    };
+    let (truth, answers) = (solution.clone().into(), submission.clone().into());
+    let options = EvalOptions {
+        threshold: 0.35,
+        ..EvalOptions::new(TaskForm::Detection, truth, answers)
+    };
+    let groups: [&[&str]; 3] = [&["country"], &["income"], &["country", "income"]];
+    let report = evaluate(&by(&groups, options)).unwrap().report;
+    assert!(!report.refused(), "{:?}", report.defects);
+    for group in groups.map(|columns| columns.join("+")) {
+        let args = [
+            "detection",
+            &solution,
+            &submission,
+            &group,
+            "--threshold=0.35",
+        ];
+        let found = found(&report, Level::Sample, &group);
+        let data = format!("CLIP on Dollar Street, 35,353 images by {group}");
+        hold_all(&data, &found, &oracle(&python, &args));
     }
 }
 

@@ -1,17 +1,21 @@
-//! Nulls, q-values, BCa, weights and controls through the whole evaluation,
-//! beside scipy and fairlearn.
+//! Nulls, q-values, bootstraps, weights and controls through the whole evaluation, and the
+//! formulas they rest on, beside scipy and fairlearn.
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use fairframe_eval::compare::{compare, mcnemar};
+use fairframe_eval::coverage::{Cell, distance, effective};
+use fairframe_eval::intervals::{difference, normal_cdf, normal_quantile, quantile, wilson};
 use fairframe_eval::weights::Weights;
 use fairframe_eval::{EvalOptions, evaluate, report};
 use fairframe_schemas::report::{
-    Bootstrap, Grouping, IntervalMethod, MetricReport, Report, TaskForm,
+    Bootstrap, Grouping, Interval, IntervalMethod, MetricReport, Report, TaskForm,
 };
-use support::{Numbers, oracle, python, write};
+use support::{Differences, Numbers, Said, hold_all, oracle, python, write};
 
 fn metric<'a>(report: &'a Report, name: &str) -> &'a MetricReport {
     report.metrics.iter().find(|m| m.metric == name).unwrap()
@@ -32,7 +36,8 @@ fn files(folder: &Path) -> (String, String) {
         let fake = numbers.below(2);
         let country = ["ZA", "IN", "BR"][numbers.below(3) as usize];
         let method = ["Deepfakes", "Face2Face"][numbers.below(2) as usize];
-        let source = at / 4;
+        // Sources of one to several samples.
+        let source = at / (1 + at % 7);
         writeln!(solution, "{at}.mp4,{fake},{country},{method},s{source}").unwrap();
         let noise = if country == "ZA" { 1.0 } else { 0.7 };
         let score = (1.0 - noise) * fake as f64 + noise * numbers.unit();
@@ -97,9 +102,10 @@ fn every_gap_stands_beside_its_null_and_q_values_are_scipys() {
     let Some(python) = python() else { return };
     let ps: Vec<String> = nulls.iter().map(|null| null.p.to_string()).collect();
     let wanted = oracle(&python, &["q-values", &ps.join(",")]);
-    for (at, null) in nulls.iter().enumerate() {
-        assert!((null.q - wanted[&at.to_string()]).abs() < 1e-12);
-    }
+    let qs = nulls.iter().enumerate();
+    let qs = qs.map(|(at, null)| (format!("q/{at}"), null.q));
+    let qs: BTreeMap<String, f64> = qs.collect();
+    hold_all("golden, 26 gaps", &qs, &wanted);
 }
 
 #[test]
@@ -134,11 +140,29 @@ fn the_permutation_test_of_two_groups_is_scipys() {
         &["permutation", &losses[0].join(","), &losses[1].join(",")],
     );
     // 20,000 permutations each: four standard errors of the difference of two.
-    let p = wanted["p"];
+    let p = wanted.values["p"];
     let error = 4.0 * (2.0 * p * (1.0 - p) / 20_000.0).sqrt();
-    assert!((null.p - p).abs() < error, "{} is not {p}", null.p);
-    assert!((null.mean - wanted["mean"]).abs() < 0.03 * wanted["mean"]);
-    assert!((null.p95 - wanted["p95"]).abs() < 0.03 * wanted["p95"]);
+    let mut differences = Differences::new("golden, 100 samples, 20,000 permutations each");
+    for (key, found, within) in [
+        ("p", null.p, error),
+        ("mean", null.mean, 0.03 * wanted.values["mean"]),
+        ("p95", null.p95, 0.03 * wanted.values["p95"]),
+    ] {
+        let what = format!("{key} of a gap");
+        let values = (found, wanted.values[key]);
+        differences.hold(&what, wanted.by(key), values, within);
+    }
+}
+
+/// Both ends, in widths of the interval: with 20,000 resamples each they differ by noise only.
+fn hold_interval(what: &str, interval: Interval, wanted: &Said) {
+    let (low, high) = (wanted.values["low"], wanted.values["high"]);
+    let width = high - low;
+    let mut differences = Differences::new("golden, 600 samples, 20,000 resamples each");
+    for (ours, scipys) in [(interval.low, low), (interval.high, high)] {
+        let values = (ours / width, scipys / width);
+        differences.hold(what, wanted.by("low"), values, 0.05);
+    }
 }
 
 #[test]
@@ -162,17 +186,129 @@ fn bca_is_scipys_and_says_so() {
 
     let Some(python) = python() else { return };
     let losses: Vec<String> = found.items[0].score.iter().map(f64::to_string).collect();
-    let wanted = oracle(&python, &["bca", &losses.join(",")]);
-    let width = wanted["high"] - wanted["low"];
-    for (ours, scipys) in [
-        (interval.low, wanted["low"]),
-        (interval.high, wanted["high"]),
-    ] {
-        assert!(
-            (ours - scipys).abs() < 0.05 * width,
-            "{ours} is not {scipys}"
-        );
+    let wanted = oracle(&python, &["bootstrap", "BCa", &losses.join(",")]);
+    hold_interval("BCa interval (in widths)", interval, &wanted);
+}
+
+#[test]
+fn percentiles_clusters_and_pairs_are_scipys() {
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let options = EvalOptions {
+        groups: Vec::new(),
+        metrics: vec!["log_loss".to_owned()],
+        resamples: 20_000,
+        permutations: 0,
+        ..options(folder.path())
+    };
+    let join = |values: Vec<f64>| {
+        let texts: Vec<String> = values.iter().map(f64::to_string).collect();
+        texts.join(",")
+    };
+
+    let text = std::fs::read_to_string(&options.submission).unwrap();
+    let mut squared = "filename,label\n".to_owned();
+    for line in text.lines().skip(1) {
+        let (id, score) = line.split_once(',').unwrap();
+        let score: f64 = score.parse().unwrap();
+        writeln!(squared, "{id},{}", score * score).unwrap();
     }
+    let rival = write(folder.path(), "squared.csv", &squared);
+    let (a, b, comparison) = compare(&options, rival.as_ref()).unwrap();
+    let (losses, rivals) = (&a.items[0].score, &b.items[0].score);
+    let wanted = oracle(&python, &["bootstrap", "percentile", &join(losses.clone())]);
+    let interval = metric(&a.report, "log_loss").overall.interval.unwrap();
+    hold_interval("percentile interval (in widths)", interval, &wanted);
+
+    let apart = losses.iter().zip(rivals).map(|(a, b)| a - b).collect();
+    let wanted = oracle(&python, &["bootstrap", "percentile", &join(apart)]);
+    let interval = comparison.unwrap().metrics[0].overall.interval.unwrap();
+    hold_interval(
+        "interval of a paired difference (in widths)",
+        interval,
+        &wanted,
+    );
+
+    // Clusters drawn whole: their sums, over their numbers of items.
+    let solution = std::fs::read_to_string(&options.solution).unwrap();
+    let mut clusters: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
+    for (line, loss) in solution.lines().skip(1).zip(losses) {
+        let (sum, n) = clusters
+            .entry(line.rsplit(',').next().unwrap())
+            .or_default();
+        *sum += loss;
+        *n += 1.0;
+    }
+    let sums = join(clusters.values().map(|of| of.0).collect());
+    let counts = join(clusters.values().map(|of| of.1).collect());
+    for (kind, method, what) in [
+        (
+            Bootstrap::Percentile,
+            "percentile",
+            "cluster percentile interval (in widths)",
+        ),
+        (Bootstrap::Bca, "BCa", "cluster BCa interval (in widths)"),
+    ] {
+        let clustered = EvalOptions {
+            cluster: Some("source".to_owned()),
+            bootstrap: kind,
+            ..options.clone()
+        };
+        let found = evaluate(&clustered).unwrap().report;
+        let wanted = oracle(&python, &["bootstrap", method, &sums, &counts]);
+        let interval = metric(&found, "log_loss").overall.interval.unwrap();
+        hold_interval(what, interval, &wanted);
+    }
+}
+
+/// A formula of the numbers that stand in the key.
+fn formula(key: &str) -> f64 {
+    let (name, rest) = key.split_once('/').unwrap();
+    let list = |text: &str| text.split(',').map(|n| n.parse().unwrap()).collect();
+    let lists: Vec<Vec<f64>> = rest.split('/').map(list).collect();
+    let number = |at: usize| lists[at][0];
+    let newcombe = || {
+        let shares = [0, 2].map(|at| (number(at), number(at + 1) as u64));
+        difference(shares[0], shares[1], 0.95).unwrap()
+    };
+    let wilson = || wilson(number(0), number(1) as u64, number(2)).unwrap();
+    let test = || {
+        let (only_a, only_b) = (number(0) as usize, number(1) as usize);
+        let a = [vec![true; only_a], vec![false; only_b]].concat();
+        let b: Vec<bool> = a.iter().map(|right| !right).collect();
+        mcnemar(&a, &b)
+    };
+    let cell = |(have, weight): (&f64, &f64)| Cell {
+        have: *have as u64,
+        weight: *weight as u64,
+    };
+    let cells = || -> Vec<Cell> { lists[0].iter().zip(&lists[1]).map(cell).collect() };
+    match name {
+        "wilson_low" => wilson().0,
+        "wilson_high" => wilson().1,
+        "newcombe_low" => newcombe().0,
+        "newcombe_high" => newcombe().1,
+        "normal_quantile" => normal_quantile(number(0)),
+        "normal_cdf" => normal_cdf(number(0)),
+        "quantile" => {
+            let squares: Vec<f64> = (1..12).map(|n| f64::from(n * n)).collect();
+            quantile(&squares, number(0)).unwrap()
+        }
+        "mcnemar_chi_square" => test().chi_square.unwrap(),
+        "mcnemar_p" => test().p,
+        "coverage_distance" => distance(&cells()).unwrap(),
+        "effective_places" => effective(cells().iter().map(|cell| cell.have)).unwrap(),
+        _ => panic!("no formula `{name}`"),
+    }
+}
+
+#[test]
+fn formulas_are_scipys() {
+    let Some(python) = python() else { return };
+    let wanted = oracle(&python, &["formulas"]);
+    let keys = wanted.values.keys();
+    let found: BTreeMap<_, _> = keys.map(|key| (key.clone(), formula(key))).collect();
+    hold_all("a grid of numbers", &found, &wanted);
 }
 
 #[test]
@@ -185,22 +321,25 @@ fn groups_within_a_control_are_what_fairlearn_says() {
     let within = &grouping(&found.report, "accuracy").within;
     let names: Vec<&str> = within.iter().map(|w| w.level[0].as_str()).collect();
     assert_eq!(names, ["Deepfakes", "Face2Face"]);
-    let mut values = std::collections::BTreeMap::new();
+    let mut values = BTreeMap::new();
     for level in within {
         let name = &level.level[0];
+        let mut put = |key: String, value: Option<f64>| {
+            values.insert(format!("accuracy/{name}{key}"), value.unwrap());
+        };
         for cell in &level.cells {
-            values.insert(format!("{name}|{}", cell.group[0]), cell.estimate.value);
+            put(format!("|{}", cell.group[0]), cell.estimate.value);
         }
         let found = level.disparity.as_ref().unwrap();
         assert!(found.null.is_some());
         for (key, value) in [
-            ("overall", level.overall.value),
-            ("difference", Some(found.difference)),
-            ("ratio", found.ratio),
-            ("difference_to_overall", found.difference_to_overall),
-            ("ratio_to_overall", found.ratio_to_overall),
+            ("", level.overall.value),
+            ("#difference", Some(found.difference)),
+            ("#ratio", found.ratio),
+            ("#difference_to_overall", found.difference_to_overall),
+            ("#ratio_to_overall", found.ratio_to_overall),
         ] {
-            values.insert(format!("{name}#{key}"), value);
+            put(key.to_owned(), value);
         }
     }
     // The page has a table of them, the table of groups a row for each.
@@ -221,14 +360,8 @@ fn groups_within_a_control_are_what_fairlearn_says() {
         &python,
         &["controlled", paths[0], paths[1], "country", "method"],
     );
-    assert_eq!(wanted.len(), 16);
-    for (key, wanted) in wanted {
-        let found = values[&key].unwrap();
-        assert!(
-            (found - wanted).abs() < 1e-12,
-            "{key}: {found} is not {wanted}"
-        );
-    }
+    assert_eq!(wanted.values.len(), 16);
+    hold_all("golden, within levels of a control", &values, &wanted);
 }
 
 #[test]

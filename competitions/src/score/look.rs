@@ -32,10 +32,10 @@ pub(super) fn look(options: &ScoreOptions<'_>) -> Result<Looked, ScoreError> {
             let frames = [asked.columns.len() > 1, sheet.key_columns().len() > 1];
             let by_id = task.form == TaskForm::Detection && frames[0] != frames[1];
             let mut names = Names::default();
-            names.reserve(asked.keys.len());
-            for key in &asked.keys {
-                names.code(if by_id { prepare::id_of(key) } else { key });
-            }
+            names.codes(asked.keys.len(), |at| {
+                let key = asked.keys[at].as_str();
+                if by_id { prepare::id_of(key) } else { key }
+            });
             let sheet = if by_id { sheet.by_id() } else { sheet };
             let mut defects = sheet.against(&names);
             defects.extend(of_rows(task.form, &sheet));

@@ -13,7 +13,7 @@ use fairframe_schemas::Column;
 use rayon::prelude::*;
 
 use crate::names::Names;
-use crate::read::{JsonPart, Limits, ReadError, read_table};
+use crate::read::{JsonPart, Limits, ReadError, is_parquet, read_table, starts_with};
 use crate::read_parquet::{cell_text, for_each_batch};
 
 /// Numbers of one embedding, at most.
@@ -71,13 +71,7 @@ pub fn is_npy(path: &Path) -> bool {
 
 /// Whether a file is of a kind that can hold embeddings.
 pub fn can_be(path: &Path) -> bool {
-    is_npy(path) || starts_with(path, b"PAR1")
-}
-
-fn starts_with<const N: usize>(path: &Path, magic: &[u8; N]) -> bool {
-    let mut start = [0; N];
-    crate::read::open(path)
-        .is_ok_and(|mut file| file.read_exact(&mut start).is_ok() && &start == magic)
+    is_npy(path) || is_parquet(path)
 }
 
 /// Reads embeddings; `ids` names the rows of a numpy matrix.

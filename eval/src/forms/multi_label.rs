@@ -39,7 +39,7 @@ pub(super) fn judge(
     let true_column = &solution.columns[truth_roles.value];
     let given_column = &submission.columns[answer_roles.value];
     // Labels are read while ids are checked.
-    let ((truth, answers), (lists, labels)) = rayon::join(
+    let ((truth, answers), (lists, names)) = rayon::join(
         || {
             let truth = each_list(solution, truth_roles, InputRole::Solution, &usage, run);
             let all = Usage::default();
@@ -47,7 +47,7 @@ pub(super) fn judge(
             (truth, answers)
         },
         || {
-            lists([
+            labels([
                 (true_column, solution.len()),
                 (given_column, submission.len()),
             ])
@@ -57,13 +57,16 @@ pub(super) fn judge(
     let Some((identity, found)) = run.by_id(&truth, &answers, place)? else {
         return Ok((Vec::new(), headline));
     };
-    let given = |at: Option<usize>| at.map(|at| answers.rows[at]);
-    let form = MultiLabel {
-        truth: lists[0].select(truth.rows.iter().map(|row| Some(*row))),
-        answer: lists[1].select(found.into_iter().map(given)),
-        without_micro: !run.options.wants(F2_MICRO),
-        without_macro: !run.options.wants(F2_MACRO),
-    };
+    let given = |at: &Option<usize>| at.map(|at| answers.rows[at]);
+    let given: Vec<Option<u32>> = found.iter().map(given).collect();
+    let asked: Vec<Option<u32>> = truth.rows.iter().copied().map(Some).collect();
+    let form = MultiLabel::new(
+        lists[0].select(&asked),
+        lists[1].select(&given),
+        !run.options.wants(F2_MICRO),
+        !run.options.wants(F2_MACRO),
+    );
+    drop(lists);
     let both_empty =
         |item: &usize| form.truth.get(*item).is_empty() && form.answer.get(*item).is_empty();
     run.counts.both_empty = (0..form.len()).filter(both_empty).count() as u64;
@@ -74,7 +77,7 @@ pub(super) fn judge(
         identity,
         form,
     };
-    let level = level_report(run, items, &labels, columns, clusters);
+    let level = level_report(run, items, &names, columns, clusters);
     Ok((vec![level], headline))
 }
 
@@ -97,12 +100,41 @@ fn each_list(
 }
 
 /// Rows that are read at once.
-const CHUNK: usize = 1 << 14;
+const CHUNK: usize = 1 << 15;
+
+/// The labels of a column's rows, read by chunks that number them each for itself.
+struct Labels {
+    /// What each label of a chunk is numbered in the end.
+    codes: Vec<Vec<u32>>,
+    lists: Vec<Lists>,
+}
+
+impl Labels {
+    /// The lists of some rows, an empty one where there is none.
+    fn select(&self, rows: &[Option<u32>]) -> Lists {
+        let of_rows = |rows: &[Option<u32>]| {
+            let mut chosen = Lists::default();
+            let mut list = Vec::new();
+            for row in rows {
+                list.clear();
+                if let Some(row) = row.map(|row| row as usize) {
+                    let codes = &self.codes[row / CHUNK];
+                    let labels = self.lists[row / CHUNK].get(row % CHUNK);
+                    list.extend(labels.iter().map(|label| codes[*label as usize]));
+                }
+                chosen.push(&mut list);
+            }
+            chosen
+        };
+        let chunks: Vec<Lists> = rows.par_chunks(CHUNK).map(of_rows).collect();
+        Lists::concat(&chunks)
+    }
+}
 
 /// The labels of every row of both columns, separated by spaces, order free,
 /// repeats collapse; labels are numbered in the order of their names, so that
 /// the order of the files has no say.
-fn lists(columns: [(&Values, usize); 2]) -> ([Lists; 2], Names) {
+fn labels(columns: [(&Values, usize); 2]) -> ([Labels; 2], Names) {
     let starts = |(column, rows)| {
         (0..rows)
             .step_by(CHUNK)
@@ -115,27 +147,25 @@ fn lists(columns: [(&Values, usize); 2]) -> ([Lists; 2], Names) {
         for row in start..(start + CHUNK).min(rows) {
             list.clear();
             list.extend(words(&column.text(row)).map(|word| names.code(word)));
-            lists.push(&mut list);
+            // Sorted when it has its numbers for good.
+            lists.append(&list);
         }
         (names, lists)
     };
-    let read: Vec<(Names, Lists)> = chunks.into_par_iter().map(read).collect();
-    let known: BTreeSet<&str> = read.iter().flat_map(|(names, _)| names.iter()).collect();
+    let (local, mut lists): (Vec<Names>, Vec<Lists>) = chunks.into_par_iter().map(read).collect();
+    let known: BTreeSet<&str> = local.iter().flat_map(Names::iter).collect();
     let mut names = Names::default();
     for name in known {
         names.code(name);
     }
-    let join = |chunks: &[(Names, Lists)]| {
-        let mut all = Lists::default();
-        for (local, lists) in chunks {
-            let codes: Vec<u32> = local.iter().filter_map(|name| names.find(name)).collect();
-            all.append(lists, &codes);
-        }
-        all
+    let find = |local: &Names| local.iter().filter_map(|name| names.find(name)).collect();
+    let mut codes: Vec<Vec<u32>> = local.iter().map(find).collect();
+    let first = columns[0].1.div_ceil(CHUNK);
+    let second = Labels {
+        codes: codes.split_off(first),
+        lists: lists.split_off(first),
     };
-    let (first, second) = read.split_at(columns[0].1.div_ceil(CHUNK));
-    let (first, second) = rayon::join(|| join(first), || join(second));
-    ([first, second], names)
+    ([Labels { codes, lists }, second], names)
 }
 
 fn level_report(
@@ -214,12 +244,12 @@ mod tests {
             Values::Text(column)
         };
         let (truth, given) = (column(["y x y", "", "z"]), column(["w x", "", "z\tz"]));
-        let ([truth, given], names) = lists([(&truth, 3), (&given, 3)]);
+        let ([truth, given], names) = labels([(&truth, 3), (&given, 3)]);
         assert_eq!(names.iter().collect::<Vec<_>>(), ["w", "x", "y", "z"]);
         let all = |lists: &Lists| [0, 1, 2].map(|at| lists.get(at).to_vec());
+        let truth = truth.select(&[Some(0), Some(1), Some(2)]);
         assert_eq!(all(&truth), [vec![1, 2], vec![], vec![3]]);
-        assert_eq!(all(&given), [vec![0, 1], vec![], vec![3]]);
-        let chosen = given.select([Some(2), None, Some(0)].into_iter());
+        let chosen = given.select(&[Some(2), None, Some(0)]);
         assert_eq!(all(&chosen), [vec![3], vec![], vec![0, 1]]);
     }
 

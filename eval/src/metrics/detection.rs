@@ -153,14 +153,15 @@ pub fn evaluate(
         }) += weight(at);
     }
     let all = positives + negatives;
-    let (mut log_fake, mut log_real, mut brier) = (Sum::default(), Sum::default(), Sum::default());
+    // Real, then fake: by index, as the next class is not to be guessed.
+    let (mut log, mut brier) = ([Sum::default(); 2], Sum::default());
     let (mut caught, mut accused) = (0u64, 0u64);
     let mut curve = Curve::new(positives, negatives);
     let mut bins = Bins::new(options.bins, all);
     let mut start = 0;
     while start < n {
         let score = sorted(start).score;
-        let (mut tied_fake, mut tied_real, mut end) = (0, 0, start);
+        let (mut tied, mut end) = ([0; 2], start);
         while end < n {
             let (item, w) = (sorted(end), weight(end));
             if item.score != score {
@@ -169,17 +170,14 @@ pub fn evaluate(
             if w > 0 {
                 let (wide, loss) = (w as f64, loss(end));
                 brier.add(loss.brier * wide);
-                if item.fake {
-                    tied_fake += w;
-                    log_fake.add(loss.log * wide);
-                } else {
-                    tied_real += w;
-                    log_real.add(loss.log * wide);
-                }
+                let class = usize::from(item.fake);
+                tied[class] += w;
+                log[class].add(loss.log * wide);
             }
             end += 1;
         }
         start = end;
+        let [tied_real, tied_fake] = tied;
         if tied_fake + tied_real == 0 {
             continue;
         }
@@ -196,6 +194,7 @@ pub fn evaluate(
     let fpr = share(accused, negatives);
     let mean = |sum: f64, n: u64| (n > 0).then(|| sum / n as f64);
     let halves = |a: Option<f64>, b: Option<f64>| Some((a? + b?) / 2.0);
+    let [log_real, log_fake] = log;
     let mut log_all = log_fake;
     log_all.add(log_real.value());
     Values {
@@ -232,6 +231,10 @@ struct Curve {
     average_precision: Sum,
     last_score: Option<f64>,
     eer: Option<(f64, f64)>,
+    /// FNR - FPR so far, over the common denominator, exact.
+    gap: i128,
+    /// The most reals that may be accused at 1% and at 0.1%, and the fakes caught there.
+    most: [u64; 2],
     caught_at: [u64; 2],
 }
 
@@ -246,6 +249,8 @@ impl Curve {
             average_precision: Sum::default(),
             last_score: None,
             eer: None,
+            gap: i128::from(positives) * i128::from(negatives),
+            most: [0.01, 0.001].map(|limit| most_within(negatives, limit)),
             caught_at: [0; 2],
         }
     }
@@ -260,8 +265,8 @@ impl Curve {
             self.average_precision
                 .add(fake as f64 / self.positives as f64 * precision);
         }
-        for (caught, limit) in self.caught_at.iter_mut().zip([0.01, 0.001]) {
-            if self.fp as f64 / self.negatives as f64 <= limit {
+        for (caught, most) in self.caught_at.iter_mut().zip(self.most) {
+            if self.fp <= most {
                 *caught = self.tp;
             }
         }
@@ -272,13 +277,10 @@ impl Curve {
     }
 
     /// Where FNR = FPR between two points of the curve, if it is there.
-    fn crossing(&self, before: (u64, u64), score: f64) -> Option<(f64, f64)> {
-        // FNR - FPR over the common denominator, exact.
-        let gap = |tp: u64, fp: u64| {
-            i128::from(self.positives - tp) * i128::from(self.negatives)
-                - i128::from(fp) * i128::from(self.positives)
-        };
-        let (from, to) = (gap(before.0, before.1), gap(self.tp, self.fp));
+    fn crossing(&mut self, before: (u64, u64), score: f64) -> Option<(f64, f64)> {
+        let to = i128::from(self.positives - self.tp) * i128::from(self.negatives)
+            - i128::from(self.fp) * i128::from(self.positives);
+        let from = std::mem::replace(&mut self.gap, to);
         if to > 0 || from <= 0 {
             return None;
         }
@@ -296,11 +298,21 @@ impl Curve {
     }
 }
 
+/// The most of so many whose share, as it is rounded, is within a limit.
+fn most_within(all: u64, limit: f64) -> u64 {
+    let within = |n: u64| n as f64 / all as f64 <= limit;
+    let near = (all as f64 * limit) as u64;
+    let around = near.saturating_sub(2)..=near + 2;
+    around.rev().find(|n| within(*n)).unwrap_or(0)
+}
+
 /// Bins of equal mass. Equal scores share the bin of the middle of their run,
 /// so that the order of ties has no say.
 pub(crate) struct Bins {
     all: u64,
     seen: u64,
+    /// The bin that was added to last.
+    at: usize,
     bins: Vec<(u64, u64, Sum)>,
 }
 
@@ -309,16 +321,20 @@ impl Bins {
         Self {
             all,
             seen: 0,
+            at: 0,
             bins: vec![(0, 0, Sum::default()); count.max(1) as usize],
         }
     }
 
     pub fn add(&mut self, score: f64, fake: u64, n: u64) {
-        let count = self.bins.len() as u128;
-        let twice_middle = u128::from(2 * self.seen + n);
-        let at = (count * twice_middle / u128::from(2 * self.all)).min(count - 1);
+        // The middle of the run lies before the end of its bin.
+        let middle = self.bins.len() as u128 * u128::from(2 * self.seen + n);
+        let end = |at: usize| (at as u128 + 1) * u128::from(2 * self.all);
+        while self.at + 1 < self.bins.len() && middle >= end(self.at) {
+            self.at += 1;
+        }
         self.seen += n;
-        let bin = &mut self.bins[at as usize];
+        let bin = &mut self.bins[self.at];
         bin.0 += n;
         bin.1 += fake;
         bin.2.add(score * n as f64);

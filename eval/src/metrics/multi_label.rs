@@ -1,13 +1,14 @@
 //! Multi-label: F2 as Inclusive Images asks, and its micro and macro forms.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::OnceLock;
 
 use ahash::RandomState;
 use rayon::prelude::*;
 
 use super::{Form, Metric, Rests};
-use crate::statistics::{Hit, MultiLabelState, Sum, Tally, for_each_label};
+use crate::statistics::{MultiLabelState, Sum, Tally, for_each_label};
 
 pub const F2_MEAN: &str = "f2_mean";
 pub const F2_MICRO: &str = "f2_micro";
@@ -61,6 +62,11 @@ impl Lists {
     pub fn push(&mut self, list: &mut Vec<u32>) {
         list.sort_unstable();
         list.dedup();
+        self.append(list);
+    }
+
+    /// Appends a list as it is.
+    pub(crate) fn append(&mut self, list: &[u32]) {
         self.labels.extend_from_slice(list);
         self.ends.push(self.labels.len());
     }
@@ -79,27 +85,19 @@ impl Lists {
         self.ends.len() - 1
     }
 
-    /// The lists of some places; an empty one where there is none.
-    pub(crate) fn select(&self, places: impl Iterator<Item = Option<u32>>) -> Self {
-        let mut chosen = Self::default();
-        chosen.labels.reserve(self.labels.len());
-        for place in places {
-            let list = place.map_or(&[][..], |at| self.get(at as usize));
-            chosen.labels.extend_from_slice(list);
-            chosen.ends.push(chosen.labels.len());
+    /// Lists end to end.
+    pub(crate) fn concat(parts: &[Self]) -> Self {
+        let mut all = Self::default();
+        all.labels
+            .reserve(parts.iter().map(|part| part.labels.len()).sum());
+        all.ends.reserve(parts.iter().map(Self::len).sum());
+        for part in parts {
+            let start = all.labels.len();
+            all.labels.extend_from_slice(&part.labels);
+            all.ends
+                .extend(part.ends[1..].iter().map(|end| start + end));
         }
-        chosen
-    }
-
-    /// Appends lists whose labels are numbered otherwise.
-    pub(crate) fn append(&mut self, other: &Self, codes: &[u32]) {
-        let start = self.labels.len();
-        self.labels
-            .extend(other.labels.iter().map(|label| codes[*label as usize]));
-        for (from, to) in other.ends.iter().zip(&other.ends[1..]) {
-            self.labels[start + from..start + to].sort_unstable();
-            self.ends.push(start + to);
-        }
+        all
     }
 
     pub fn is_empty(&self) -> bool {
@@ -107,14 +105,20 @@ impl Lists {
     }
 }
 
-/// Truth and answers of the images that are scored.
-#[derive(Debug, Clone, Default)]
+/// Truth and answers of the images that are scored, held against each other.
+#[derive(Debug, Clone)]
 pub struct MultiLabel {
     pub truth: Lists,
     pub answer: Lists,
+    /// The tallies that there are, each once, and which of them an image has.
+    tallies: Vec<Tally>,
+    kinds: Vec<u32>,
+    /// Per image `3 * label + hit`; where macro F2 is wanted.
+    hits: Lists,
+    labels: usize,
     /// Whether micro F2 is not wanted, and macro F2.
-    pub without_micro: bool,
-    pub without_macro: bool,
+    without_micro: bool,
+    without_macro: bool,
 }
 
 /// A cell of images.
@@ -137,24 +141,107 @@ struct Resampled {
 /// Images that are walked at once.
 const CHUNK: usize = 1 << 15;
 
+/// A part of the images, with tallies of its own.
+#[derive(Default)]
+struct Walked {
+    tallies: Numbers<Tally>,
+    kinds: Vec<u32>,
+    hits: Lists,
+}
+
+/// Numbers for what is told apart by hashing, from 0 up.
+struct Numbers<K>(HashMap<K, u32, RandomState>, Vec<K>);
+
+impl<K> Default for Numbers<K> {
+    fn default() -> Self {
+        Self(HashMap::default(), Vec::new())
+    }
+}
+
+impl<K: Copy + Eq + Hash> Numbers<K> {
+    fn of(&mut self, key: K) -> u32 {
+        *self.0.entry(key).or_insert_with(|| {
+            self.1.push(key);
+            self.1.len() as u32 - 1
+        })
+    }
+}
+
 impl MultiLabel {
+    /// From as many lists of truths as of answers.
+    pub fn new(truth: Lists, answer: Lists, without_micro: bool, without_macro: bool) -> Self {
+        let walk = |from: usize| {
+            let mut found = Walked::default();
+            let mut hits = Vec::new();
+            for item in from..(from + CHUNK).min(truth.len()) {
+                let mut tally = Tally::default();
+                for_each_label(truth.get(item), answer.get(item), |label, hit| {
+                    tally.merge(hit.tally());
+                    if !without_macro {
+                        hits.push(3 * label + hit as u32);
+                    }
+                });
+                found.kinds.push(found.tallies.of(tally));
+                found.hits.append(&hits);
+                hits.clear();
+            }
+            found
+        };
+        let starts: Vec<usize> = (0..truth.len()).step_by(CHUNK).collect();
+        let parts: Vec<Walked> = starts.into_par_iter().map(walk).collect();
+        let mut tallies = Numbers::default();
+        let (mut kinds, mut hits) = (Vec::with_capacity(truth.len()), Vec::new());
+        for part in parts {
+            let known: Vec<u32> = part.tallies.1.iter().map(|t| tallies.of(*t)).collect();
+            kinds.extend(part.kinds.iter().map(|kind| known[*kind as usize]));
+            hits.push(part.hits);
+        }
+        let hits = Lists::concat(&hits);
+        Self {
+            labels: hits
+                .labels
+                .par_iter()
+                .max()
+                .map_or(0, |hit| *hit as usize / 3 + 1),
+            tallies: tallies.1,
+            kinds,
+            hits,
+            truth,
+            answer,
+            without_micro,
+            without_macro,
+        }
+    }
+
     /// F2 of one image.
     pub fn f2(&self, item: usize) -> f64 {
         self.tally(item).f2().unwrap_or(1.0)
     }
 
     fn tally(&self, item: usize) -> Tally {
-        let mut tally = Tally::default();
-        for_each_label(
-            self.truth.get(item),
-            self.answer.get(item),
-            |_, hit| match hit {
-                Hit::TruePositive => tally.tp += 1,
-                Hit::FalseNegative => tally.fn_ += 1,
-                Hit::FalsePositive => tally.fp += 1,
-            },
-        );
-        tally
+        self.tallies[self.kinds[item] as usize]
+    }
+
+    /// What is counted of some images.
+    fn state(&self, items: &[u32]) -> MultiLabelState {
+        let mut images = vec![0u64; self.tallies.len()];
+        let mut hits = vec![0u32; 3 * self.labels];
+        for item in items {
+            images[self.kinds[*item as usize] as usize] += 1;
+            for hit in self.hits.get(*item as usize) {
+                hits[*hit as usize] += 1;
+            }
+        }
+        let mut state = MultiLabelState::default();
+        let images = self.tallies.iter().zip(images);
+        images.for_each(|(tally, n)| state.add_images(*tally, n));
+        let (labels, _) = hits.as_chunks::<3>();
+        let tally = |of: &[u32; 3]| {
+            let [tp, fn_, fp] = of.map(u64::from);
+            Tally { tp, fn_, fp }
+        };
+        state.labels = labels.iter().map(tally).collect();
+        state
     }
 
     fn resampled<'a>(&self, cell: &'a Images) -> &'a Resampled {
@@ -166,23 +253,18 @@ impl MultiLabel {
                 ends: vec![0],
                 labels: 0,
             };
-            let mut local: HashMap<u32, u32, RandomState> = HashMap::default();
+            let mut local = Numbers::default();
             for item in &cell.items {
                 let at = *item as usize;
-                let tally = self.tally(at);
-                found.f2.push(tally.f2().unwrap_or(1.0));
-                found.tally.push(tally);
-                let hits = |label, hit| {
-                    let next = local.len() as u32;
-                    let label = *local.entry(label).or_insert(next);
-                    found.hits.push(3 * label + hit as u32);
-                };
-                if !self.without_macro {
-                    for_each_label(self.truth.get(at), self.answer.get(at), hits);
-                }
+                found.f2.push(self.f2(at));
+                found.tally.push(self.tally(at));
+                let hits = self.hits.get(at).iter();
+                found
+                    .hits
+                    .extend(hits.map(|hit| 3 * local.of(hit / 3) + hit % 3));
                 found.ends.push(found.hits.len());
             }
-            found.labels = local.len();
+            found.labels = local.1.len();
             found
         })
     }
@@ -257,21 +339,23 @@ impl Form for MultiLabel {
         if !self.without_macro {
             return None;
         }
-        let mut kinds: HashMap<(u64, Tally), usize, RandomState> = HashMap::default();
+        // What counts of each tally, and the place of those that are the same.
+        let kind = |tally: &Tally| match self.without_micro {
+            true => (tally.f2().unwrap_or(1.0).to_bits(), Tally::default()),
+            false => (0, *tally),
+        };
+        let mut same = Numbers::default();
+        let same: Vec<u32> = self.tallies.iter().map(|t| same.of(kind(t))).collect();
+        let mut places = vec![None; same.len()];
         let (mut items, mut counts) = (Vec::new(), Vec::new());
         for item in &cell.items {
-            let tally = self.tally(*item as usize);
-            let f2 = tally.f2().unwrap_or(1.0).to_bits();
-            let key = match self.without_micro {
-                true => (f2, Tally::default()),
-                false => (f2, tally),
-            };
-            let kind = *kinds.entry(key).or_insert_with(|| {
+            let kind = same[self.kinds[*item as usize] as usize];
+            let place = *places[kind as usize].get_or_insert_with(|| {
                 items.push(*item);
                 counts.push(0);
                 items.len() - 1
             });
-            counts[kind] += 1;
+            counts[place] += 1;
         }
         Some((items, counts))
     }
@@ -283,14 +367,7 @@ impl Form for MultiLabel {
         scratch: &mut Vec<u32>,
     ) -> Vec<Option<f64>> {
         let Some(weights) = weights else {
-            let chunks = cell.items.par_chunks(CHUNK).map(|items| {
-                let mut state = MultiLabelState::default();
-                for item in items {
-                    let at = *item as usize;
-                    state.update(self.truth.get(at), self.answer.get(at));
-                }
-                state
-            });
+            let chunks = cell.items.par_chunks(CHUNK).map(|items| self.state(items));
             let merged = chunks.reduce(MultiLabelState::default, |mut all, more| {
                 all.merge(&more);
                 all
@@ -400,16 +477,21 @@ pub(crate) mod tests {
 
     /// The worked example of the contract: labels a to e as 0 to 4.
     pub(crate) fn example() -> MultiLabel {
-        let mut form = MultiLabel::default();
-        for (truth, answer) in [
+        let all = [
             (vec![0, 1, 2], vec![4, 3, 1, 0, 0]),
             (vec![0], vec![0]),
             (vec![1], vec![]),
-        ] {
-            form.truth.push(&mut truth.clone());
-            form.answer.push(&mut answer.clone());
+        ];
+        images(&all, false)
+    }
+
+    pub(crate) fn images(all: &[(Vec<u32>, Vec<u32>)], without_macro: bool) -> MultiLabel {
+        let (mut truths, mut answers) = <(Lists, Lists)>::default();
+        for (truth, answer) in all {
+            truths.push(&mut truth.clone());
+            answers.push(&mut answer.clone());
         }
-        form
+        MultiLabel::new(truths, answers, false, without_macro)
     }
 
     #[test]
@@ -428,11 +510,7 @@ pub(crate) mod tests {
 
     #[test]
     fn neither_truth_nor_answer_scores_one() {
-        let mut form = MultiLabel::default();
-        form.truth.push(&mut vec![]);
-        form.answer.push(&mut vec![]);
-        form.truth.push(&mut vec![]);
-        form.answer.push(&mut vec![7]);
+        let form = images(&[(vec![], vec![]), (vec![], vec![7])], false);
         assert_eq!([form.f2(0), form.f2(1)], [1.0, 0.0]);
         let cell = form.prepare(&[0, 1]);
         let values = form.evaluate(&cell, None, &mut Vec::new());

@@ -152,15 +152,18 @@ fn section(report: &Report, metric: &MetricReport, at: usize, name_level: bool) 
         .iter()
         .filter(|m| m.level == metric.level && BY_GROUP.contains(&m.metric.as_str()))
         .collect();
-    let drawn: Vec<&Cell> = cells.iter().map(|(_, cell)| *cell).collect();
-    let scale = Scale::over(metric, &drawn);
+    let shown = cells.iter().map(|(_, cell)| &cell.estimate);
+    let marks: Vec<plot::Drawn> = shown.filter_map(plot::drawn).collect();
+    let scale = Scale::over(&marks, metric.overall.value);
     let rows = cells.iter().map(|(place, cell)| GroupRow {
         group: text::group(&grouping.columns, &cell.group),
         n: text::count(cell.estimate.n),
         value: text::estimate(&cell.estimate),
         interval: interval(&cell.estimate),
         suppressed: cell.estimate.verdict != Verdict::Shown,
-        mark: scale.as_ref().and_then(|s| s.mark(&cell.estimate)),
+        mark: scale
+            .as_ref()
+            .and_then(|scale| Some(scale.mark(plot::drawn(&cell.estimate)?))),
         worse: plot::is_worse(metric, &cell.estimate),
         end: match () {
             () if worst(cell) => "worst",

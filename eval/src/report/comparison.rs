@@ -6,6 +6,7 @@ use askama::Template;
 use fairframe_schemas::comparison::{Compared, Comparison, MetricComparison};
 use fairframe_schemas::report::Verdict;
 
+use super::plot::{Drawn, Mark, Scale};
 use super::text;
 use crate::evaluate::EvalError;
 
@@ -30,6 +31,8 @@ struct Rows {
     rows: Vec<Row>,
     /// Whether any row holds right answers against each other.
     mcnemar: bool,
+    /// Of the differences, where the rows are of one metric.
+    scale: Option<Scale>,
 }
 
 struct Row {
@@ -42,6 +45,8 @@ struct Row {
     mcnemar: String,
     /// `good` or `bad` where the interval leaves no doubt for whom it is.
     sign: &'static str,
+    drawn: Option<Drawn>,
+    mark: Option<Mark>,
 }
 
 fn row(metric: &MetricComparison, name: String, compared: &Compared) -> Row {
@@ -78,17 +83,36 @@ fn row(metric: &MetricComparison, name: String, compared: &Compared) -> Row {
             Some((_, true)) => "bad",
             _ => "",
         },
+        drawn: compared.difference.map(|value| (value, compared.interval)),
+        mark: None,
     }
 }
 
 fn rows(id: String, title: String, caption: String, head: &'static str, rows: Vec<Row>) -> Rows {
     Rows {
+        scale: None,
         mcnemar: rows.iter().any(|row| !row.mcnemar.is_empty()),
         id,
         title,
         caption,
         head,
         rows,
+    }
+}
+
+impl Rows {
+    /// Draws the differences of all rows on one scale, around none.
+    fn drawn(mut self) -> Self {
+        let drawn: Vec<Drawn> = self.rows.iter().filter_map(|row| row.drawn).collect();
+        self.scale = Scale::over(&drawn, Some(0.0));
+        for row in &mut self.rows {
+            row.mark = self
+                .scale
+                .as_ref()
+                .zip(row.drawn)
+                .map(|(s, drawn)| s.mark(drawn));
+        }
+        self
     }
 }
 
@@ -135,7 +159,8 @@ pub fn comparison_page(comparison: &Comparison) -> Result<String, askama::Error>
                 format!("{title} of {level} by {columns}, {}", direction(metric)),
                 "Group",
                 cells.collect(),
-            );
+            )
+            .drawn();
             match first.is_some_and(|first| first.metric == metric.metric) {
                 true => tables.push(table),
                 false => others.push(table),

@@ -1,7 +1,7 @@
 //! Dots and intervals: one line per group on one scale, as inline SVG whose lengths are
 //! in percent, so that the chart is as wide as its column and its text stays text.
 
-use fairframe_schemas::report::{Cell, Estimate, MetricReport, Verdict};
+use fairframe_schemas::report::{Estimate, Interval, MetricReport, Verdict};
 
 /// Percent of the width kept free on either side, so that ends and their labels fit.
 const MARGIN: f64 = 6.0;
@@ -11,7 +11,7 @@ pub struct Scale {
     from: f64,
     to: f64,
     pub ticks: Vec<Tick>,
-    /// Where the overall value stands.
+    /// Where the value stands that all are held against.
     pub overall: Option<String>,
 }
 
@@ -28,22 +28,15 @@ pub struct Mark {
 }
 
 impl Scale {
-    /// Holds every value and interval that is shown; None where none is.
-    pub fn over(metric: &MetricReport, cells: &[&Cell]) -> Option<Self> {
-        let shown = || {
-            cells
-                .iter()
-                .filter(|c| c.estimate.verdict == Verdict::Shown)
-        };
-        let mut ends: Vec<f64> = shown()
-            .filter_map(|cell| cell.estimate.interval)
-            .flat_map(|interval| [interval.low, interval.high])
-            .chain(shown().filter_map(|cell| cell.estimate.value))
-            .collect();
-        if ends.is_empty() {
+    /// Holds every value with its interval, and the one that all are held against; None where
+    /// there is no value.
+    pub fn over(drawn: &[Drawn], overall: Option<f64>) -> Option<Self> {
+        if drawn.is_empty() {
             return None;
         }
-        ends.extend(metric.overall.value);
+        let intervals = drawn.iter().filter_map(|(_, interval)| *interval);
+        let mut ends: Vec<f64> = intervals.flat_map(|i| [i.low, i.high]).collect();
+        ends.extend(drawn.iter().map(|(value, _)| value).chain(&overall));
         let low = ends.iter().copied().fold(f64::INFINITY, f64::min);
         let high = ends.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let step = nice_step(high - low);
@@ -66,7 +59,7 @@ impl Scale {
                 }
             })
             .collect();
-        scale.overall = metric.overall.value.map(|value| scale.x(value));
+        scale.overall = overall.map(|value| scale.x(value));
         Some(scale)
     }
 
@@ -75,20 +68,24 @@ impl Scale {
         format!("{:.2}", MARGIN + share * (100.0 - 2.0 * MARGIN))
     }
 
-    /// None where the value is not shown.
-    pub fn mark(&self, estimate: &Estimate) -> Option<Mark> {
-        let value = estimate
-            .value
-            .filter(|_| estimate.verdict == Verdict::Shown)?;
-        let (low, high) = estimate
-            .interval
-            .map_or((value, value), |i| (i.low, i.high));
-        Some(Mark {
+    pub fn mark(&self, (value, interval): Drawn) -> Mark {
+        let (low, high) = interval.map_or((value, value), |i| (i.low, i.high));
+        Mark {
             low: self.x(low),
             value: self.x(value),
             high: self.x(high),
-        })
+        }
     }
+}
+
+/// A value, with its interval where it has one.
+pub type Drawn = (f64, Option<Interval>);
+
+/// What is drawn of an estimate; None where it is not shown.
+pub fn drawn(estimate: &Estimate) -> Option<Drawn> {
+    let value = estimate.value;
+    let value = value.filter(|_| estimate.verdict == Verdict::Shown)?;
+    Some((value, estimate.interval))
 }
 
 /// Worse than the whole beyond its interval.

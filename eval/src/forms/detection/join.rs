@@ -174,7 +174,7 @@ pub(super) fn join(
         items.identity.ids.clone_from(&solution.ids);
         items.identity.frames = Some(solution.frames.clone());
         items.identity.answered = counted.iter().map(|at| *at != NONE).collect();
-        let both = counted.iter().zip(&solution.values);
+        let both = counted.par_iter().zip(&solution.values);
         let scored = both.map(|(at, fake)| Scored {
             score: match *at {
                 NONE => policy.no_score,
@@ -269,6 +269,10 @@ fn named_frames(solution: &Checked<Vec<bool>>, submission: &Checked<Vec<f64>>) -
     let asked = |at| key((&solution.ids, &solution.frames), at);
     let given = |at| key((&submission.ids, &submission.frames), at);
     let all = submission.ids.len();
+    let same = |at| asked(at) == given(at);
+    if all == solution.ids.len() && (0..all).into_par_iter().all(same) {
+        return (0..all as u32).collect();
+    }
     // Both files mostly go on with the same frame; else all are looked up.
     let mut places: Option<HashMap<u64, u32, RandomState>> = None;
     let mut next = 0;
@@ -297,9 +301,13 @@ fn unknown_frames(
     defects: &mut Defects,
     counts: &mut Counts,
 ) {
+    let found = || counted.iter().filter(|at| **at != NONE);
+    // Each is found once.
+    if found().count() == submission.ids.len() {
+        return;
+    }
     let mut used = vec![false; submission.ids.len()];
-    let found = counted.iter().filter(|at| **at != NONE);
-    found.for_each(|at| used[*at as usize] = true);
+    found().for_each(|at| used[*at as usize] = true);
     for at in (0..used.len()).filter(|at| !used[*at]) {
         // Frames of unknown videos have been named already.
         let (id, frame) = (submission.ids[at], submission.frames[at]);

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::statistics::DetectionState;
 
@@ -148,4 +150,29 @@ fn calibration_error_of_zero_spread_is_the_distance_to_the_rate() {
     let found = values(&rows, &Options::default());
     close(found.get("ece"), 0.05, 1e-15);
     close(found.get("brier"), (3.0 * 0.09 + 0.49) / 4.0, 1e-15);
+}
+
+proptest! {
+    #[test]
+    fn false_alarms_are_bounded_as_their_share_says(all in 1u64..5_000, limit in 0.0f64..1.0) {
+        let within = |n: u64| n as f64 / all as f64 <= limit;
+        prop_assert_eq!((0..=all).filter(|n| within(*n)).count() as u64, most_within(all, limit) + 1);
+    }
+
+    #[test]
+    fn bins_take_the_middle_of_each_run(runs in prop::collection::vec((0u64..9, 0u64..9), 1..40), count in 1u32..20) {
+        let all = runs.iter().map(|(fakes, reals)| fakes + reals).sum::<u64>().max(1);
+        let mut bins = Bins::new(count, all);
+        let (mut wanted, mut seen) = (vec![(0, 0); count as usize], 0);
+        for (fakes, reals) in runs {
+            let n = fakes + reals;
+            bins.add(0.5, fakes, n);
+            let at = u128::from(count) * u128::from(2 * seen + n) / u128::from(2 * all);
+            let bin = &mut wanted[at.min(u128::from(count) - 1) as usize];
+            *bin = (bin.0 + n, bin.1 + fakes);
+            seen += n;
+        }
+        let found: Vec<(u64, u64)> = bins.each().map(|(n, fakes, _)| (n, fakes)).collect();
+        prop_assert_eq!(found, wanted);
+    }
 }

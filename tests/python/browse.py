@@ -192,7 +192,7 @@ def curator(page):
 
     page.get_by_role("link", name="Reports", exact=True).click()
     check("worst of" in page.inner_text("main"), "the list of reports names no worst group")
-    page.locator("main").get_by_role("link", name="dfdc").click()
+    page.locator("main").get_by_role("link", name="dfdc", exact=True).click()
     page.get_by_role("link", name="Read the report").click()
     words = page.inner_text("main")
     for word in ["Worst group: fold 0", "95% interval", "n = "]:

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use fairframe_eval::read::Limits;
 use fairframe_eval::weights::Weights;
-use fairframe_eval::{EvalOptions, evaluate, report};
+use fairframe_eval::{EvalError, EvalOptions, evaluate, report};
 use fairframe_schemas::TaskToml;
 use fairframe_schemas::report::TaskForm;
 use tempfile::TempDir;
@@ -75,8 +75,8 @@ fn judged(bytes: &[u8], forms: &[TaskForm]) {
                     true => (desk.given.clone(), other.clone()),
                 };
                 let options = EvalOptions {
-                    resamples: 2,
-                    permutations: 2,
+                    resamples: 100,
+                    permutations: 100,
                     min_n: 1,
                     limits: LIMITS,
                     ..EvalOptions::new(*form, solution, submission)
@@ -91,6 +91,8 @@ fn judged(bytes: &[u8], forms: &[TaskForm]) {
                             serde_json::from_str(&json).expect("what was written is read");
                         assert_eq!(back.defects, report.defects);
                     }
+                    // What is asked is right: then nothing would be read.
+                    Err(EvalError::Option { .. }) => panic!("wrong options"),
                     Err(error) => assert!(!error.to_string().is_empty()),
                 }
             }

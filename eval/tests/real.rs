@@ -3,11 +3,11 @@
 
 mod support;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fairframe_eval::{EvalOptions, evaluate, report};
 use fairframe_schemas::report::{DefectKind, InputRole, IntervalMethod, Level, Report, TaskForm};
-use support::{found, hold_all, oracle, python, shared};
+use support::{Said, found, hold_all, oracle, python, shared};
 
 fn value(report: &Report, metric: &str, level: Level) -> f64 {
     let found = report
@@ -59,14 +59,38 @@ fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// Real data as the oracle wrote it for both sides: its folder, solution and submission.
-fn plain(python: &Path, name: &str) -> Option<(tempfile::TempDir, String, String)> {
-    let folder = shared(name)?;
-    let out = tempfile::tempdir().unwrap();
-    oracle(python, &["files", name, text(&folder), text(out.path())]);
-    let [solution, submission] =
-        ["solution.csv", "submission.csv"].map(|file| text(&out.path().join(file)).to_owned());
-    Some((out, solution, submission))
+/// Real data as the oracle wrote it for both sides.
+struct Plain {
+    python: PathBuf,
+    solution: String,
+    submission: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Plain {
+    /// None, said plainly, where they or the oracle are absent.
+    fn new(name: &str) -> Option<Self> {
+        let (python, folder) = (python()?, shared(name)?);
+        let out = tempfile::tempdir().unwrap();
+        oracle(&python, &["files", name, text(&folder), text(out.path())]);
+        let file = |name: &str| text(&out.path().join(name)).to_owned();
+        Some(Self {
+            python,
+            solution: file("solution.csv"),
+            submission: file("submission.csv"),
+            _folder: out,
+        })
+    }
+
+    fn options(&self, form: TaskForm) -> EvalOptions {
+        EvalOptions::new(form, (&self.solution).into(), (&self.submission).into())
+    }
+
+    /// What the oracle says of them, by a group.
+    fn oracle(&self, form: &str, group: &str, more: &[&str]) -> Said {
+        let args = [form, &self.solution, &self.submission, group];
+        oracle(&self.python, &[&args[..], more].concat())
+    }
 }
 
 /// Every group is judged, however small.
@@ -83,8 +107,7 @@ fn by(groups: &[&[&str]], options: EvalOptions) -> EvalOptions {
 
 #[test]
 fn dfdc_frames_and_videos_are_what_scikit_learn_and_fairlearn_say() {
-    let Some(python) = python() else { return };
-    let Some((_out, solution, submission)) = plain(&python, "dfdc") else {
+    let Some(plain) = Plain::new("dfdc") else {
         return;
     };
     // Here as they were published.
@@ -99,27 +122,21 @@ fn dfdc_frames_and_videos_are_what_scikit_learn_and_fairlearn_say() {
         (Level::Frame, "--frames", "DFDC, 2,666 frames by fold"),
         (Level::Video, "--videos", "DFDC, 93 videos by fold"),
     ] {
-        let args = ["detection", &solution, &submission, "fold", flag];
         let found = found(&report, level, "fold");
-        hold_all(data, &found, &oracle(&python, &args));
+        hold_all(data, &found, &plain.oracle("detection", "fold", &[flag]));
     }
 }
 
 #[test]
 fn the_16_factors_of_imagenet_x_are_what_scikit_learn_and_fairlearn_say() {
-    let Some(python) = python() else { return };
-    let Some((_out, solution, submission)) = plain(&python, "imagenet-x") else {
+    let Some(plain) = Plain::new("imagenet-x") else {
         return;
     };
-    let (truth, answers) = (solution.clone().into(), submission.clone().into());
-    let options = EvalOptions::new(TaskForm::Classification, truth, answers);
+    let options = plain.options(TaskForm::Classification);
     let report = evaluate(&by(&[&["factor"]], options)).unwrap().report;
     // The factors, and the images of which none is told.
     assert_eq!(report.metrics[0].by_group[0].cells.len(), 17);
-    let wanted = oracle(
-        &python,
-        &["classification", &solution, &submission, "factor"],
-    );
+    let wanted = plain.oracle("classification", "factor", &[]);
     let found = found(&report, Level::Image, "factor");
     hold_all(
         "ImageNet-X, ViT, 50,000 images by 16 factors",
@@ -132,29 +149,21 @@ fn the_16_factors_of_imagenet_x_are_what_scikit_learn_and_fairlearn_say() {
 /// other is undefined.
 #[test]
 fn clip_by_country_and_income_is_what_scikit_learn_and_fairlearn_say() {
-    let Some(python) = python() else { return };
-    let Some((_out, solution, submission)) = plain(&python, "dollar-street") else {
+    let Some(plain) = Plain::new("dollar-street") else {
         return;
     };
-    let (truth, answers) = (solution.clone().into(), submission.clone().into());
     let options = EvalOptions {
         threshold: 0.35,
-        ..EvalOptions::new(TaskForm::Detection, truth, answers)
+        ..plain.options(TaskForm::Detection)
     };
     let groups: [&[&str]; 3] = [&["country"], &["income"], &["country", "income"]];
     let report = evaluate(&by(&groups, options)).unwrap().report;
     assert!(!report.refused(), "{:?}", report.defects);
     for group in groups.map(|columns| columns.join("+")) {
-        let args = [
-            "detection",
-            &solution,
-            &submission,
-            &group,
-            "--threshold=0.35",
-        ];
         let found = found(&report, Level::Sample, &group);
         let data = format!("CLIP on Dollar Street, 35,353 images by {group}");
-        hold_all(&data, &found, &oracle(&python, &args));
+        let wanted = plain.oracle("detection", &group, &["--threshold=0.35"]);
+        hold_all(&data, &found, &wanted);
     }
 }
 

@@ -13,8 +13,8 @@
     oracle_eval.py files imagenet-x|dollar-street|dfdc FOLDER OUT
 
 FORM is multi-label, recognition, retrieval, classification or detection-labels; GROUP a column or
-a crossing, `a+b`. Prints `values`, keyed as metric, metric/GROUP or metric/GROUP#what, and `by`:
-which function says the metric or what. `files` writes real data as the `solution.csv` and
+a crossing, `a+b`. Prints `values`, keyed as metric, metric/GROUP or metric/GROUP#what, `undefined`,
+the keys of what has no value, and `by`: which function says the metric or what. `files` writes real data as the `solution.csv` and
 `submission.csv` that both sides read.
 """
 
@@ -290,7 +290,8 @@ def detection_metrics(threshold):
     }
 
 
-# What a constant score does not win or lose by construction.
+# What a constant score does not win or lose by construction: whether the evaluator has the same is
+# seen by its having them all.
 RIVALLED = [
     "log_loss",
     "log_loss_balanced",

@@ -79,6 +79,22 @@ fn a_program_that_fails_says_why() {
 }
 
 #[test]
+fn a_launcher_of_another_version_ends_the_run() {
+    // As `fairframe-media` says it, in words and by its exit code; a program may end with that code too.
+    let mut other = command();
+    other.program = "/bin/sh".into();
+    other.arguments = vec!["-c".to_owned(), "echo another version; exit 5".to_owned()];
+    let workers = Workers::new(other, 1, Limits::default());
+    let folder = tempfile::tempdir().unwrap();
+    let ended = workers.run_program(&program(&["true"]), folder.path());
+    let machine =
+        matches!(&ended, Err(WorkerError::Machine { problem, .. }) if problem.contains("version"));
+    assert!(machine, "{ended:?}");
+    let said = failure(&program(&["sh", "-c", "echo another version; exit 5"]));
+    assert!(said.contains("exit status: 5"), "{said}");
+}
+
+#[test]
 fn what_is_declared_may_be_read_and_run() {
     let house = tempfile::tempdir().unwrap();
     let place = |name: &str| house.path().join(name).display().to_string();

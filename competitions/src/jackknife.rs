@@ -8,6 +8,7 @@
 //! items have the same blocks, so the differences of their pseudo-values are paired: what holds of
 //! items' scores holds of them.
 
+use fairframe_eval::codes::Codes;
 use rayon::prelude::*;
 
 /// Blocks, where there are as many items or clusters.
@@ -27,9 +28,9 @@ impl Dealt {
     /// Deals items in their order, or clusters in the order in which they come first, one after
     /// the other to all blocks: these differ by one item, or cluster, at most. None where there
     /// are too few.
-    pub fn new(items: usize, clusters: Option<&[u32]>) -> Option<Self> {
+    pub fn new(items: usize, clusters: Option<&Codes>) -> Option<Self> {
         let units: Vec<u32> = match clusters {
-            Some(clusters) => clusters.to_vec(),
+            Some(clusters) => clusters.iter().collect(),
             None => (0..u32::try_from(items).ok()?).collect(),
         };
         let count = units.iter().max().map_or(0, |last| *last as usize + 1);
@@ -89,7 +90,7 @@ mod tests {
             assert!((found - value).abs() < 1e-10, "{found} {value}");
         }
         // 20 clusters of two items that follow each other.
-        let clusters: Vec<u32> = (0..40).map(|at| at / 2).collect();
+        let clusters = Codes::of(40, 19, |at| at as u32 / 2);
         let dealt = Dealt::new(40, Some(&clusters)).unwrap();
         let found = dealt
             .pseudo_values(mean, |w| weighted_mean(&values, w))

@@ -394,7 +394,7 @@ impl Judged {
         let is_in = |item: &u32| {
             wanted
                 .iter()
-                .all(|(c, code)| c.codes[*item as usize] == *code)
+                .all(|(c, code)| c.codes.get(*item as usize) == *code)
         };
         Some((0..side.identity.len() as u32).filter(is_in).collect())
     }
@@ -498,7 +498,7 @@ impl Judged {
             Some(clusters) => {
                 let mut sums = BTreeMap::<u32, f64>::new();
                 for item in items {
-                    *sums.entry(clusters[item as usize]).or_default() +=
+                    *sums.entry(clusters.get(item as usize)).or_default() +=
                         parts[item as usize] - value;
                 }
                 off.extend(sums.into_values());

@@ -4,6 +4,7 @@
 //!
 //! `cargo run --release -p fairframe-eval --example simulate [WORLDS [ROW]]`
 
+use fairframe_eval::codes::Codes;
 use fairframe_eval::groups::{GroupColumn, Judging, judge_groups};
 use fairframe_eval::intervals::{Resampling, bootstrap, cell_key, normal_quantile, wilson};
 use fairframe_eval::metrics::detection::{Detection, Options, Scored};
@@ -266,15 +267,17 @@ fn permutations(worlds: u64) {
             .filter_map(|world| {
                 let mut draw = Draw::of(world);
                 let mut form = detection(&mut draw, n, 0.5);
-                let clusters: Vec<u32> = (0..n as u32).map(|at| at / 5).collect();
+                let clusters = Codes::of(n, n as u32, |at| at as u32 / 5);
                 if per_cluster != 1 {
-                    for (cluster, items) in form.items.chunks_mut(5).enumerate() {
+                    let mut scored: Vec<Scored> = form.items.iter().collect();
+                    for (cluster, items) in scored.chunks_mut(5).enumerate() {
                         let shared = draw.unit();
                         for item in items {
                             item.fake = cluster % 2 == 0;
                             item.score = (item.score + shared) / 2.0;
                         }
                     }
+                    form.items = scored.into_iter().collect();
                 }
                 let judging = Judging {
                     min_n: 1,
@@ -285,7 +288,7 @@ fn permutations(worlds: u64) {
                         kind: Bootstrap::Percentile,
                     },
                     level: "sample",
-                    clusters: (per_cluster > 1).then_some(&clusters[..]),
+                    clusters: (per_cluster > 1).then_some(&clusters),
                 };
                 let cells = judge_groups(&form, &[&column], &judging);
                 Some(

@@ -1,6 +1,8 @@
 //! The whole check of a table: every defect at once, with row and column.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Range;
+use std::sync::Arc;
 
 use ahash::RandomState;
 use fairframe_schemas::Column;
@@ -8,8 +10,10 @@ use fairframe_schemas::report::{Defect, DefectAt, DefectKind, InputRole, TaskFor
 
 use rayon::prelude::*;
 
+use crate::codes::Codes;
 use crate::forms;
 use crate::names::Names;
+use crate::parts::parts;
 use crate::read::{Table, Values};
 
 /// Defects of one kind that are shown; the rest is counted.
@@ -236,12 +240,11 @@ pub struct Ids {
 #[derive(Debug, Default)]
 pub struct Checked<V> {
     /// Numbers of [`Ids`].
-    pub ids: Vec<u32>,
-    /// Empty, or one per id.
-    pub frames: Vec<u32>,
+    pub ids: Arc<Codes>,
+    pub frames: Option<Arc<Codes>>,
     pub values: V,
-    /// The table's row index of each.
-    pub rows: Vec<u32>,
+    /// The table's row of each.
+    pub rows: Kept,
     /// Rows left out by `Usage`.
     pub ignored: u64,
     /// Their ids, and others that are known but not scored: an answer to one
@@ -249,6 +252,55 @@ pub struct Checked<V> {
     pub left_out: HashSet<u32>,
     /// The same of frames: id, then frame.
     pub left_out_frames: HashSet<u64>,
+}
+
+/// Rows of a table that are kept, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kept {
+    /// So many, from the first on.
+    First(usize),
+    Some(Vec<u32>),
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        Kept::First(0)
+    }
+}
+
+impl Kept {
+    #[inline]
+    pub fn get(&self, at: usize) -> usize {
+        match self {
+            Kept::First(_) => at,
+            Kept::Some(rows) => rows[at] as usize,
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        match self {
+            Kept::First(len) => *len,
+            Kept::Some(rows) => rows.len(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = usize> {
+        (0..self.len()).map(|at| self.get(at))
+    }
+
+    fn push(&mut self, row: usize) {
+        match self {
+            Kept::First(len) if *len == row => *len += 1,
+            Kept::First(len) => {
+                *self = Kept::Some((0..*len).chain([row]).map(|row| row as u32).collect())
+            }
+            Kept::Some(rows) => rows.push(row as u32),
+        }
+    }
 }
 
 /// Which rows of a solution count.
@@ -265,40 +317,56 @@ impl Usage {
 }
 
 /// The numbers of a column's texts, spaces around them left out.
-pub(crate) fn codes(column: &Values, rows: usize, names: &mut Names) -> Vec<u32> {
+pub(crate) fn codes(column: &Values, rows: usize, names: &mut Names) -> Arc<Codes> {
     match column {
         Values::Coded {
             codes,
             names: known,
         } => {
             let of: Vec<u32> = known.iter().map(|name| names.code(name.trim())).collect();
-            codes.par_iter().map(|code| of[*code as usize]).collect()
+            Codes::shared(codes, &of)
         }
-        Values::Text(texts) => names.codes(rows, |row| texts.get(row).trim()),
-        Values::Number(_) => (0..rows)
-            .map(|row| names.code_in_turn(&column.text(row)))
-            .collect(),
+        Values::Text(texts) => Arc::new(names.codes(rows, |row| texts.get(row).trim()).into()),
+        Values::Number(_) => {
+            let codes = (0..rows).map(|row| names.code_in_turn(&column.text(row)));
+            Arc::new(codes.collect::<Vec<u32>>().into())
+        }
     }
 }
 
-/// Whether a key stands there twice. Files are mostly in the order in which
+/// Whether one of so many keys stands there twice. Files are mostly in the order in which
 /// their keys are numbered: then a look is enough.
-pub(crate) fn repeats(keys: &[u64]) -> bool {
-    let in_order = |keys: &[u64]| keys.par_windows(2).all(|pair| pair[0] < pair[1]);
-    if in_order(keys) {
+pub(crate) fn repeats(keys: usize, key: impl Fn(usize) -> u64 + Sync) -> bool {
+    let in_order = |part: Range<usize>| {
+        let mut last = part.start.checked_sub(1).map(&key);
+        let mut is_next = |at: usize| std::mem::replace(&mut last, Some(key(at))) < last;
+        part.into_iter().all(&mut is_next)
+    };
+    if parts(keys).into_par_iter().all(in_order) {
         return false;
     }
-    let mut sorted = keys.to_vec();
+    let mut sorted: Vec<u64> = (0..keys).into_par_iter().map(&key).collect();
     sorted.par_sort_unstable();
-    !in_order(&sorted)
+    sorted.par_windows(2).any(|pair| pair[0] == pair[1])
 }
 
 /// Whether one of so many numbers stands there twice.
-fn repeated(codes: &[u32], count: usize) -> bool {
+fn repeated(codes: &Codes, count: usize) -> bool {
     let mut seen = vec![false; count];
-    let again = |code: &u32| std::mem::replace(&mut seen[*code as usize], true);
-    codes.iter().any(again)
+    codes
+        .iter()
+        .any(|code| std::mem::replace(&mut seen[code as usize], true))
 }
+
+/// What the first row of an id is asked: whether it is kept.
+pub(crate) enum First<F> {
+    /// All are.
+    Sound,
+    Asked(F),
+}
+
+/// Whatever an id's first row holds is kept.
+pub(crate) const SOUND: First<fn(usize, &mut Defects) -> bool> = First::Sound;
 
 /// Walks the rows that have an id of their own. `first` is told of each id's
 /// first row and keeps it or not; `same` says whether another row of that id
@@ -310,7 +378,7 @@ pub(crate) fn each_id(
     usage: &Usage,
     names: &mut Ids,
     defects: &mut Defects,
-    mut first: impl FnMut(usize, &mut Defects) -> bool,
+    mut first: First<impl FnMut(usize, &mut Defects) -> bool>,
     same: impl Fn(usize, usize) -> bool,
 ) -> Checked<()> {
     let ids = codes(&table.columns[roles.id], table.len(), &mut names.ids);
@@ -318,25 +386,25 @@ pub(crate) fn each_id(
         .frame
         .map(|at| codes(&table.columns[at], table.len(), &mut names.frames));
     let key = |row: usize| {
-        let frame = frames.as_ref().map_or(0, |frames| frames[row]);
-        u64::from(ids[row]) << 32 | u64::from(frame)
+        let frame = frames.as_ref().map_or(0, |frames| frames.get(row));
+        u64::from(ids.get(row)) << 32 | u64::from(frame)
     };
     let repeated = match &frames {
         None => repeated(&ids, names.ids.len()),
-        Some(_) => repeats(
-            &(0..table.len())
-                .into_par_iter()
-                .map(key)
-                .collect::<Vec<_>>(),
-        ),
+        Some(_) => repeats(table.len(), key),
     };
     let mut seen: Option<HashMap<u64, usize, RandomState>> = repeated.then(HashMap::default);
     let empty = names.ids.empty();
     let usages = roles.usage.filter(|_| role == InputRole::Solution);
     let column = Some(table.name(roles.id));
     let mut checked = Checked::default();
+    if usages.is_none() && empty.is_none() && !repeated && matches!(first, First::Sound) {
+        checked.rows = Kept::First(table.len());
+        (checked.ids, checked.frames) = (ids, frames);
+        return checked;
+    }
     for row in 0..table.len() {
-        let id = ids[row];
+        let id = ids.get(row);
         if let Some(at) = usages
             && !usage.counts(table.columns[at].text(row).trim())
         {
@@ -361,7 +429,7 @@ pub(crate) fn each_id(
                 };
                 let frame = frames
                     .as_ref()
-                    .map_or("", |frames| names.frames.get(frames[row]));
+                    .map_or("", |frames| names.frames.get(frames.get(row)));
                 let frame = match frame {
                     "" => String::new(),
                     frame => format!(", frame `{frame}`"),
@@ -373,23 +441,24 @@ pub(crate) fn each_id(
             }
             seen.insert(key(row), row);
         }
-        if first(row, defects) {
-            checked.rows.push(row as u32);
+        let keep = match &mut first {
+            First::Sound => true,
+            First::Asked(first) => first(row, defects),
+        };
+        if keep {
+            checked.rows.push(row);
         } else if role == InputRole::Solution {
             checked.left_out.insert(id);
         }
     }
-    let all = checked.rows.len() == table.len();
-    let of_rows = |codes: Vec<u32>| match all {
-        true => codes,
-        false => checked
-            .rows
-            .iter()
-            .map(|row| codes[*row as usize])
-            .collect(),
+    let of_rows = |codes: Arc<Codes>| match &checked.rows {
+        Kept::First(len) if *len == codes.len() => codes,
+        rows => {
+            let most = codes.iter().max().unwrap_or_default();
+            Arc::new(Codes::of(rows.len(), most, |at| codes.get(rows.get(at))))
+        }
     };
-    [checked.ids, checked.frames] =
-        [Some(ids), frames].map(|codes| codes.map(of_rows).unwrap_or_default());
+    (checked.ids, checked.frames) = (of_rows(ids), frames.map(of_rows));
     checked
 }
 
@@ -423,7 +492,8 @@ pub(crate) fn each_value<V>(
             false
         }
     };
-    let checked = each_id(table, roles, role, usage, names, defects, keep, same);
+    let first = First::Asked(keep);
+    let checked = each_id(table, roles, role, usage, names, defects, first, same);
     with_values(checked, values)
 }
 

@@ -2,6 +2,7 @@
 //! (Efron and Tibshirani 1993), and McNemar's test (1947) of right answers.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use fairframe_schemas::comparison::{
     COMPARISON_VERSION, Compared, ComparedCell, ComparedGrouping, Comparison, McNemar,
@@ -14,6 +15,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use rayon::prelude::*;
 
+use crate::codes::Codes;
 use crate::evaluate::{EvalError, Evaluation, evaluate_keeping};
 use crate::groups::{GroupColumn, cells_of, local_clusters};
 use crate::intervals::{below, cell_key, normal_cdf, quantile};
@@ -32,7 +34,7 @@ pub struct Side {
     pub level: Level,
     pub identity: Identity,
     pub columns: Vec<GroupColumn>,
-    pub clusters: Option<Vec<u32>>,
+    pub clusters: Option<Arc<Codes>>,
     pub form: Box<dyn Kept>,
 }
 

@@ -66,7 +66,10 @@ fn items_of(names: &[String], group: &[String], columns: &[GroupColumn], items: 
 }
 
 fn curve(form: &Detection, group: Vec<String>, items: &[u32], auc: Verdict) -> Curve {
-    let mut sorted: Vec<Scored> = items.iter().map(|at| form.items[*at as usize]).collect();
+    let mut sorted: Vec<Scored> = items
+        .iter()
+        .map(|at| form.items.get(*at as usize))
+        .collect();
     crate::metrics::detection::sort(&mut sorted);
     Curve {
         group,

@@ -149,7 +149,7 @@ fn run(
             },
         );
     }
-    let submission = submission.as_ref().unwrap_or(&solution);
+    let given = submission.as_ref().unwrap_or(&solution);
     let mut run = Run {
         options,
         groupings: resolve_groups(options, &solution)?,
@@ -157,7 +157,7 @@ fn run(
         defects: Defects::new(options.quiet_ids),
         counts: Counts {
             solution_rows: (solution.len() + solution.defects.len()) as u64,
-            submission_rows: (submission.len() + submission.defects.len()) as u64,
+            submission_rows: (given.len() + given.defects.len()) as u64,
             ..Counts::default()
         },
         notes: Vec::new(),
@@ -166,7 +166,7 @@ fn run(
         few_shot: None,
         curves: Vec::new(),
     };
-    let (levels, mut headline) = forms::judge(&mut run, &solution, submission)?;
+    let (levels, mut headline) = forms::judge(&mut run, solution, submission)?;
     if !options.wants(&headline.0) {
         headline.0.clone_from(&options.metrics[0]);
     }

@@ -4,11 +4,13 @@
 //! items are counted. Ids that the solution does not have are left out and
 //! counted.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use fairframe_schemas::report::{Counts, DefectKind, InputRole, Level};
 
-use crate::check::{Checked, Defects, Ids, Roles};
+use crate::check::{Checked, Defects, Ids, Kept, Roles};
+use crate::codes::Codes;
 use crate::metrics::multi_label::Lists;
 use crate::names::Names;
 use crate::read::Table;
@@ -18,8 +20,8 @@ use crate::read::Table;
 pub struct Identity {
     names: Arc<Ids>,
     /// Numbers of `names`.
-    pub(crate) ids: Vec<u32>,
-    pub(crate) frames: Option<Vec<u32>>,
+    pub(crate) ids: Arc<Codes>,
+    pub(crate) frames: Option<Arc<Codes>>,
     pub answered: Vec<bool>,
     pub(crate) rows: Rows,
 }
@@ -27,46 +29,68 @@ pub struct Identity {
 /// Rows of the solution's table that each item rests on.
 #[derive(Debug, Clone)]
 pub(crate) enum Rows {
-    One(Vec<u32>),
+    One(Kept),
+    /// Rows that follow each other: where those of each item end.
+    Runs(Vec<usize>),
     Several(Lists),
     /// Many items rest on few lists: the list of each.
     Shared(Vec<u32>, Box<Rows>),
 }
 
 impl Rows {
-    /// The rows of each list.
-    pub fn lists(&self) -> impl Iterator<Item = &[u32]> {
-        let (lists, count) = match self {
-            Rows::Shared(_, lists) => (lists.as_ref(), lists.len()),
-            lists => (lists, lists.len()),
-        };
-        (0..count).map(|at| match lists {
-            Rows::One(rows) => &rows[at..=at],
-            Rows::Several(rows) => rows.get(at),
-            Rows::Shared(..) => &[],
-        })
+    /// How many lists there are.
+    pub fn lists(&self) -> usize {
+        match self {
+            Rows::One(rows) => rows.len(),
+            Rows::Runs(ends) => ends.len(),
+            Rows::Several(rows) => rows.len(),
+            Rows::Shared(_, lists) => lists.lists(),
+        }
+    }
+
+    /// The rows of a list.
+    pub fn list(&self, at: usize) -> List<'_> {
+        match self {
+            Rows::One(rows) => List::Run(rows.get(at)..rows.get(at) + 1),
+            Rows::Runs(ends) => {
+                let start = at.checked_sub(1).map_or(0, |before| ends[before]);
+                List::Run(start..ends[at])
+            }
+            Rows::Several(rows) => List::Each(rows.get(at).iter()),
+            Rows::Shared(_, lists) => lists.list(at),
+        }
     }
 
     /// What was found of each list, for each item.
-    pub fn of_items<V: Copy>(&self, of_lists: Vec<V>) -> Vec<V> {
+    pub fn of_items(&self, of_lists: Vec<u32>) -> Vec<u32> {
         match self {
             Rows::Shared(of, _) => of.iter().map(|list| of_lists[*list as usize]).collect(),
             _ => of_lists,
         }
     }
+}
 
-    fn len(&self) -> usize {
+/// Rows that an item rests on.
+pub(crate) enum List<'a> {
+    Run(Range<usize>),
+    Each(std::slice::Iter<'a, u32>),
+}
+
+impl Iterator for List<'_> {
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
         match self {
-            Rows::One(rows) => rows.len(),
-            Rows::Several(rows) => rows.len(),
-            Rows::Shared(of, _) => of.len(),
+            List::Run(rows) => rows.next(),
+            List::Each(rows) => rows.next().map(|row| *row as usize),
         }
     }
 }
 
 impl Default for Rows {
     fn default() -> Self {
-        Rows::One(Vec::new())
+        Rows::One(Kept::default())
     }
 }
 
@@ -89,13 +113,13 @@ impl Identity {
     }
 
     pub fn id(&self, item: usize) -> &str {
-        self.names.ids.get(self.ids[item])
+        self.names.ids.get(self.ids.get(item))
     }
 
     /// The frame's name, where items are frames.
     pub fn frame(&self, item: usize) -> Option<&str> {
         let frames = self.frames.as_ref()?;
-        Some(self.names.frames.get(frames[item]))
+        Some(self.names.frames.get(frames.get(item)))
     }
 
     /// The names of all ids there are, scored or not.
@@ -184,13 +208,13 @@ pub fn by_id<T, A>(
 ) -> (Identity, Vec<Option<usize>>) {
     let mut answers = vec![NONE; names.ids.len()];
     for (at, id) in submission.ids.iter().enumerate() {
-        answers[*id as usize] = at as u32;
+        answers[id as usize] = at as u32;
     }
     let mut identity = Identity::new(Arc::new(names), Rows::One(solution.rows.clone()));
-    identity.ids.clone_from(&solution.ids);
+    identity.ids = solution.ids.clone();
     let mut found = Vec::with_capacity(solution.ids.len());
     for (item, id) in solution.ids.iter().enumerate() {
-        let answer = match std::mem::replace(&mut answers[*id as usize], NONE) {
+        let answer = match std::mem::replace(&mut answers[id as usize], NONE) {
             NONE => None,
             at => Some(at as usize),
         };
@@ -205,11 +229,11 @@ pub fn by_id<T, A>(
         found.push(answer);
     }
     for (at, id) in submission.ids.iter().enumerate() {
-        let left = answers[*id as usize] == at as u32;
-        if left && !solution.left_out.contains(id) {
+        let left = answers[id as usize] == at as u32;
+        if left && !solution.left_out.contains(&id) {
             counts.unknown += 1;
-            let row = submission.rows[at] as usize;
-            place.unknown(defects, row, identity.names().get(*id));
+            let row = submission.rows.get(at);
+            place.unknown(defects, row, identity.names().get(id));
         }
     }
     settle(defects, counts);

@@ -5,7 +5,9 @@
 //! ```
 
 mod archive;
+pub mod codes;
 pub mod names;
+mod parts;
 pub mod read;
 mod read_csv;
 mod read_json;

@@ -77,6 +77,11 @@ impl Names {
         self.ends.is_empty()
     }
 
+    /// The bytes they take, without what is there to look them up.
+    pub fn memory(&self) -> usize {
+        self.bytes.len() + size_of_val(self.ends.as_slice())
+    }
+
     pub fn get(&self, code: u32) -> &str {
         get(&self.bytes, &self.ends, code)
     }

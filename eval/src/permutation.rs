@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use rayon::prelude::*;
 
+use crate::codes::Codes;
 use crate::groups::{JudgedCell, Judging};
 use crate::intervals::{below, cell_key, quantile};
 use crate::metrics::{Form, Rests};
@@ -34,7 +35,7 @@ impl Units {
     fn of<F: Form>(
         form: &F,
         order: &[u32],
-        clusters: Option<&[u32]>,
+        clusters: Option<&Codes>,
         group: &dyn Fn(u32) -> u32,
         by_class: bool,
     ) -> Self {
@@ -49,7 +50,7 @@ impl Units {
                 let next = labels.len() as u32;
                 let unit = match clusters {
                     Some(clusters) => *known
-                        .entry((clusters[*item as usize], label))
+                        .entry((clusters.get(*item as usize), label))
                         .or_insert(next),
                     None => next,
                 };
@@ -224,7 +225,7 @@ mod tests {
     use crate::intervals::Resampling;
     use crate::metrics::detection::{Detection, METRICS, Options, Scored};
 
-    fn judging(seed: u64, clusters: Option<&[u32]>) -> Judging<'_> {
+    fn judging(seed: u64, clusters: Option<&Codes>) -> Judging<'_> {
         Judging {
             min_n: 1,
             resampling: Resampling {
@@ -310,7 +311,7 @@ mod tests {
             options: Options::default(),
         };
         let column = names(400, |at| at / 200);
-        let clusters: Vec<u32> = (0..400).map(|at| at / 10).collect();
+        let clusters = Codes::of(400, 39, |at| at as u32 / 10);
         let frames = null(&form, &column, "accuracy", &judging(0, None), 499).1;
         let videos = null(
             &form,

@@ -10,14 +10,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fairframe_schemas::report::DefectKind;
+use rayon::prelude::*;
 
+use crate::codes::Codes;
 use crate::names::Names;
 use crate::{archive, read_csv, read_json, read_parquet};
 
 /// Bounds of what is read.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Bytes after decompression: 4 GiB.
+    /// Bytes after decompression, of a typed file those that are kept: 4 GiB.
     pub bytes: u64,
     /// Bytes without a line end: 64 MiB.
     pub line_bytes: u64,
@@ -145,6 +147,14 @@ impl Texts {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// The bytes they take; of a file that is kept, where they stand in it.
+    pub fn memory(&self) -> usize {
+        match self {
+            Texts::Joined { bytes, ends } => bytes.len() + size_of_val(ends.as_slice()),
+            Texts::Spans { spans, .. } => size_of_val(spans.as_slice()),
+        }
+    }
 }
 
 /// One column: as text, or as numbers where the file is typed.
@@ -152,12 +162,57 @@ impl Texts {
 pub enum Values {
     Text(Texts),
     /// Absent values are NaN.
-    Number(Vec<f64>),
+    Number(Numbers),
     /// Text whose distinct values stand once; an absent one is empty.
     Coded {
-        codes: Vec<u32>,
+        codes: Arc<Codes>,
         names: Names,
     },
+}
+
+/// Numbers in the precision their file has them.
+#[derive(Debug, Clone)]
+pub enum Numbers {
+    Single(Arc<Vec<f32>>),
+    Double(Arc<Vec<f64>>),
+}
+
+impl Default for Numbers {
+    fn default() -> Self {
+        Numbers::Single(Arc::default())
+    }
+}
+
+impl Numbers {
+    /// In single precision where that loses nothing.
+    pub fn narrowed(numbers: Vec<f64>) -> Self {
+        let is_single = |number: &f64| f64::from(*number as f32) == *number;
+        match numbers.par_iter().all(is_single) {
+            true => Numbers::Single(Arc::new(
+                numbers.par_iter().map(|number| *number as f32).collect(),
+            )),
+            false => Numbers::Double(Arc::new(numbers)),
+        }
+    }
+
+    #[inline]
+    pub fn get(&self, at: usize) -> f64 {
+        match self {
+            Numbers::Single(numbers) => numbers[at].into(),
+            Numbers::Double(numbers) => numbers[at],
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        match self {
+            Numbers::Single(numbers) => numbers.len(),
+            Numbers::Double(numbers) => numbers.len(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 impl Values {
@@ -165,9 +220,9 @@ impl Values {
     pub fn text(&self, row: usize) -> std::borrow::Cow<'_, str> {
         match self {
             Values::Text(texts) => texts.get(row).into(),
-            Values::Coded { codes, names } => names.get(codes[row]).into(),
-            Values::Number(numbers) if numbers[row].is_nan() => "".into(),
-            Values::Number(numbers) => numbers[row].to_string().into(),
+            Values::Coded { codes, names } => names.get(codes.get(row)).into(),
+            Values::Number(numbers) if numbers.get(row).is_nan() => "".into(),
+            Values::Number(numbers) => numbers.get(row).to_string().into(),
         }
     }
 
@@ -175,8 +230,8 @@ impl Values {
     pub fn number(&self, row: usize) -> Option<f64> {
         match self {
             Values::Text(texts) => texts.get(row).trim().parse().ok(),
-            Values::Coded { codes, names } => names.get(codes[row]).trim().parse().ok(),
-            Values::Number(numbers) => Some(numbers[row]),
+            Values::Coded { codes, names } => names.get(codes.get(row)).trim().parse().ok(),
+            Values::Number(numbers) => Some(numbers.get(row)),
         }
     }
 }

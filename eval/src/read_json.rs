@@ -15,7 +15,7 @@ use fairframe_schemas::episode::{
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
-use crate::read::{JsonPart, Limits, Lines, ReadError, Table, Texts, Values};
+use crate::read::{JsonPart, Limits, Lines, Numbers, ReadError, Table, Texts, Values};
 use crate::read_csv::io_error;
 
 /// A JSON object in the order it is written, repeated keys included.
@@ -164,7 +164,7 @@ pub(crate) fn read_table(
         columns: vec![
             Values::Text(ids),
             Values::Text(frames),
-            Values::Number(values),
+            Values::Number(Numbers::narrowed(values)),
         ],
         positional_frames: true,
         ..Table::default()

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ahash::RandomState;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
-    Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type,
-    UInt32Type, UInt64Type,
+    ArrowPrimitiveType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Schema};
@@ -20,8 +20,9 @@ use parquet::arrow::arrow_reader::{
 use parquet::errors::ParquetError;
 use rayon::prelude::*;
 
+use crate::codes::Codes;
 use crate::names::Names;
-use crate::read::{Limits, Lines, ReadError, Table, Texts, Values};
+use crate::read::{Limits, Lines, Numbers, ReadError, Table, Texts, Values};
 
 /// Rows of a batch.
 const BATCH: usize = 65_536;
@@ -54,11 +55,15 @@ pub(crate) fn read_table(
         .map(|group| {
             let of = |at: &usize| Part::of(fields[*at].data_type());
             let mut parts: Vec<Part> = roots.iter().map(of).collect();
-            file.batches(limits, &roots, Some(group), &seen, &mut |batch| {
+            let mut before = 0;
+            file.batches(limits, &roots, Some(group), &seen, &mut |batch, _| {
                 for (part, array) in parts.iter_mut().zip(batch.columns()) {
                     part.append(array);
                 }
+                let kept = parts.iter().map(Part::memory).sum();
+                kept - std::mem::replace(&mut before, kept)
             })?;
+            parts.iter_mut().for_each(Part::forget_dictionary);
             Ok(parts)
         })
         .collect();
@@ -86,10 +91,19 @@ pub(crate) fn for_each_batch(
         .filter(|(_, field)| wanted(field.name()))
         .map(|(at, _)| at)
         .collect();
-    file.batches(limits, &roots, None, &Seen::default(), each)
+    file.batches(
+        limits,
+        &roots,
+        None,
+        &Seen::default(),
+        &mut |batch, bytes| {
+            each(batch);
+            bytes
+        },
+    )
 }
 
-/// What has been read of a file so far.
+/// What has been read of a file so far, and the bytes that are kept of it.
 #[derive(Default)]
 struct Seen {
     rows: AtomicU64,
@@ -146,14 +160,15 @@ impl<'a> Opened<'a> {
         Ok(Self { path, metadata })
     }
 
-    /// Runs over the batches of one row group, or of all.
+    /// Runs over the batches of one row group, or of all, and tells of each the bytes it takes;
+    /// `each` says how many are kept of it.
     fn batches(
         &self,
         limits: &Limits,
         roots: &[usize],
         group: Option<usize>,
         seen: &Seen,
-        each: &mut dyn FnMut(&RecordBatch),
+        each: &mut dyn FnMut(&RecordBatch, usize) -> usize,
     ) -> Result<(), ReadError> {
         // Its own descriptor: readers in parallel must not share a position.
         let file = crate::read::open(self.path)?;
@@ -171,6 +186,7 @@ impl<'a> Opened<'a> {
                 Some(group) => builder.with_row_groups(vec![group]),
                 None => builder,
             };
+            let mut dictionaries = Vec::new();
             for batch in reader.build()? {
                 let batch = batch?;
                 let add =
@@ -178,14 +194,40 @@ impl<'a> Opened<'a> {
                 if add(&seen.rows, batch.num_rows()) > limits.rows {
                     return Ok(Err(too_large(limits.rows, "rows")));
                 }
-                if add(&seen.bytes, batch.get_array_memory_size()) > limits.bytes {
+                let bytes = memory(&batch, &mut dictionaries);
+                if add(&seen.bytes, 0) + bytes as u64 > limits.bytes {
                     return Ok(Err(too_large(limits.bytes, "bytes")));
                 }
-                each(&batch);
+                add(&seen.bytes, each(&batch, bytes));
             }
             Ok(Ok(()))
         })?
     }
+}
+
+/// Bytes of a batch. A dictionary that the batch before had is there once.
+fn memory(batch: &RecordBatch, dictionaries: &mut Vec<ArrayRef>) -> usize {
+    let mut bytes = 0;
+    let before = std::mem::take(dictionaries);
+    for column in batch.columns() {
+        match column.as_any_dictionary_opt() {
+            Some(coded) => {
+                let values = coded.values();
+                bytes += coded.keys().get_array_memory_size();
+                if !before.iter().any(|known| same(known, values)) {
+                    bytes += values.get_array_memory_size();
+                }
+                dictionaries.push(values.clone());
+            }
+            None => bytes += column.get_array_memory_size(),
+        }
+    }
+    bytes
+}
+
+/// Whether both are one in memory.
+fn same(one: &ArrayRef, other: &ArrayRef) -> bool {
+    one.to_data().ptr_eq(&other.to_data())
 }
 
 /// The decoder is told lengths by the file; should a lie make it panic, that
@@ -201,29 +243,42 @@ fn guarded<T>(path: &Path, read: impl FnOnce() -> Result<T, ParquetError>) -> Re
     }
 }
 
+/// Whole numbers from 0 up that are looked up in a list.
+const SMALL: usize = 1 << 12;
+/// A value that has no code yet.
+const UNSEEN: u32 = u32::MAX;
+
 /// One column of one row group.
 enum Part {
     Text(Texts),
-    Number(Vec<f64>),
+    Single(Vec<f32>),
+    Double(Vec<f64>),
     Coded {
-        codes: Vec<u32>,
+        codes: Codes,
+        /// Of one batch.
+        here: Vec<u32>,
         names: Box<Names>,
-        /// The codes of the dictionary seen last: a row group has one for
-        /// many batches.
+        /// The dictionary seen last, as a row group has one for many batches; and the codes of
+        /// its values, those that were seen.
         last: Option<(ArrayRef, Vec<u32>)>,
-        whole: HashMap<i64, u32, RandomState>,
+        /// The codes of small whole numbers, and of others.
+        small: Vec<u32>,
+        large: HashMap<i64, u32, RandomState>,
     },
 }
 
 impl Part {
     fn of(kind: &DataType) -> Self {
         match empty_for(kind) {
-            Some(Values::Number(_)) => Part::Number(Vec::new()),
+            Some(Values::Number(Numbers::Single(_))) => Part::Single(Vec::new()),
+            Some(Values::Number(Numbers::Double(_))) => Part::Double(Vec::new()),
             Some(Values::Coded { .. }) => Part::Coded {
-                codes: Vec::new(),
+                codes: Codes::default(),
+                here: Vec::new(),
                 names: Box::default(),
                 last: None,
-                whole: HashMap::default(),
+                small: Vec::new(),
+                large: HashMap::default(),
             },
             _ => Part::Text(Texts::default()),
         }
@@ -231,18 +286,13 @@ impl Part {
 
     fn append(&mut self, array: &ArrayRef) {
         match self {
-            Part::Number(numbers) => match array.data_type() {
-                DataType::Float32 => {
-                    let array = array.as_primitive::<Float32Type>();
-                    if array.null_count() == 0 {
-                        return numbers.extend(array.values().iter().map(|v| f64::from(*v)));
-                    }
-                    numbers.extend(array.iter().map(|v| v.map_or(f64::NAN, f64::from)));
-                }
-                _ => {
-                    let array = array.as_primitive::<Float64Type>();
-                    numbers.extend(array.iter().map(|v| v.unwrap_or(f64::NAN)));
-                }
+            Part::Single(numbers) => match array.as_primitive::<Float32Type>() {
+                array if array.null_count() == 0 => numbers.extend_from_slice(array.values()),
+                array => numbers.extend(array.iter().map(|number| number.unwrap_or(f32::NAN))),
+            },
+            Part::Double(numbers) => match array.as_primitive::<Float64Type>() {
+                array if array.null_count() == 0 => numbers.extend_from_slice(array.values()),
+                array => numbers.extend(array.iter().map(|number| number.unwrap_or(f64::NAN))),
             },
             Part::Text(texts) => {
                 for row in 0..array.len() {
@@ -251,21 +301,34 @@ impl Part {
             }
             Part::Coded {
                 codes,
+                here,
                 names,
                 last,
-                whole,
+                small,
+                large,
             } => {
+                here.clear();
                 macro_rules! whole {
                     ($kind:ty) => {{
                         let array = array.as_primitive::<$kind>();
-                        codes.extend(array.iter().map(|value| {
-                            match value {
-                                None => names.code(""),
-                                Some(value) => *whole
-                                    .entry(value as i64)
-                                    .or_insert_with(|| names.code(&value.to_string())),
+                        small.resize(SMALL, UNSEEN);
+                        let absent = (array.null_count() > 0).then(|| names.code(""));
+                        let mut code = |value: <$kind as ArrowPrimitiveType>::Native| {
+                            let code = match small.get_mut(value as usize) {
+                                Some(code) => code,
+                                None => large.entry(value as i64).or_insert(UNSEEN),
+                            };
+                            if *code == UNSEEN {
+                                *code = names.code(&value.to_string());
                             }
-                        }))
+                            *code
+                        };
+                        match absent {
+                            None => here.extend(array.values().iter().map(|value| code(*value))),
+                            Some(absent) => {
+                                here.extend(array.iter().map(|v| v.map_or(absent, &mut code)))
+                            }
+                        }
                     }};
                 }
                 match array.data_type() {
@@ -281,27 +344,64 @@ impl Part {
                     DataType::Dictionary(key, _) if **key == DataType::Int32 => {
                         let array = array.as_dictionary::<Int32Type>();
                         let values = array.values();
-                        let same = |known: &ArrayRef| known.to_data().ptr_eq(&values.to_data());
-                        let known = match last.take() {
-                            Some((known, codes)) if same(&known) => codes,
-                            _ => (0..values.len())
-                                .map(|at| names.code(&cell_text(values, at).unwrap_or_default()))
-                                .collect(),
+                        let mut known = match last.take() {
+                            Some((known, codes)) if same(&known, values) => codes,
+                            _ => vec![UNSEEN; values.len()],
                         };
-                        codes.extend(array.keys().iter().map(|key| match key {
-                            None => names.code(""),
-                            Some(key) => known[key as usize],
-                        }));
+                        let keys = array.keys();
+                        let absent = (keys.null_count() > 0).then(|| names.code(""));
+                        let mut code = |key: i32| {
+                            let code = &mut known[key as usize];
+                            if *code == UNSEEN {
+                                let text = cell_text(values, key as usize);
+                                *code = names.code(&text.unwrap_or_default());
+                            }
+                            *code
+                        };
+                        match absent {
+                            None => here.extend(keys.values().iter().map(|key| code(*key))),
+                            Some(absent) => {
+                                here.extend(keys.iter().map(|key| key.map_or(absent, &mut code)))
+                            }
+                        }
                         *last = Some((values.clone(), known));
                     }
                     _ => {
                         let cells = (0..array.len()).map(|row| cell_text(array, row));
-                        codes.extend(
+                        here.extend(
                             cells.map(|cell| names.code(cell.as_deref().unwrap_or_default())),
                         );
                     }
                 }
+                codes.extend(here);
             }
+        }
+    }
+
+    /// The bytes it takes.
+    fn memory(&self) -> usize {
+        match self {
+            Part::Text(texts) => texts.memory(),
+            Part::Single(numbers) => size_of_val(numbers.as_slice()),
+            Part::Double(numbers) => size_of_val(numbers.as_slice()),
+            Part::Coded { codes, names, .. } => codes.memory() + names.memory(),
+        }
+    }
+
+    /// Lets go of what is only there to add to it.
+    fn forget_dictionary(&mut self) {
+        if let Part::Coded {
+            here,
+            last,
+            small,
+            large,
+            names,
+            ..
+        } = self
+        {
+            (*here, *last, *small) = Default::default();
+            *large = HashMap::default();
+            names.forget_index();
         }
     }
 
@@ -313,7 +413,8 @@ impl Part {
         };
         for part in parts {
             match (&mut all, part) {
-                (Part::Number(all), Part::Number(more)) => all.extend_from_slice(&more),
+                (Part::Single(all), Part::Single(more)) => all.extend_from_slice(&more),
+                (Part::Double(all), Part::Double(more)) => all.extend_from_slice(&more),
                 (Part::Text(all), Part::Text(more)) => {
                     (0..more.len()).for_each(|row| all.push(more.get(row)));
                 }
@@ -326,20 +427,21 @@ impl Part {
                     },
                 ) => {
                     let known: Vec<u32> = others.iter().map(|name| names.code(name)).collect();
-                    codes.par_extend(more.par_iter().map(|code| known[*code as usize]));
+                    codes.append(&more.renumbered(&known));
                 }
                 _ => {}
             }
         }
         match all {
             Part::Text(texts) => Values::Text(texts),
-            Part::Number(numbers) => Values::Number(numbers),
+            Part::Single(numbers) => Values::Number(Numbers::Single(Arc::new(numbers))),
+            Part::Double(numbers) => Values::Number(Numbers::Double(Arc::new(numbers))),
             Part::Coded {
                 codes, mut names, ..
             } => {
                 names.forget_index();
                 Values::Coded {
-                    codes,
+                    codes: Arc::new(codes),
                     names: *names,
                 }
             }
@@ -349,7 +451,7 @@ impl Part {
 
 fn coded() -> Values {
     Values::Coded {
-        codes: Vec::new(),
+        codes: Arc::default(),
         names: Names::default(),
     }
 }
@@ -357,7 +459,8 @@ fn coded() -> Values {
 /// What a column of such a kind becomes; none where it is left out.
 fn empty_for(kind: &DataType) -> Option<Values> {
     match kind {
-        DataType::Float32 | DataType::Float64 => Some(Values::Number(Vec::new())),
+        DataType::Float32 => Some(Values::Number(Numbers::Single(Arc::default()))),
+        DataType::Float64 => Some(Values::Number(Numbers::Double(Arc::default()))),
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
             Some(Values::Text(Texts::default()))
         }
@@ -438,6 +541,60 @@ mod tests {
     use parquet::arrow::ArrowWriter;
 
     use super::*;
+
+    fn read(bytes: &[u8], limits: &Limits) -> Result<Table, ReadError> {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(bytes).unwrap();
+        read_table(file.path(), limits, &|_| true)
+    }
+
+    #[test]
+    fn a_dictionary_of_many_batches_is_in_memory_once() {
+        use arrow_array::types::Int32Type;
+        use arrow_array::{DictionaryArray, Int16Array, Int32Array, UInt64Array};
+        // Names of 20,000 videos, 10 batches of rows; the last is absent.
+        let names: Vec<String> = (0..20_000).map(|at| format!("video {at:07}")).collect();
+        let rows = 10 * BATCH;
+        let keys: Int32Array = (0..rows)
+            .map(|row| (row + 1 < rows).then_some((row / 40) as i32))
+            .collect();
+        let videos =
+            DictionaryArray::<Int32Type>::try_new(keys, Arc::new(StringArray::from(names)));
+        let small: Int16Array = (0..rows)
+            .map(|row| (row % 3 > 0).then_some(row as i16))
+            .collect();
+        let large: UInt64Array = (0..rows)
+            .map(|row| Some(u64::MAX - row as u64 % 2))
+            .collect();
+        let batch = RecordBatch::try_from_iter([
+            ("video", Arc::new(videos.unwrap()) as ArrayRef),
+            ("small", Arc::new(small) as ArrayRef),
+            ("large", Arc::new(large) as ArrayRef),
+        ])
+        .unwrap();
+        let mut bytes = Vec::new();
+        let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        let limits = |bytes| Limits {
+            bytes,
+            ..Limits::default()
+        };
+        let table = read(&bytes, &limits(8 << 20)).unwrap();
+        let text = |column: usize, row: usize| table.columns[column].text(row).into_owned();
+        for row in [0, 1, 39, 40, 70_000, rows - 2] {
+            assert_eq!(text(0, row), format!("video {:07}", row / 40));
+            let wanted = (row % 3 > 0).then(|| (row as i16).to_string());
+            assert_eq!(text(1, row), wanted.unwrap_or_default());
+            assert_eq!(text(2, row), (u64::MAX - row as u64 % 2).to_string());
+        }
+        assert_eq!(text(0, rows - 1), "");
+        let error = read(&bytes, &limits(3 << 20)).unwrap_err();
+        assert!(
+            error.to_string().contains("more than 3145728 bytes"),
+            "{error}"
+        );
+    }
 
     fn sample() -> Vec<u8> {
         let batch = RecordBatch::try_from_iter([

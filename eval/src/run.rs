@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use fairframe_schemas::Column;
 use fairframe_schemas::report::{
@@ -14,17 +14,16 @@ use fairframe_schemas::report::{
 use rayon::prelude::*;
 
 use crate::baselines::beats;
-use crate::check::{self, Checked, Defects, Ids, Roles, Usage};
+use crate::check::{self, Checked, Defects, Ids, Kept, Roles, Usage};
+use crate::codes::Codes;
 use crate::compare::Side;
 use crate::control::{JudgedLevel, judge_within};
 use crate::disparity::disparity;
 use crate::evaluate::{EvalError, ItemResults};
 use crate::forms;
-use crate::groups::{
-    GroupColumn, JudgedCell, Judging, group_name, grouping, judge_groups, judge_overall,
-};
+use crate::groups::{GroupColumn, JudgedCell, Judging, group_name, grouping, judge_all};
 use crate::intervals::Resampling;
-use crate::join::{Identity, Items, Place, by_id};
+use crate::join::{Identity, Items, Place, Rows, by_id};
 use crate::manifest::{self, Joined};
 use crate::metrics::Form;
 use crate::names::{Names, renumbered};
@@ -160,7 +159,7 @@ impl Run<'_> {
         &mut self,
         solution: &Table,
         identity: &Identity,
-    ) -> Result<(Vec<GroupColumn>, Option<Vec<u32>>), EvalError> {
+    ) -> Result<(Vec<GroupColumn>, Option<Arc<Codes>>), EvalError> {
         let joined = self.join_manifest(identity)?;
         let columns = self.columns(solution, identity, joined.as_ref());
         let clusters = self.clusters(solution, identity, joined.as_ref(), false);
@@ -257,37 +256,41 @@ impl Run<'_> {
         };
         let mut names = Names::default();
         // A text of the column to its number, the rows of a list to theirs.
-        let codes: Vec<u32> = match &solution.columns[at] {
+        let rows = &identity.rows;
+        let codes = match &solution.columns[at] {
             Values::Coded {
                 codes,
                 names: known,
             } => {
                 let group = |text: &str| names.code(group_name(text));
                 let of: Vec<u32> = known.iter().map(group).collect();
+                if let Rows::One(Kept::First(_)) = rows {
+                    return GroupColumn::of(name, Codes::shared(codes, &of), &names);
+                }
                 let several = names.code(SEVERAL_GROUP);
-                let list = |rows: &[u32]| {
-                    let first = codes[rows[0] as usize];
-                    match rows.iter().all(|row| codes[*row as usize] == first) {
+                let list = |at: usize| {
+                    let mut all = rows.list(at).map(|row| codes.get(row));
+                    let first = all.next().unwrap_or_default();
+                    match all.all(|code| code == first) {
                         true => of[first as usize],
                         false => several,
                     }
                 };
-                identity.rows.lists().map(list).collect()
+                (0..rows.lists()).into_par_iter().map(list).collect()
             }
-            column => identity
-                .rows
-                .lists()
-                .map(|rows| {
-                    let first = column.text(rows[0] as usize);
-                    let same = |row: &u32| column.text(*row as usize) == first;
-                    names.code(match rows[1..].iter().all(same) {
+            column => {
+                let list = |at: usize| {
+                    let mut all = rows.list(at).map(|row| column.text(row));
+                    let first = all.next().unwrap_or_default();
+                    names.code(match all.all(|text| text == first) {
                         true => group_name(&first),
                         false => SEVERAL_GROUP,
                     })
-                })
-                .collect(),
+                };
+                (0..rows.lists()).map(list).collect()
+            }
         };
-        GroupColumn::of(name, identity.rows.of_items(codes), &names)
+        GroupColumn::of(name, Arc::new(rows.of_items(codes).into()), &names)
     }
 
     pub(crate) fn columns(
@@ -303,34 +306,35 @@ impl Run<'_> {
         names.into_par_iter().map(column).collect()
     }
 
-    /// The cluster of each item; an item without one stands for itself (a
-    /// frame for its video).
+    /// The cluster of each item, numbered as they come; an item without one
+    /// stands for itself (a frame for its video).
     pub(crate) fn clusters(
         &mut self,
         solution: &Table,
         identity: &Identity,
         joined: Option<&Joined>,
         framed: bool,
-    ) -> Option<Vec<u32>> {
+    ) -> Option<Arc<Codes>> {
         let declared = self.options.cluster.as_ref();
         let declared = declared.map(|name| Self::column(name, solution, identity, joined));
-        if declared.is_none() && !framed {
-            return None;
+        if declared.is_none() {
+            return framed.then(|| Codes::as_they_come(&identity.ids));
         }
         // Three kinds of key: a declared cluster, a video, an item.
         let key = |item: usize| {
-            let named = declared.as_ref().map(|column| column.codes[item]);
+            let named = declared.as_ref().map(|column| column.codes.get(item));
             let unnamed = declared.as_ref().and_then(GroupColumn::unknown);
             match named.filter(|code| Some(*code) != unnamed) {
                 Some(code) => u64::from(code),
-                None if framed => 1 << 32 | u64::from(identity.ids[item]),
+                None if framed => 1 << 32 | u64::from(identity.ids.get(item)),
                 None => 2 << 32 | item as u64,
             }
         };
-        Some(renumbered((0..identity.len()).map(key)).0)
+        let (clusters, _) = renumbered((0..identity.len()).map(key));
+        Some(Arc::new(clusters.into()))
     }
 
-    fn judging<'b>(&self, level: Level, clusters: Option<&'b [u32]>) -> Judging<'b> {
+    fn judging<'b>(&self, level: Level, clusters: Option<&'b Codes>) -> Judging<'b> {
         Judging {
             min_n: self.options.min_n,
             resampling: Resampling {
@@ -353,7 +357,7 @@ impl Run<'_> {
         &self,
         items: &Items<F>,
         columns: &[GroupColumn],
-        clusters: Option<&[u32]>,
+        clusters: Option<&Arc<Codes>>,
         constant: &(dyn Fn(&[u32]) -> Vec<Option<f64>> + Sync),
     ) -> Vec<MetricReport> {
         if let Some(mut sides) = self.sides.as_ref().and_then(|sides| sides.lock().ok()) {
@@ -361,11 +365,11 @@ impl Run<'_> {
                 level: items.level,
                 identity: items.identity.clone(),
                 columns: columns.to_vec(),
-                clusters: clusters.map(<[u32]>::to_vec),
+                clusters: clusters.cloned(),
                 form: Box::new(items.form.clone()),
             });
         }
-        let judging = self.judging(items.level, clusters);
+        let judging = self.judging(items.level, clusters.map(Arc::as_ref));
         let metrics = items.form.metrics().len();
         let constant = |cell: &[u32]| match self.options.values_only {
             true => vec![None; metrics],
@@ -383,13 +387,7 @@ impl Run<'_> {
             false => self.options.permutations,
         };
         let crossed: Vec<_> = self.groupings.iter().map(|names| named(names)).collect();
-        let (overall, cells) = rayon::join(
-            || judge_overall(&items.form, &judging),
-            || -> Vec<Vec<JudgedCell>> {
-                let judge = |crossed: &Vec<_>| judge_groups(&items.form, crossed, &judging);
-                crossed.par_iter().map(judge).collect()
-            },
-        );
+        let (overall, cells) = judge_all(&items.form, &crossed, &judging);
         let overall_constant = constant(&overall.items);
         let judged: Vec<Judged> = self
             .groupings

@@ -17,6 +17,7 @@ pub struct Sum {
 }
 
 impl Sum {
+    #[inline]
     pub fn add(&mut self, value: f64) {
         let total = self.sum + value;
         self.lost += if self.sum.abs() >= value.abs() {

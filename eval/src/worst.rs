@@ -69,9 +69,9 @@ mod tests {
         let mut names = Ids::default();
         let name = |at: usize| format!("i{:03}", scores.len() - at);
         let ids = (0..scores.len()).map(|at| names.ids.code(&name(at)));
-        let ids = ids.collect();
+        let ids = ids.collect::<Vec<u32>>().into();
         let mut identity = Identity::new(Arc::new(names), Rows::default());
-        identity.ids = ids;
+        identity.ids = Arc::new(ids);
         identity.answered = (0..scores.len()).map(|at| at != 0).collect();
         // Names run against the order of the items.
         let texts = |text: &str| vec![text.to_owned(); scores.len()];

@@ -4,11 +4,14 @@
 //!
 //! An image without an answer is wrong.
 
+use std::sync::Arc;
+
 use fairframe_schemas::report::{DefectKind, InputRole, Level};
 
 use super::{Judged, Shape};
 use crate::baselines::frequent_labels;
-use crate::check::{Checked, Roles, Usage, each_id, with_values};
+use crate::check::{Checked, Defects, First, Roles, Usage, each_id, with_values};
+use crate::codes::Codes;
 use crate::evaluate::{EvalError, ItemResults};
 use crate::groups::GroupColumn;
 use crate::join::{Items, Place};
@@ -131,7 +134,7 @@ fn truth_rows(
         usage,
         &mut run.ids,
         &mut run.defects,
-        |row, defects| {
+        First::Asked(|row: usize, defects: &mut Defects| {
             let text = column.text(row);
             let mut list: Vec<u32> = text.split_whitespace().map(|w| labels.code(w)).collect();
             if list.is_empty() {
@@ -142,7 +145,7 @@ fn truth_rows(
             }
             lists.push(&mut list);
             true
-        },
+        }),
         |a, b| {
             column
                 .text(a)
@@ -176,10 +179,10 @@ fn answer_rows(
         &Usage::default(),
         &mut run.ids,
         &mut run.defects,
-        |row, _| {
+        First::Asked(|row: usize, _: &mut Defects| {
             lists.push(words(row).iter().map(|word| labels.code(word)).collect());
             true
-        },
+        }),
         |a, b| words(a) == words(b),
     );
     with_values(checked, lists)
@@ -191,7 +194,7 @@ fn level_report(
     frequent: &[Vec<u32>],
     (value, truth): (Vec<String>, Vec<String>),
     columns: Vec<GroupColumn>,
-    clusters: Option<Vec<u32>>,
+    clusters: Option<Arc<Codes>>,
 ) -> LevelReport {
     let form = &items.form;
     let (one, five) = (frequent.first(), frequent.iter().take(5).next_back());
@@ -203,7 +206,7 @@ fn level_report(
         values.truncate(form.metrics().len());
         values
     };
-    let metrics = run.judge(&items, &columns, clusters.as_deref(), &constant);
+    let metrics = run.judge(&items, &columns, clusters.as_ref(), &constant);
     let (one, five) = (
         "the most frequent class for every image",
         "the five most frequent classes for every image",

@@ -4,10 +4,13 @@
 //!
 //! An image without an answer is called wrongly.
 
+use std::sync::Arc;
+
 use fairframe_schemas::report::{DefectKind, InputRole, Level};
 
 use super::{Judged, Shape};
 use crate::check::{Checked, Defects, Ids, Roles, Usage, each_value};
+use crate::codes::Codes;
 use crate::evaluate::{EvalError, ItemResults};
 use crate::groups::GroupColumn;
 use crate::join::{Items, Place};
@@ -70,7 +73,7 @@ pub(super) fn judge(
             .collect(),
     };
     let column = &solution.columns[truth_roles.value];
-    let method = |row: &u32| column.text(*row as usize).into_owned();
+    let method = |row: usize| column.text(row).into_owned();
     let truths = match run.options.values_only {
         true => Vec::new(),
         false => truth.rows.iter().map(method).collect(),
@@ -141,7 +144,7 @@ fn level_report(
     items: Items<DetectionLabels>,
     truth: Vec<String>,
     columns: Vec<GroupColumn>,
-    clusters: Option<Vec<u32>>,
+    clusters: Option<Arc<Codes>>,
 ) -> LevelReport {
     let form = &items.form;
     let fakes = form.images.iter().filter(|image| image.fake).count();
@@ -151,7 +154,7 @@ fn level_report(
         let [all, _, _, both] = form.constant(cell, most);
         vec![all, None, None, both]
     };
-    let metrics = run.judge(&items, &columns, clusters.as_deref(), &constant);
+    let metrics = run.judge(&items, &columns, clusters.as_ref(), &constant);
     let name = match most {
         true => "fake for every image",
         false => "real for every image",

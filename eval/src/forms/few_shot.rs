@@ -17,6 +17,7 @@ use rayon::prelude::*;
 
 use super::{Judged, Shape};
 use crate::check::{Defects, Ids, codes, repeats};
+use crate::codes::Codes;
 use crate::episodes::classify::{Task, nearest_centroid, nearest_neighbour};
 use crate::episodes::embeddings::{self, Embeddings};
 use crate::episodes::logistic::linear;
@@ -119,7 +120,7 @@ pub(super) fn judge(
         form,
     };
     let none = |_: &[u32]| vec![None; items.form.metrics.len()];
-    let mut metrics = run.judge(&items, &columns, clusters.as_deref(), &none);
+    let mut metrics = run.judge(&items, &columns, clusters.as_ref(), &none);
     if clusters.is_none() {
         normal_intervals(&mut metrics, &items.form, episodes);
     }
@@ -164,11 +165,12 @@ fn wanted(run: &Run<'_>, all: &[Metric]) -> Result<Vec<Metric>, EvalError> {
 fn identity(episodes: &[Episode]) -> Identity {
     let mut names = Ids::default();
     let id = |episode: &Episode| format!("{}/{}", episode.dataset, episode.number);
-    let ids = episodes.iter().map(|e| names.ids.code(&id(e))).collect();
+    let ids = episodes.iter().map(|e| names.ids.code(&id(e)));
+    let ids = ids.collect::<Vec<u32>>().into();
     let mut rows = Lists::default();
     episodes.iter().for_each(|e| rows.push(&mut e.rows.clone()));
     let mut identity = Identity::new(Arc::new(names), Rows::Several(rows));
-    identity.ids = ids;
+    identity.ids = Arc::new(ids);
     identity.answered = vec![true; episodes.len()];
     identity
 }
@@ -200,13 +202,16 @@ fn episodes(table: &Table, defects: &mut Defects) -> Option<Frozen> {
     let of = |at: usize, names: &mut Names| codes(&table.columns[at], table.len(), names);
     let dataset_of = match find(DATASET) {
         Some(at) => of(at, &mut datasets),
-        None => vec![datasets.code(""); table.len()],
+        None => {
+            datasets.code("");
+            Arc::new(Codes::of(table.len(), 0, |_| 0))
+        }
     };
     let number_of = of(episode, &mut numbers);
     let class_of = of(class, &mut frozen.classes);
     let role_of = of(role_at, &mut roles);
     let sample_of = of(id, &mut frozen.samples);
-    let key = |row: usize| u64::from(dataset_of[row]) << 32 | u64::from(number_of[row]);
+    let key = |row: usize| u64::from(dataset_of.get(row)) << 32 | u64::from(number_of.get(row));
     let (episode_of, keys) = renumbered((0..table.len()).map(key));
     let new = |key: &u64| Episode {
         dataset: datasets.get((key >> 32) as u32).to_owned(),
@@ -214,9 +219,9 @@ fn episodes(table: &Table, defects: &mut Defects) -> Option<Frozen> {
         ..Episode::default()
     };
     frozen.episodes.extend(keys.iter().map(new));
-    let within = |of: &[u32]| -> Vec<u64> {
-        let both = episode_of.iter().zip(of);
-        both.map(|(episode, of)| u64::from(*episode) << 32 | u64::from(*of))
+    let within = |of: &Codes| -> Vec<u64> {
+        let both = episode_of.iter().zip(of.iter());
+        both.map(|(episode, of)| u64::from(*episode) << 32 | u64::from(of))
             .collect()
     };
     // Classes by episode, and the place of each in its own.
@@ -229,12 +234,14 @@ fn episodes(table: &Table, defects: &mut Defects) -> Option<Frozen> {
     }
     let samples = within(&sample_of);
     let mut repeated = Vec::new();
-    let mut seen: Option<HashMap<u64, usize>> = repeats(&samples).then(HashMap::new);
+    let mut seen: Option<HashMap<u64, usize>> =
+        repeats(samples.len(), |at| samples[at]).then(HashMap::new);
     for row in 0..table.len() {
         if let Some(seen) = &mut seen {
             let earlier = *seen.entry(samples[row]).or_insert(row);
             if earlier != row {
-                let same = (class_of[earlier], role_of[earlier]) == (class_of[row], role_of[row]);
+                let what = |row| (class_of.get(row), role_of.get(row));
+                let same = what(earlier) == what(row);
                 repeated.push((row, earlier, same));
                 continue;
             }
@@ -242,9 +249,9 @@ fn episodes(table: &Table, defects: &mut Defects) -> Option<Frozen> {
         let here = &mut frozen.episodes[episode_of[row] as usize];
         let class = places[place_of[row] as usize];
         here.rows.push(row as u32);
-        match roles.get(role_of[row]) {
-            SUPPORT => here.support.push((sample_of[row], class)),
-            QUERY => here.query.push((sample_of[row], class)),
+        match roles.get(role_of.get(row)) {
+            SUPPORT => here.support.push((sample_of.get(row), class)),
+            QUERY => here.query.push((sample_of.get(row), class)),
             other => bad(
                 Some(row),
                 &format!("role `{other}` is neither support nor query"),
@@ -265,7 +272,7 @@ fn episodes(table: &Table, defects: &mut Defects) -> Option<Frozen> {
             true => DefectKind::RepeatedId,
             false => DefectKind::ConflictingId,
         };
-        let (sample, number) = (sample_of[row], number_of[row]);
+        let (sample, number) = (sample_of.get(row), number_of.get(row));
         let text = format!(
             "{} in episode {} (first in row {})",
             frozen.samples.get(sample),

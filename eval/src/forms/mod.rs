@@ -90,19 +90,22 @@ pub(crate) fn own_grouping(form: TaskForm, solution: &Table) -> Option<Vec<Strin
 /// The levels' reports (none where the files were refused), and the headline.
 pub(crate) type Judged = (Vec<LevelReport>, (String, Level));
 
-/// Reads, checks, joins and judges by the task form.
+/// Reads, checks, joins and judges by the task form. The solution is its own submission where
+/// there is no other.
 pub(crate) fn judge(
     run: &mut Run<'_>,
-    solution: &Table,
-    submission: &Table,
+    solution: Table,
+    submission: Option<Table>,
 ) -> Result<Judged, EvalError> {
-    match run.options.form {
-        TaskForm::MultiLabel => multi_label::judge(run, solution, submission),
-        TaskForm::Detection => detection::judge(run, solution, submission),
-        TaskForm::DetectionLabels => detection_labels::judge(run, solution, submission),
-        TaskForm::Recognition => recognition::judge(run, solution, submission),
-        TaskForm::Retrieval => retrieval::judge(run, solution, submission),
-        TaskForm::Classification => classification::judge(run, solution, submission),
-        TaskForm::FewShot => few_shot::judge(run, solution, submission),
-    }
+    let judge: fn(&mut Run<'_>, &Table, &Table) -> Result<Judged, EvalError> =
+        match run.options.form {
+            TaskForm::Detection => return detection::judge(run, solution, submission),
+            TaskForm::MultiLabel => multi_label::judge,
+            TaskForm::DetectionLabels => detection_labels::judge,
+            TaskForm::Recognition => recognition::judge,
+            TaskForm::Retrieval => retrieval::judge,
+            TaskForm::Classification => classification::judge,
+            TaskForm::FewShot => few_shot::judge,
+        };
+    judge(run, &solution, submission.as_ref().unwrap_or(&solution))
 }

@@ -3,13 +3,15 @@
 //! An image without an answer is scored as an answer without labels.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use fairframe_schemas::report::{Baseline, InputRole, Level};
 use rayon::prelude::*;
 
 use super::{Judged, Shape};
 use crate::baselines;
-use crate::check::{Checked, Roles, Usage, each_id};
+use crate::check::{Checked, Roles, SOUND, Usage, each_id};
+use crate::codes::Codes;
 use crate::evaluate::{EvalError, ItemResults};
 use crate::groups::GroupColumn;
 use crate::join::{Items, Place};
@@ -57,9 +59,9 @@ pub(super) fn judge(
     let Some((identity, found)) = run.by_id(&truth, &answers, place)? else {
         return Ok((Vec::new(), headline));
     };
-    let given = |at: &Option<usize>| at.map(|at| answers.rows[at]);
+    let given = |at: &Option<usize>| at.map(|at| answers.rows.get(at) as u32);
     let given: Vec<Option<u32>> = found.iter().map(given).collect();
-    let asked: Vec<Option<u32>> = truth.rows.iter().copied().map(Some).collect();
+    let asked: Vec<Option<u32>> = truth.rows.iter().map(|row| Some(row as u32)).collect();
     let form = MultiLabel::new(
         lists[0].select(&asked),
         lists[1].select(&given),
@@ -96,7 +98,7 @@ fn each_list(
     };
     let (names, defects) = (&mut run.ids, &mut run.defects);
     let same = |a, b| sorted(a) == sorted(b);
-    each_id(table, roles, role, usage, names, defects, |_, _| true, same)
+    each_id(table, roles, role, usage, names, defects, SOUND, same)
 }
 
 /// Rows that are read at once.
@@ -173,7 +175,7 @@ fn level_report(
     items: Items<MultiLabel>,
     names: &Names,
     columns: Vec<GroupColumn>,
-    clusters: Option<Vec<u32>>,
+    clusters: Option<Arc<Codes>>,
 ) -> LevelReport {
     let form = &items.form;
     let constants = match run.options.values_only {
@@ -184,7 +186,7 @@ fn level_report(
         let values = form.constant_f2(cell, &constants).into_iter().flatten();
         vec![values.reduce(f64::max), None, None]
     };
-    let metrics = run.judge(&items, &columns, clusters.as_deref(), &best);
+    let metrics = run.judge(&items, &columns, clusters.as_ref(), &best);
     let all: Vec<u32> = (0..form.len() as u32).collect();
     let baselines = form
         .constant_f2(&all, &constants)

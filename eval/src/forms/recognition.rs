@@ -4,11 +4,13 @@
 //! A query without an answer is one for which nothing was named.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use fairframe_schemas::report::{DefectKind, InputRole, Level};
 
 use super::{Judged, Shape};
-use crate::check::{Checked, Defects, Ids, Roles, each_id, each_value};
+use crate::check::{Checked, Defects, Ids, Roles, SOUND, each_id, each_value};
+use crate::codes::Codes;
 use crate::evaluate::{EvalError, ItemResults};
 use crate::groups::GroupColumn;
 use crate::join::{Items, Place};
@@ -52,7 +54,7 @@ pub(super) fn judge(
         &usage,
         &mut run.ids,
         &mut run.defects,
-        |_, _| true,
+        SOUND,
         |a, b| text(a).split_whitespace().eq(text(b).split_whitespace()),
     );
     let answers = answer_rows(submission, answer_roles, &mut run.ids, &mut run.defects);
@@ -67,7 +69,7 @@ pub(super) fn judge(
         .collect();
     let mut form = Recognition::default();
     for (row, answer) in truth.rows.iter().zip(&given) {
-        let text = text(*row as usize);
+        let text = text(row);
         let mut classes = text.split_whitespace();
         form.queries.push(Query {
             landmark: !text.trim().is_empty(),
@@ -94,11 +96,7 @@ pub(super) fn judge(
     let (columns, clusters) = run.groups(solution, &identity)?;
     let truths: Vec<String> = match run.options.values_only {
         true => Vec::new(),
-        false => truth
-            .rows
-            .iter()
-            .map(|row| text(*row as usize).into())
-            .collect(),
+        false => truth.rows.iter().map(|row| text(row).into()).collect(),
     };
     let values = given
         .iter()
@@ -170,7 +168,7 @@ fn level_report(
     items: Items<Recognition>,
     (value, truth): (Vec<String>, Vec<String>),
     columns: Vec<GroupColumn>,
-    clusters: Option<Vec<u32>>,
+    clusters: Option<Arc<Codes>>,
 ) -> LevelReport {
     // The class that most queries show; among equals the first by name.
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
@@ -190,7 +188,7 @@ fn level_report(
         Some(_) => items.form.constant(cell, &right).to_vec(),
         None => vec![None; 3],
     };
-    let metrics = run.judge(&items, &columns, clusters.as_deref(), &constant);
+    let metrics = run.judge(&items, &columns, clusters.as_ref(), &constant);
     let name = "the most frequent landmark for every query, always as sure";
     LevelReport {
         baselines: Run::baselines(&items, &metrics, &[name; 3]),

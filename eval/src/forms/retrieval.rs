@@ -3,6 +3,7 @@
 //! A query without an answer scores 0; ids after the hundredth are left out.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use ahash::RandomState;
 use fairframe_schemas::report::{DefectKind, InputRole, Level};
@@ -11,7 +12,8 @@ use hashbrown::hash_table::Entry;
 use rayon::prelude::*;
 
 use super::{Judged, Shape};
-use crate::check::each_id;
+use crate::check::{Defects, First, SOUND, each_id};
+use crate::codes::Codes;
 use crate::evaluate::{EvalError, ItemResults};
 use crate::groups::GroupColumn;
 use crate::join::{Items, Place};
@@ -49,7 +51,7 @@ pub(super) fn judge(
         &usage,
         &mut run.ids,
         &mut run.defects,
-        |row, defects| {
+        First::Asked(|row: usize, defects: &mut Defects| {
             let empty = right(row).trim().is_empty();
             if empty {
                 let line = Some(solution.line(row));
@@ -57,7 +59,7 @@ pub(super) fn judge(
                 defects.add(role, DefectKind::EmptyTruth, line, None, &id);
             }
             !empty
-        },
+        }),
         |a, b| right(a).split_whitespace().eq(right(b).split_whitespace()),
     );
     let answers = each_id(
@@ -67,7 +69,7 @@ pub(super) fn judge(
         &Default::default(),
         &mut run.ids,
         &mut run.defects,
-        |_, _| true,
+        SOUND,
         |a, b| given(a).split_whitespace().eq(given(b).split_whitespace()),
     );
     let place = Place::new(submission, answer_roles);
@@ -77,12 +79,12 @@ pub(super) fn judge(
     run.note(
         "A query without an answer scores 0; a repeated id uses its rank and counts for nothing.",
     );
-    let answer_row = |item: usize| found[item].map(|at| answers.rows[at] as usize);
+    let answer_row = |item: usize| found[item].map(|at| answers.rows.get(at));
     let scored: Vec<(Scored, bool)> = (0..found.len())
         .into_par_iter()
         .with_min_len(64)
         .map_init(Matcher::default, |matcher, item| match answer_row(item) {
-            Some(row) => matcher.score(&right(truth.rows[item] as usize), &given(row)),
+            Some(row) => matcher.score(&right(truth.rows.get(item)), &given(row)),
             None => (Scored::default(), false),
         })
         .collect();
@@ -97,12 +99,7 @@ pub(super) fn judge(
     };
     let (mut value, mut truths) = (Vec::new(), Vec::new());
     if !run.options.values_only {
-        truths.extend(
-            truth
-                .rows
-                .iter()
-                .map(|row| right(*row as usize).into_owned()),
-        );
+        truths.extend(truth.rows.iter().map(|row| right(row).into_owned()));
         value.extend((0..found.len()).map(|item| match answer_row(item) {
             Some(row) => first_hundred(&given(row)).to_owned(),
             None => String::new(),
@@ -183,7 +180,7 @@ fn level_report(
     items: Items<Retrieval>,
     (value, truth): (Vec<String>, Vec<String>),
     columns: Vec<GroupColumn>,
-    clusters: Option<Vec<u32>>,
+    clusters: Option<Arc<Codes>>,
 ) -> LevelReport {
     // `truth` is empty where only values are wanted.
     let frequent = frequent_images(&truth);
@@ -199,7 +196,7 @@ fn level_report(
             .for_each(|item| state.update(constants[*item as usize]));
         state.evaluate().to_vec()
     };
-    let metrics = run.judge(&items, &columns, clusters.as_deref(), &constant);
+    let metrics = run.judge(&items, &columns, clusters.as_ref(), &constant);
     let name = "the 100 images that are right most often, for every query";
     LevelReport {
         baselines: Run::baselines(&items, &metrics, &[name; 3]),

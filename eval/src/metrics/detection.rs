@@ -4,8 +4,12 @@ mod ranked;
 
 use std::sync::OnceLock;
 
-use self::ranked::Ranked;
-use super::{Form, Metric, Rests};
+use rayon::prelude::*;
+
+use self::ranked::{Key, Ranked};
+use super::{Asked, EvaluateCells, Form, Found, Metric, Rests};
+use crate::codes::Codes;
+use crate::read::Numbers;
 use crate::statistics::Sum;
 
 pub const LOG_LOSS: &str = "log_loss";
@@ -152,71 +156,112 @@ pub fn evaluate(
             &mut negatives
         }) += weight(at);
     }
-    let all = positives + negatives;
-    // Real, then fake: by index, as the next class is not to be guessed.
-    let (mut log, mut brier) = ([Sum::default(); 2], Sum::default());
-    let (mut caught, mut accused) = (0u64, 0u64);
-    let mut curve = Curve::new(positives, negatives);
-    let mut bins = Bins::new(options.bins, all);
-    let mut start = 0;
-    while start < n {
-        let score = sorted(start).score;
-        let (mut tied, mut end) = ([0; 2], start);
-        while end < n {
-            let (item, w) = (sorted(end), weight(end));
-            if item.score != score {
-                break;
-            }
-            if w > 0 {
-                let (wide, loss) = (w as f64, loss(end));
-                brier.add(loss.brier * wide);
-                let class = usize::from(item.fake);
-                tied[class] += w;
-                log[class].add(loss.log * wide);
-            }
-            end += 1;
+    let mut walk = Walk::new(positives, negatives, options);
+    for at in 0..n {
+        match weight(at) {
+            0 => {}
+            weight => walk.add(sorted(at), weight, loss(at)),
         }
-        start = end;
-        let [tied_real, tied_fake] = tied;
-        if tied_fake + tied_real == 0 {
-            continue;
-        }
-        if score >= options.threshold {
-            caught += tied_fake;
-            accused += tied_real;
-        }
-        bins.add(score, tied_fake, tied_fake + tied_real);
-        curve.step(score, tied_fake, tied_real);
     }
-    let share = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
-    let both = positives > 0 && negatives > 0;
-    let tpr = share(caught, positives);
-    let fpr = share(accused, negatives);
-    let mean = |sum: f64, n: u64| (n > 0).then(|| sum / n as f64);
-    let halves = |a: Option<f64>, b: Option<f64>| Some((a? + b?) / 2.0);
-    let [log_real, log_fake] = log;
-    let mut log_all = log_fake;
-    log_all.add(log_real.value());
-    Values {
-        values: [
-            mean(log_all.value(), all),
-            halves(
-                mean(log_fake.value(), positives),
-                mean(log_real.value(), negatives),
-            ),
-            share(caught + negatives - accused, all),
-            halves(tpr, fpr.map(|fpr| 1.0 - fpr)),
-            both.then(|| curve.auc()),
-            both.then(|| curve.average_precision.value()),
-            both.then_some(curve.eer).flatten().map(|(rate, _)| rate),
-            both.then(|| share(curve.caught_at[0], positives)).flatten(),
-            both.then(|| share(curve.caught_at[1], positives)).flatten(),
-            tpr,
-            fpr,
-            mean(brier.value(), all),
-            bins.error(),
-        ],
-        eer_threshold: both.then_some(curve.eer).flatten().map(|(_, at)| at),
+    walk.values()
+}
+
+/// All metrics, as they are found from the highest score down.
+struct Walk {
+    positives: u64,
+    negatives: u64,
+    threshold: f64,
+    // Real, then fake: by index, as the next class is not to be guessed.
+    log: [Sum; 2],
+    brier: Sum,
+    /// Of each class, how many are called fake.
+    called: [u64; 2],
+    curve: Curve,
+    bins: Bins,
+    /// The score that was added last, and of each class how many of it.
+    score: f64,
+    tied: [u64; 2],
+}
+
+impl Walk {
+    fn new(positives: u64, negatives: u64, options: &Options) -> Self {
+        Self {
+            positives,
+            negatives,
+            threshold: options.threshold,
+            log: [Sum::default(); 2],
+            brier: Sum::default(),
+            called: [0; 2],
+            curve: Curve::new(positives, negatives),
+            bins: Bins::new(options.bins, positives + negatives),
+            score: f64::NAN,
+            tied: [0; 2],
+        }
+    }
+
+    // Within a loop whose weights are all 1 much of what follows falls away.
+    #[inline(always)]
+    fn add(&mut self, item: Scored, weight: u64, loss: Loss) {
+        if item.score != self.score {
+            self.settle();
+            self.score = item.score;
+        }
+        let (class, wide) = (usize::from(item.fake), weight as f64);
+        self.tied[class] += weight;
+        self.log[class].add(loss.log * wide);
+        self.brier.add(loss.brier * wide);
+    }
+
+    /// No more items have the score.
+    #[inline(always)]
+    fn settle(&mut self) {
+        let [real, fake] = std::mem::take(&mut self.tied);
+        if real + fake == 0 {
+            return;
+        }
+        if self.score >= self.threshold {
+            self.called[0] += real;
+            self.called[1] += fake;
+        }
+        self.bins.add(self.score, fake, real + fake);
+        self.curve.step(self.score, fake, real);
+    }
+
+    fn values(mut self) -> Values {
+        self.settle();
+        let (positives, negatives) = (self.positives, self.negatives);
+        let (all, both) = (positives + negatives, positives > 0 && negatives > 0);
+        let share = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
+        let [accused, caught] = self.called;
+        let tpr = share(caught, positives);
+        let fpr = share(accused, negatives);
+        let mean = |sum: f64, n: u64| (n > 0).then(|| sum / n as f64);
+        let halves = |a: Option<f64>, b: Option<f64>| Some((a? + b?) / 2.0);
+        let [log_real, log_fake] = self.log;
+        let mut log_all = log_fake;
+        log_all.add(log_real.value());
+        let curve = &self.curve;
+        Values {
+            values: [
+                mean(log_all.value(), all),
+                halves(
+                    mean(log_fake.value(), positives),
+                    mean(log_real.value(), negatives),
+                ),
+                share(caught + negatives - accused, all),
+                halves(tpr, fpr.map(|fpr| 1.0 - fpr)),
+                both.then(|| curve.auc()),
+                both.then(|| curve.average_precision.value()),
+                both.then_some(curve.eer).flatten().map(|(rate, _)| rate),
+                both.then(|| share(curve.caught_at[0], positives)).flatten(),
+                both.then(|| share(curve.caught_at[1], positives)).flatten(),
+                tpr,
+                fpr,
+                mean(self.brier.value(), all),
+                self.bins.error(),
+            ],
+            eer_threshold: both.then_some(curve.eer).flatten().map(|(_, at)| at),
+        }
     }
 }
 
@@ -231,8 +276,6 @@ struct Curve {
     average_precision: Sum,
     last_score: Option<f64>,
     eer: Option<(f64, f64)>,
-    /// FNR - FPR so far, over the common denominator, exact.
-    gap: i128,
     /// The most reals that may be accused at 1% and at 0.1%, and the fakes caught there.
     most: [u64; 2],
     caught_at: [u64; 2],
@@ -249,25 +292,26 @@ impl Curve {
             average_precision: Sum::default(),
             last_score: None,
             eer: None,
-            gap: i128::from(positives) * i128::from(negatives),
             most: [0.01, 0.001].map(|limit| most_within(negatives, limit)),
             caught_at: [0; 2],
         }
     }
 
+    #[inline(always)]
     fn step(&mut self, score: f64, fake: u64, real: u64) {
         self.twice_pairs += u128::from(real) * u128::from(2 * self.tp + fake);
         let before = (self.tp, self.fp);
         self.tp += fake;
         self.fp += real;
-        if fake > 0 {
-            let precision = self.tp as f64 / (self.tp + self.fp) as f64;
-            self.average_precision
-                .add(fake as f64 / self.positives as f64 * precision);
-        }
-        for (caught, most) in self.caught_at.iter_mut().zip(self.most) {
-            if self.fp <= most {
-                *caught = self.tp;
+        // Without a fake 0 is added: whether there is one cannot be guessed.
+        let precision = self.tp as f64 / (self.tp + self.fp) as f64;
+        let gained = fake as f64 / self.positives.max(1) as f64;
+        self.average_precision.add(gained * precision);
+        let [most, least] = self.most;
+        if self.fp <= most {
+            self.caught_at[0] = self.tp;
+            if self.fp <= least {
+                self.caught_at[1] = self.tp;
             }
         }
         if self.eer.is_none() {
@@ -277,11 +321,19 @@ impl Curve {
     }
 
     /// Where FNR = FPR between two points of the curve, if it is there.
-    fn crossing(&mut self, before: (u64, u64), score: f64) -> Option<(f64, f64)> {
-        let to = i128::from(self.positives - self.tp) * i128::from(self.negatives)
-            - i128::from(self.fp) * i128::from(self.positives);
-        let from = std::mem::replace(&mut self.gap, to);
-        if to > 0 || from <= 0 {
+    fn crossing(&self, before: (u64, u64), score: f64) -> Option<(f64, f64)> {
+        // Over the common denominator, exact.
+        let rates = |(tp, fp): (u64, u64)| {
+            let missed = u128::from(self.positives - tp) * u128::from(self.negatives);
+            (missed, u128::from(fp) * u128::from(self.positives))
+        };
+        let (missed, accused) = rates((self.tp, self.fp));
+        if missed > accused {
+            return None;
+        }
+        let gap = |(missed, accused): (u128, u128)| missed as i128 - accused as i128;
+        let (from, to) = (gap(rates(before)), gap((missed, accused)));
+        if from <= 0 {
             return None;
         }
         let t = from as f64 / (from - to) as f64;
@@ -311,54 +363,118 @@ fn most_within(all: u64, limit: f64) -> u64 {
 pub(crate) struct Bins {
     all: u64,
     seen: u64,
-    /// The bin that was added to last.
-    at: usize,
-    bins: Vec<(u64, u64, Sum)>,
+    /// Bins that are full, and how many there are to be.
+    full: Vec<Bin>,
+    count: u64,
+    /// Twice what is seen where the next bin begins.
+    next: u64,
+    bin: Bin,
 }
+
+/// Items, fakes and summed scores.
+#[derive(Clone, Copy, Default)]
+struct Bin(u64, u64, Sum);
 
 impl Bins {
     pub fn new(count: u32, all: u64) -> Self {
-        Self {
+        let mut bins = Self {
             all,
             seen: 0,
-            at: 0,
-            bins: vec![(0, 0, Sum::default()); count.max(1) as usize],
+            full: Vec::new(),
+            count: count.max(1).into(),
+            next: 0,
+            bin: Bin::default(),
+        };
+        bins.next = bins.end();
+        bins
+    }
+
+    /// Twice what is seen where the bin ends that is being filled; the last one has no end.
+    fn end(&self) -> u64 {
+        let at = self.full.len() as u64 + 1;
+        let end = u128::from(2 * at) * u128::from(self.all);
+        match at < self.count {
+            true => end.div_ceil(self.count.into()) as u64,
+            false => u64::MAX,
         }
     }
 
+    #[inline(always)]
     pub fn add(&mut self, score: f64, fake: u64, n: u64) {
         // The middle of the run lies before the end of its bin.
-        let middle = self.bins.len() as u128 * u128::from(2 * self.seen + n);
-        let end = |at: usize| (at as u128 + 1) * u128::from(2 * self.all);
-        while self.at + 1 < self.bins.len() && middle >= end(self.at) {
-            self.at += 1;
+        while 2 * self.seen + n >= self.next {
+            self.full.push(std::mem::take(&mut self.bin));
+            self.next = self.end();
         }
         self.seen += n;
-        let bin = &mut self.bins[self.at];
-        bin.0 += n;
-        bin.1 += fake;
-        bin.2.add(score * n as f64);
+        self.bin.0 += n;
+        self.bin.1 += fake;
+        self.bin.2.add(score * n as f64);
     }
 
     /// Items, fakes and summed scores of each bin, the highest scores first.
     pub fn each(&self) -> impl Iterator<Item = (u64, u64, f64)> {
-        let bins = self.bins.iter();
-        bins.map(|(n, fakes, scores)| (*n, *fakes, scores.value()))
+        let bins = self.full.iter().chain([&self.bin]);
+        bins.map(|Bin(n, fakes, scores)| (*n, *fakes, scores.value()))
     }
 
     fn error(&self) -> Option<f64> {
         let mut error = Sum::default();
-        for (_, fake, scores) in &self.bins {
-            error.add((scores.value() - *fake as f64).abs());
+        for (_, fake, scores) in self.each() {
+            error.add((scores - fake as f64).abs());
         }
         (self.all > 0).then(|| error.value() / self.all as f64)
+    }
+}
+
+/// Scores with their truth.
+#[derive(Debug, Clone, Default)]
+pub struct ScoredItems {
+    scores: Numbers,
+    fake: Vec<bool>,
+}
+
+impl ScoredItems {
+    /// One of both for each item.
+    pub fn new(scores: Numbers, fake: Vec<bool>) -> Self {
+        assert_eq!(scores.len(), fake.len());
+        Self { scores, fake }
+    }
+
+    #[inline]
+    pub fn get(&self, at: usize) -> Scored {
+        Scored {
+            // -0.0 would sort apart from 0.0.
+            score: self.scores.get(at) + 0.0,
+            fake: self.fake[at],
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.fake.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.fake.is_empty()
+    }
+
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Scored> {
+        (0..self.len()).map(|at| self.get(at))
+    }
+}
+
+impl FromIterator<Scored> for ScoredItems {
+    fn from_iter<I: IntoIterator<Item = Scored>>(items: I) -> Self {
+        let both = items.into_iter().map(|item| (item.score, item.fake));
+        let (scores, fake): (Vec<f64>, _) = both.unzip();
+        Self::new(Numbers::narrowed(scores), fake)
     }
 }
 
 /// Scores and truth of the items of one level.
 #[derive(Debug, Clone, Default)]
 pub struct Detection {
-    pub items: Vec<Scored>,
+    pub items: ScoredItems,
     pub options: Options,
 }
 
@@ -388,11 +504,61 @@ impl Detection {
         cell.whole.get_or_init(all)
     }
 
+    /// All cells at once, while all scores are walked from the highest down.
+    fn walked<K: Key>(&self, strata: &Codes, groupings: &[Asked]) -> Vec<Vec<Option<Walk>>> {
+        let walk =
+            |(n, positives): &(u64, u64)| Walk::new(*positives, n - positives, &self.options);
+        let of_cells = |asked: &Asked| -> Vec<Option<Walk>> {
+            let sizes = asked.sizes.iter();
+            sizes.map(|size| size.as_ref().map(walk)).collect()
+        };
+        let mut walks: Vec<Vec<Option<Walk>>> = groupings.iter().map(of_cells).collect();
+        let with_losses = |keys: Vec<K>| {
+            let loss = |key: &K| Loss::of(key.item().0, self.options.eps);
+            let losses: Vec<Loss> = keys.par_iter().map(loss).collect();
+            (keys, losses)
+        };
+        ranked::each_block(&self.items, strata, with_losses, |(keys, losses)| {
+            let both = walks.par_iter_mut().zip(groupings);
+            both.for_each(|(walks, asked)| {
+                for (key, loss) in keys.iter().zip(&losses) {
+                    let (scored, stratum) = key.item();
+                    let cell = asked.cells[stratum as usize];
+                    if let Some(walk) = &mut walks[cell as usize] {
+                        walk.add(scored, 1, *loss);
+                    }
+                }
+            });
+        });
+        walks
+    }
+
+    fn cells_at_once(&self, strata: &Codes, groupings: &[Asked]) -> Vec<Vec<Option<Found>>> {
+        let walks = match ranked::fits_single(&self.items) {
+            true => self.walked::<ranked::SingleKey>(strata, groupings),
+            false => self.walked::<ranked::DoubleKey>(strata, groupings),
+        };
+        let eer = METRICS.iter().position(|metric| metric.name == "eer");
+        let found = |walk: Walk| {
+            let values = walk.values();
+            let at = |metric| values.eer_threshold.filter(|_| Some(metric) == eer);
+            Found {
+                thresholds: (0..METRICS.len()).map(at).collect(),
+                values: values.as_list(),
+            }
+        };
+        let of_grouping = |walks: Vec<Option<Walk>>| {
+            let walks = walks.into_iter();
+            walks.map(|walk| walk.map(found)).collect()
+        };
+        walks.into_iter().map(of_grouping).collect()
+    }
+
     /// The metrics of some items if every score were `score`.
     pub fn constant(&self, items: &[u32], score: f64) -> Values {
         let mut state = crate::statistics::DetectionState::default();
         for item in items {
-            state.update(score, self.items[*item as usize].fake);
+            state.update(score, self.items.get(*item as usize).fake);
         }
         state.evaluate(&self.options)
     }
@@ -411,16 +577,16 @@ impl Form for Detection {
     }
 
     fn positive(&self, item: u32) -> Option<bool> {
-        Some(self.items[item as usize].fake)
+        Some(self.items.get(item as usize).fake)
     }
 
     fn right(&self, item: u32) -> Option<bool> {
-        let item = self.items[item as usize];
+        let item = self.items.get(item as usize);
         Some((item.score >= self.options.threshold) == item.fake)
     }
 
     fn part(&self, metric: usize, item: u32) -> Option<f64> {
-        let loss = || Loss::of(self.items[item as usize], self.options.eps);
+        let loss = || Loss::of(self.items.get(item as usize), self.options.eps);
         match METRICS[metric].name {
             LOG_LOSS => Some(loss().log),
             "brier" => Some(loss().brier),
@@ -457,6 +623,10 @@ impl Form for Detection {
     fn at_threshold(&self, cell: &Scores, metric: usize) -> Option<f64> {
         let is_eer = METRICS[metric].name == "eer";
         self.values(cell).eer_threshold.filter(|_| is_eer)
+    }
+
+    fn evaluate_cells(&self) -> Option<EvaluateCells<Self>> {
+        Some(Self::cells_at_once)
     }
 
     /// A group's scores in the cell's order are in order: nothing is sorted again.

@@ -10,6 +10,8 @@ pub mod retrieval;
 
 use fairframe_schemas::report::TaskForm;
 
+use crate::codes::Codes;
+
 /// All metrics of a task form, in the order of its reports.
 pub fn of_form(form: TaskForm) -> Vec<&'static Metric> {
     crate::forms::metrics(form)
@@ -44,6 +46,24 @@ impl Metric {
             _ => 1.0,
         }
     }
+}
+
+/// The cells of one grouping, for all to be evaluated at once.
+pub struct Asked {
+    /// The cell of each stratum of items.
+    pub cells: Vec<u32>,
+    /// Items and positives of each cell that is wanted.
+    pub sizes: Vec<Option<(u64, u64)>>,
+}
+
+/// Evaluates the cells of all groupings at once, by the stratum of each item.
+pub type EvaluateCells<F> = fn(&F, &Codes, &[Asked]) -> Vec<Vec<Option<Found>>>;
+
+/// What is found of one cell: the value of each metric, and where it has one the threshold it is
+/// read off at.
+pub struct Found {
+    pub values: Vec<Option<f64>>,
+    pub thresholds: Vec<Option<f64>>,
 }
 
 /// Scored items of one task form: what groups and resampling need of them.
@@ -104,6 +124,12 @@ pub trait Form: Sync {
 
     /// The threshold at which a metric is read off a cell, if it has one.
     fn at_threshold(&self, _cell: &Self::Cell, _metric: usize) -> Option<f64> {
+        None
+    }
+
+    /// The metrics of the cells that are wanted; None where a form has no way that is faster
+    /// than cell by cell.
+    fn evaluate_cells(&self) -> Option<EvaluateCells<Self>> {
         None
     }
 

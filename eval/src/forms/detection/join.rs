@@ -1,17 +1,20 @@
 //! Scores put to their samples, frames and videos.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use ahash::RandomState;
 use fairframe_schemas::report::{Counts, DefectKind, InputRole, Level};
 use rayon::prelude::*;
 
-use crate::check::{Checked, Defects, Ids};
+use crate::check::{Checked, Defects, Ids, Kept};
+use crate::codes::Codes;
 use crate::join::{Identity, Items, Place, Rows, missing, settle};
-use crate::metrics::detection::{Detection, Options, Scored};
+use crate::metrics::detection::{Detection, Options, ScoredItems};
 use crate::metrics::multi_label::Lists;
-use crate::read::Table;
+use crate::parts::parts;
+use crate::read::{Numbers, Table};
 use crate::statistics::Sum;
 use fairframe_schemas::Pooling;
 
@@ -25,7 +28,8 @@ pub(super) struct Policy {
 impl Policy {
     /// A video's score.
     fn pooled(self, frames: &mut [f64]) -> Option<f64> {
-        frames.sort_unstable_by(f64::total_cmp);
+        // None is negative: their bits are in their order.
+        frames.sort_unstable_by_key(|score| score.to_bits());
         let (n, middle) = (frames.len(), frames.len() / 2);
         match self.pooling {
             _ if n == 0 => None,
@@ -63,28 +67,45 @@ impl Videos {
         let (mut ids, mut fakes) = (Vec::new(), Vec::new());
         let mut place_of = vec![NONE; names.ids.len()];
         let mut sizes: Vec<usize> = Vec::new();
-        for (at, id) in solution.ids.iter().enumerate() {
-            let place = &mut place_of[*id as usize];
-            let fake = solution.values[at];
+        // Whether the rows of each stand together.
+        let mut together = true;
+        let mut start = 0;
+        for end in run_ends(&solution.ids) {
+            let id = solution.ids.get(start);
+            let place = &mut place_of[id as usize];
             if *place == NONE {
                 *place = ids.len() as u32;
-                ids.push(*id);
-                fakes.push(fake);
+                ids.push(id);
+                fakes.push(solution.values[start]);
                 sizes.push(0);
+            } else {
+                together = false;
             }
-            sizes[*place as usize] += 1;
-            if fakes[*place as usize] != fake {
-                let text = format!("{}: its frames differ in truth", names.ids.get(*id));
-                let line = Some(table.line(solution.rows[at] as usize));
+            sizes[*place as usize] += end - start;
+            start = end;
+        }
+        let as_first = |at: &usize| {
+            let place = place_of[solution.ids.get(*at) as usize];
+            fakes[place as usize] == solution.values[*at]
+        };
+        let all = 0..solution.ids.len();
+        if !all.clone().into_par_iter().all(|at| as_first(&at)) {
+            for at in all.filter(|at| !as_first(at)) {
+                let id = names.ids.get(solution.ids.get(at));
+                let text = format!("{id}: its frames differ in truth");
+                let line = Some(table.line(solution.rows.get(at)));
                 let kind = DefectKind::ConflictingId;
                 defects.add(InputRole::Solution, kind, line, None, &text);
             }
         }
-        let rows = match solution.frames.is_empty() {
-            true => Rows::One(solution.rows.clone()),
-            false => {
-                let places = solution.ids.iter().map(|id| place_of[*id as usize]);
-                let (rows, ends) = by_place(&sizes, places, solution.rows.iter().copied());
+        let all_rows = matches!(solution.rows, Kept::First(_));
+        let rows = match solution.frames.is_some() {
+            false => Rows::One(solution.rows.clone()),
+            true if together && all_rows => Rows::Runs(ends(&sizes)),
+            true => {
+                let places = solution.ids.iter().map(|id| place_of[id as usize]);
+                let rows = solution.rows.iter().map(|row| row as u32);
+                let (rows, ends) = by_place(&sizes, places, rows);
                 Rows::Several(Lists::of_sorted(rows, ends))
             }
         };
@@ -102,6 +123,28 @@ impl Videos {
     }
 }
 
+/// Where each run of the same number ends.
+fn run_ends(codes: &Codes) -> Vec<usize> {
+    let ends = |part: Range<usize>| -> Vec<usize> {
+        let mut last = codes.get(part.start.saturating_sub(1));
+        let mut is_new = |at: &usize| std::mem::replace(&mut last, codes.get(*at)) != last;
+        part.filter(|at| is_new(at)).collect()
+    };
+    let parts: Vec<Vec<usize>> = parts(codes.len()).into_par_iter().map(ends).collect();
+    let last = (!codes.is_empty()).then_some(codes.len());
+    parts.into_iter().flatten().chain(last).collect()
+}
+
+/// Where each of so many end to end ends.
+fn ends(sizes: &[usize]) -> Vec<usize> {
+    let mut all = 0;
+    let end = |size: &usize| {
+        all += size;
+        all
+    };
+    sizes.iter().map(end).collect()
+}
+
 /// Values put together by place, in the order they come in: all values, and
 /// where each place's end.
 fn by_place<V: Copy + Default>(
@@ -109,13 +152,12 @@ fn by_place<V: Copy + Default>(
     places: impl Iterator<Item = u32>,
     values: impl Iterator<Item = V>,
 ) -> (Vec<V>, Vec<usize>) {
-    let mut starts = Vec::with_capacity(sizes.len());
-    let mut all = 0;
-    for size in sizes {
-        starts.push(all);
-        all += size;
-    }
-    let mut sorted = vec![V::default(); all];
+    let mut starts = ends(sizes);
+    let mut sorted = vec![V::default(); starts.last().copied().unwrap_or_default()];
+    starts
+        .iter_mut()
+        .zip(sizes)
+        .for_each(|(start, size)| *start -= size);
     for (place, value) in places.zip(values) {
         let next = &mut starts[place as usize];
         sorted[*next] = value;
@@ -128,7 +170,7 @@ fn by_place<V: Copy + Default>(
 /// video level before the frame level, or the one level there is.
 pub(super) fn join(
     (solution, solution_table): (&Checked<Vec<bool>>, &Table),
-    (submission, table): (&Checked<Vec<f64>>, &Table),
+    (submission, table): (&Checked<Numbers>, &Table),
     names: Ids,
     id_column: usize,
     (options, policy): (Options, Policy),
@@ -138,85 +180,89 @@ pub(super) fn join(
     let names = Arc::new(names);
     let videos = Videos::of(solution, solution_table, &names, defects);
     let place = Place { table, id_column };
-    for (at, id) in submission.ids.iter().enumerate() {
-        if videos.place(*id).is_none() && !solution.left_out.contains(id) {
-            counts.unknown += 1;
-            place.unknown(defects, submission.rows[at] as usize, names.ids.get(*id));
+    let has_frames = submission.frames.is_some();
+    // Frames are matched by name only where the names mean the same.
+    let by_frame = has_frames
+        && solution.frames.is_some()
+        && table.positional_frames == solution_table.positional_frames;
+    let one_by_one = same_order(solution, submission);
+    if !one_by_one {
+        for (at, id) in submission.ids.iter().enumerate() {
+            if videos.place(id).is_none() && !solution.left_out.contains(&id) {
+                counts.unknown += 1;
+                place.unknown(defects, submission.rows.get(at), names.ids.get(id));
+            }
         }
     }
-    let has_frames = !submission.frames.is_empty();
-    let level = if has_frames || !solution.frames.is_empty() {
+    let level = if has_frames || solution.frames.is_some() {
         Level::Video
     } else {
         Level::Sample
     };
-    let new_items = |level, rows| Items {
+    let new_items = |level, rows, items| Items {
         level,
         identity: Identity::new(names.clone(), rows),
-        form: Detection {
-            items: Vec::new(),
-            options,
-        },
+        form: Detection { items, options },
     };
-    // Frames are matched by name only where the names mean the same.
-    let by_frame = has_frames
-        && !solution.frames.is_empty()
-        && table.positional_frames == solution_table.positional_frames;
     // The frames that have a say in their video: the solution's, or all.
-    let counted: Vec<u32> = match by_frame {
-        true => named_frames(solution, submission),
-        false => (0..submission.ids.len() as u32).collect(),
+    let counted = match by_frame && !one_by_one {
+        true => Counted::Some(named_frames(solution, submission)),
+        false => Counted::All,
     };
-    let pooled = pooled(&videos, submission, &counted, policy);
+    let pooled = pooled(&videos, submission, (&counted, one_by_one), policy);
     let mut frames = None;
     if by_frame {
-        let mut items = new_items(Level::Frame, Rows::One(solution.rows.clone()));
-        items.identity.ids.clone_from(&solution.ids);
-        items.identity.frames = Some(solution.frames.clone());
-        items.identity.answered = counted.iter().map(|at| *at != NONE).collect();
-        let both = counted.par_iter().zip(&solution.values);
-        let scored = both.map(|(at, fake)| Scored {
-            score: match *at {
-                NONE => policy.no_score,
-                at => submission.values[at as usize],
-            },
-            fake: *fake,
-        });
-        items.form.items = scored.collect();
+        let (scores, answered) = match &counted {
+            Counted::All => (submission.values.clone(), vec![true; solution.ids.len()]),
+            Counted::Some(counted) => {
+                let score = |at: &u32| match *at {
+                    NONE => policy.no_score,
+                    at => submission.values.get(at as usize),
+                };
+                (
+                    Numbers::narrowed(counted.par_iter().map(score).collect()),
+                    counted.iter().map(|at| *at != NONE).collect(),
+                )
+            }
+        };
+        let items = ScoredItems::new(scores, solution.values.clone());
+        let mut items = new_items(Level::Frame, Rows::One(solution.rows.clone()), items);
+        items.identity.ids = solution.ids.clone();
+        items.identity.frames = solution.frames.clone();
+        items.identity.answered = answered;
         frames = Some(items);
-        unknown_frames(
-            (submission, &solution.left_out_frames),
-            &videos,
-            &counted,
-            &names,
-            &place,
-            defects,
-            counts,
-        );
-    } else if has_frames {
-        let (mut of, mut ids, mut names, mut scored) =
-            <(Vec<u32>, Vec<_>, Vec<_>, Vec<_>)>::default();
+        if let Counted::Some(counted) = &counted {
+            unknown_frames(
+                (submission, &solution.left_out_frames),
+                &videos,
+                counted,
+                &names,
+                &place,
+                defects,
+                counts,
+            );
+        }
+    } else if let Some(named) = &submission.frames {
+        let (mut of, mut ids, mut names, mut scores, mut fakes) =
+            <(Vec<u32>, Vec<_>, Vec<_>, Vec<_>, Vec<_>)>::default();
         for (at, id) in submission.ids.iter().enumerate() {
-            if let Some(video) = videos.place(*id) {
+            if let Some(video) = videos.place(id) {
                 of.push(video as u32);
-                ids.push(*id);
-                names.push(submission.frames[at]);
-                scored.push(Scored {
-                    score: submission.values[at],
-                    fake: videos.fake[video],
-                });
+                ids.push(id);
+                names.push(named.get(at));
+                scores.push(submission.values.get(at));
+                fakes.push(videos.fake[video]);
             }
         }
         let rows = Rows::Shared(of, Box::new(videos.rows.clone()));
-        let mut items = new_items(Level::Frame, rows);
+        let items = ScoredItems::new(Numbers::narrowed(scores), fakes);
+        let mut items = new_items(Level::Frame, rows, items);
         items.identity.answered = vec![true; ids.len()];
-        items.identity.ids = ids;
-        items.identity.frames = Some(names);
-        items.form.items = scored;
+        items.identity.ids = Arc::new(ids.into());
+        items.identity.frames = Some(Arc::new(names.into()));
         frames = Some(items);
     }
-    let mut whole = new_items(level, Rows::default());
-    for ((id, fake), score) in videos.ids.iter().zip(&videos.fake).zip(&pooled) {
+    for (id, score) in videos.ids.iter().zip(&pooled) {
         match score {
             Some(_) => counts.answered += 1,
             None => {
@@ -224,37 +270,65 @@ pub(super) fn join(
                 missing(defects, names.ids.get(*id));
             }
         }
-        whole.form.items.push(Scored {
-            score: score.unwrap_or(policy.no_score),
-            fake: *fake,
-        });
-        whole.identity.answered.push(score.is_some());
     }
-    whole.identity.ids = videos.ids;
-    whole.identity.rows = videos.rows;
+    let scores = pooled.iter().map(|score| score.unwrap_or(policy.no_score));
+    let items = ScoredItems::new(Numbers::narrowed(scores.collect()), videos.fake);
+    let mut whole = new_items(level, videos.rows, items);
+    whole.identity.answered = pooled.iter().map(Option::is_some).collect();
+    whole.identity.ids = Arc::new(videos.ids.into());
     settle(defects, counts);
     std::iter::once(whole).chain(frames).collect()
+}
+
+/// Whether both are of the same ids and frames in the same order.
+fn same_order(solution: &Checked<Vec<bool>>, submission: &Checked<Numbers>) -> bool {
+    let same = |a: &Arc<Codes>, b: &Arc<Codes>| {
+        let all = |at| a.get(at) == b.get(at);
+        Arc::ptr_eq(a, b) || (a.len() == b.len() && (0..a.len()).into_par_iter().all(all))
+    };
+    let frames = match (&solution.frames, &submission.frames) {
+        (Some(a), Some(b)) => same(a, b),
+        (a, b) => a.is_none() && b.is_none(),
+    };
+    frames && same(&solution.ids, &submission.ids)
+}
+
+/// The answers that have a say.
+enum Counted {
+    All,
+    /// The answer to each of the solution's frames, or [`NONE`].
+    Some(Vec<u32>),
 }
 
 /// The score of each video; None where it has none.
 fn pooled(
     videos: &Videos,
-    submission: &Checked<Vec<f64>>,
-    counted: &[u32],
+    submission: &Checked<Numbers>,
+    (counted, one_by_one): (&Counted, bool),
     policy: Policy,
 ) -> Vec<Option<f64>> {
-    let given = || {
-        counted
-            .iter()
-            .filter(|at| **at != NONE)
-            .map(|at| *at as usize)
+    let values = &submission.values;
+    if let (Rows::Runs(ends), true) = (&videos.rows, one_by_one) {
+        let run = |at: usize| {
+            let start = at.checked_sub(1).map_or(0, |before| ends[before]);
+            let mut scores: Vec<f64> = (start..ends[at]).map(|at| values.get(at)).collect();
+            policy.pooled(&mut scores)
+        };
+        return (0..ends.len()).into_par_iter().map(run).collect();
+    }
+    let (all, some) = match counted {
+        Counted::All => (submission.ids.len(), &[][..]),
+        Counted::Some(counted) => (0, counted.as_slice()),
     };
-    let known = || given().filter_map(|at| Some((videos.place(submission.ids[at])?, at)));
+    let given = || {
+        let some = some.iter().filter(|at| **at != NONE);
+        (0..all).chain(some.map(|at| *at as usize))
+    };
+    let known = || given().filter_map(|at| Some((videos.place(submission.ids.get(at))?, at)));
     let mut sizes = vec![0; videos.ids.len()];
     known().for_each(|(video, _)| sizes[video] += 1);
     let places = known().map(|(video, _)| video as u32);
-    let values = known().map(|(_, at)| submission.values[at]);
-    let (mut scores, _) = by_place(&sizes, places, values);
+    let (mut scores, _) = by_place(&sizes, places, known().map(|(_, at)| values.get(at)));
     let mut rest = scores.as_mut_slice();
     let of_video = sizes.iter().map(|size| rest.split_off_mut(..*size));
     let each: Vec<&mut [f64]> = of_video.flatten().collect();
@@ -264,20 +338,18 @@ fn pooled(
 }
 
 /// The score of each of the solution's frames, or [`NONE`].
-fn named_frames(solution: &Checked<Vec<bool>>, submission: &Checked<Vec<f64>>) -> Vec<u32> {
-    let key = |of: (&[u32], &[u32]), at: usize| u64::from(of.0[at]) << 32 | u64::from(of.1[at]);
-    let asked = |at| key((&solution.ids, &solution.frames), at);
-    let given = |at| key((&submission.ids, &submission.frames), at);
-    let all = submission.ids.len();
-    let same = |at| asked(at) == given(at);
-    if all == solution.ids.len() && (0..all).into_par_iter().all(same) {
-        return (0..all as u32).collect();
+fn named_frames(solution: &Checked<Vec<bool>>, submission: &Checked<Numbers>) -> Vec<u32> {
+    fn key<V>(of: &Checked<V>, at: usize) -> u64 {
+        let frame = of.frames.as_ref().map_or(0, |frames| frames.get(at));
+        u64::from(of.ids.get(at)) << 32 | u64::from(frame)
     }
+    let all = submission.ids.len();
+    let given = |at| key(submission, at);
     // Both files mostly go on with the same frame; else all are looked up.
     let mut places: Option<HashMap<u64, u32, RandomState>> = None;
     let mut next = 0;
     let find = |frame: usize| {
-        let wanted = asked(frame);
+        let wanted = key(solution, frame);
         if next < all && given(next) == wanted {
             next += 1;
             return (next - 1) as u32;
@@ -293,7 +365,7 @@ fn named_frames(solution: &Checked<Vec<bool>>, submission: &Checked<Vec<f64>>) -
 
 /// Names the frames of known videos that the solution does not have.
 fn unknown_frames(
-    (submission, left_out): (&Checked<Vec<f64>>, &HashSet<u64>),
+    (submission, left_out): (&Checked<Numbers>, &HashSet<u64>),
     videos: &Videos,
     counted: &[u32],
     names: &Ids,
@@ -310,13 +382,14 @@ fn unknown_frames(
     found().for_each(|at| used[*at as usize] = true);
     for at in (0..used.len()).filter(|at| !used[*at]) {
         // Frames of unknown videos have been named already.
-        let (id, frame) = (submission.ids[at], submission.frames[at]);
+        let frame = submission.frames.as_ref().map_or(0, |f| f.get(at));
+        let id = submission.ids.get(at);
         let known = left_out.contains(&(u64::from(id) << 32 | u64::from(frame)));
         if videos.place(id).is_some() && !known {
             counts.unknown += 1;
             let (id, frame) = (names.ids.get(id), names.frames.get(frame));
             let text = format!("{id}, frame `{frame}`");
-            place.unknown(defects, submission.rows[at] as usize, &text);
+            place.unknown(defects, submission.rows.get(at), &text);
         }
     }
 }
@@ -338,16 +411,14 @@ mod tests {
 
     fn checked<V>(keys: &[(&str, &str)], values: V) -> Checked<V> {
         let names = names();
-        let framed = keys.iter().filter(|(_, frame)| !frame.is_empty());
-        let frame = |(_, frame): &(&str, &str)| names.frames.find(frame).unwrap();
+        let framed = keys.iter().all(|(_, frame)| !frame.is_empty());
+        let id = |at: usize| names.ids.find(keys[at].0).unwrap();
+        let frame = |at: usize| names.frames.find(keys[at].1).unwrap();
         Checked {
-            ids: keys
-                .iter()
-                .map(|(id, _)| names.ids.find(id).unwrap())
-                .collect(),
-            frames: framed.map(frame).collect(),
+            ids: Arc::new(Codes::of(keys.len(), 9, id)),
+            frames: framed.then(|| Arc::new(Codes::of(keys.len(), 40, frame))),
             values,
-            rows: (0..keys.len() as u32).collect(),
+            rows: Kept::First(keys.len()),
             ignored: 0,
             left_out: Default::default(),
             left_out_frames: Default::default(),
@@ -384,7 +455,7 @@ mod tests {
 
     fn joined(
         solution: &Checked<Vec<bool>>,
-        submission: &Checked<Vec<f64>>,
+        submission: &Checked<Numbers>,
         positional: bool,
     ) -> (Vec<Items<Detection>>, Counts, Vec<DefectKind>) {
         let (mut defects, mut counts) = (Defects::default(), Counts::default());
@@ -406,7 +477,7 @@ mod tests {
         let solution = checked(&[("v", ""), ("w", ""), ("x", "")], vec![true, false, true]);
         let submission = checked(
             &[("v", "0"), ("v", "1"), ("w", "0"), ("u", "0")],
-            vec![0.2, 0.8, 0.1, 0.9],
+            Numbers::narrowed(vec![0.2, 0.8, 0.1, 0.9]),
         );
         let (items, counts, kinds) = joined(&solution, &submission, true);
         assert_eq!(
@@ -432,24 +503,26 @@ mod tests {
         );
         let submission = checked(
             &[("v", "20"), ("v", "30"), ("w", "10")],
-            vec![0.9, 0.0, 0.3],
+            Numbers::narrowed(vec![0.9, 0.0, 0.3]),
         );
         let (items, counts, _) = joined(&solution, &submission, false);
         let frames: Vec<f64> = items[1].form.items.iter().map(|s| s.score).collect();
         assert_eq!(frames, [0.5, 0.9, 0.3]);
         // Frame 30 is none of the solution's: it has no say in the video.
-        assert_eq!(items[0].form.items[0].score, 0.9);
+        assert_eq!(items[0].form.items.get(0).score, 0.9);
         assert_eq!(counts.unknown, 1);
         let (items, counts, _) = joined(&solution, &submission, true);
-        assert_eq!(items[0].form.items[0].score, 0.45);
+        assert_eq!(items[0].form.items.get(0).score, 0.45);
         assert_eq!((items[1].form.items.len(), counts.unknown), (3, 0));
         // All frames of a video rest on its rows, which are not copied for each.
         let rows = &items[1].identity.rows;
-        assert_eq!(rows.lists().map(<[u32]>::len).sum::<usize>(), 3);
-        assert_eq!(rows.of_items(vec!['v', 'w']), ['v', 'v', 'w']);
+        let all = (0..rows.lists()).flat_map(|at| rows.list(at));
+        assert_eq!(all.collect::<Vec<_>>(), [0, 1, 2]);
+        assert_eq!(rows.of_items(vec![7, 8]), [7, 7, 8]);
         // An answer to a frame that is known and not scored is no defect.
         let mut solution = solution;
-        let (v, thirty) = (solution.ids[0], submission.frames[1]);
+        let thirty = submission.frames.as_ref().unwrap().get(1);
+        let v = solution.ids.get(0);
         solution
             .left_out_frames
             .insert(u64::from(v) << 32 | u64::from(thirty));
@@ -457,9 +530,74 @@ mod tests {
     }
 
     #[test]
+    fn the_order_of_frames_has_no_say() {
+        let names = ["u", "v", "w"];
+        let frames: Vec<String> = (0..40).map(|frame| frame.to_string()).collect();
+        let mut keys: Vec<(&str, &str)> = Vec::new();
+        for id in names {
+            keys.extend(frames.iter().map(|frame| (id, frame.as_str())));
+        }
+        let truth = |keys: &[(&str, &str)]| keys.iter().map(|(id, _)| *id == "v").collect();
+        let score = |(id, frame): &(&str, &str)| {
+            let frame: f64 = frame.parse().unwrap();
+            (frame * 0.7 + f64::from(id.as_bytes()[0])) % 1.0
+        };
+        let scores = |keys: &[(&str, &str)]| Numbers::narrowed(keys.iter().map(score).collect());
+        let of = |solution: &[(&str, &str)], submission: &[(&str, &str)]| {
+            let solution = checked(solution, truth(solution));
+            let submission = checked(submission, scores(submission));
+            let (items, counts, defects) = joined(&solution, &submission, false);
+            assert_eq!((counts.scored, counts.unknown), (3, 0), "{defects:?}");
+            let mut found: Vec<(String, Option<String>, f64, bool, Vec<usize>)> = Vec::new();
+            for items in &items {
+                for at in 0..items.identity.len() {
+                    let scored = items.form.items.get(at);
+                    found.push((
+                        items.identity.id(at).to_owned(),
+                        items.identity.frame(at).map(str::to_owned),
+                        scored.score,
+                        scored.fake,
+                        items.identity.rows.list(at).collect(),
+                    ));
+                }
+            }
+            found
+        };
+        let wanted = of(&keys, &keys);
+        assert_eq!(
+            (wanted.len(), wanted[1].4.clone()),
+            (123, (40..80).collect())
+        );
+        // Rows that stand together are answered in another order; then none stand together.
+        let mut turned = keys.clone();
+        turned.reverse();
+        assert_eq!(of(&keys, &turned), wanted);
+        let mut apart = keys.clone();
+        apart.sort_by_key(|(id, frame)| (frame.to_string(), id.to_string()));
+        for answers in [&keys, &apart] {
+            let mut found = of(&apart, answers);
+            found.iter_mut().for_each(|item| item.4.clear());
+            found[3..].sort_by_key(|item| {
+                (
+                    item.0.clone(),
+                    item.1.as_ref().unwrap().parse::<u32>().unwrap(),
+                )
+            });
+            let bare = |item: &(String, Option<String>, f64, bool, Vec<usize>)| {
+                (item.0.clone(), item.1.clone(), item.2.to_bits(), item.3)
+            };
+            assert!(found.iter().map(bare).eq(wanted.iter().map(bare)));
+        }
+    }
+
+    #[test]
     fn a_video_with_two_truths_is_a_defect_of_the_solution() {
         let solution = checked(&[("v", "1"), ("v", "2")], vec![true, false]);
-        let (_, _, kinds) = joined(&solution, &checked(&[("v", "1")], vec![0.5]), false);
+        let (_, _, kinds) = joined(
+            &solution,
+            &checked(&[("v", "1")], Numbers::narrowed(vec![0.5])),
+            false,
+        );
         assert!(kinds.contains(&DefectKind::ConflictingId));
     }
 

@@ -7,22 +7,25 @@
 mod join;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use fairframe_schemas::report::{
     Baseline, DefectKind, EqualisedOdds, InputRole, Level, MetricReport,
 };
+use rayon::prelude::*;
 
 use self::join::{Policy, join};
 use super::{Judged, Shape};
 use crate::baselines;
-use crate::check::{Checked, Defects, Ids, Roles, Usage, each_id, with_values};
+use crate::check::{Checked, Defects, First, Ids, Kept, Roles, Usage, each_id, with_values};
+use crate::codes::Codes;
 use crate::curves::curves;
 use crate::evaluate::{EvalError, ItemResults};
 use crate::groups::GroupColumn;
-use crate::join::Items;
+use crate::join::{Identity, Items};
 use crate::metrics::Form;
 use crate::metrics::detection::{self, Detection};
-use crate::read::{Table, Values};
+use crate::read::{Numbers, Table, Values};
 use crate::run::{LevelReport, Run};
 
 pub(super) const SHAPE: Shape = Shape {
@@ -40,12 +43,15 @@ pub(super) const SHAPE: Shape = Shape {
     value: Some(|field| field.parse::<f64>().is_ok() || truth_word(field).is_some()),
 };
 
-/// Reads, checks, joins and judges.
+/// Reads, checks, joins and judges. The tables are let go of before anything is judged: there may
+/// be hundreds of millions of rows.
 pub(super) fn judge(
     run: &mut Run<'_>,
-    solution: &Table,
-    submission: &Table,
+    solution_table: Table,
+    submission_table: Option<Table>,
 ) -> Result<Judged, EvalError> {
+    let solution = &solution_table;
+    let submission = submission_table.as_ref().unwrap_or(solution);
     let mut headline = (detection::LOG_LOSS.to_owned(), Level::Sample);
     let Some([truth_roles, answer_roles]) = run.roles(solution, submission) else {
         return Ok((Vec::new(), headline));
@@ -97,14 +103,19 @@ pub(super) fn judge(
         ));
     }
     let joined = run.join_manifest(&levels[0].identity)?;
-    let mut reports = Vec::new();
-    for items in levels {
+    let mut grouped = Vec::new();
+    for mut items in levels {
         let columns = run.columns(solution, &items.identity, joined.as_ref());
         let framed = items.level == Level::Frame;
         let clusters = run.clusters(solution, &items.identity, joined.as_ref(), framed);
-        reports.push(level_report(run, items, columns, clusters));
+        if !run.options.item_results() && run.sides.is_none() {
+            items.identity = Identity::default();
+        }
+        grouped.push((items, columns, clusters));
     }
-    Ok((reports, headline))
+    drop((solution_table, submission_table, joined));
+    let report = |(items, columns, clusters)| level_report(run, items, columns, clusters);
+    Ok((grouped.into_iter().map(report).collect(), headline))
 }
 
 fn truth_word(text: &str) -> Option<bool> {
@@ -124,35 +135,39 @@ fn score_rows(
     usage: &Usage,
     names: &mut Ids,
     defects: &mut Defects,
-) -> Checked<Vec<f64>> {
+) -> Checked<Numbers> {
     let role = InputRole::Submission;
-    let mut scores = Vec::new();
     let column = &table.columns[roles.value];
-    let checked = each_id(
-        table,
-        roles,
-        role,
-        usage,
-        names,
-        defects,
-        |row, defects| {
-            let kind = match column.number(row) {
-                Some(score) if (0.0..=1.0).contains(&score) => {
-                    // -0.0 would sort apart from 0.0.
-                    scores.push(score + 0.0);
-                    return true;
-                }
-                Some(score) if !score.is_nan() => DefectKind::OutOfRange,
-                _ => DefectKind::NotANumber,
-            };
-            let name = Some(table.name(roles.value));
-            let line = Some(table.line(row));
-            defects.add(role, kind, line, name, &column.text(row));
-            false
-        },
-        |a, b| column.number(a).is_some() && column.number(a) == column.number(b),
-    );
-    with_values(checked, scores)
+    let number = |row: usize| column.number(row).unwrap_or(f64::NAN);
+    let scores = match column {
+        Values::Number(numbers) => numbers.clone(),
+        _ => Numbers::narrowed((0..table.len()).into_par_iter().map(number).collect()),
+    };
+    let is_score = |row: usize| (0.0..=1.0).contains(&scores.get(row));
+    let ask = |row: usize, defects: &mut Defects| {
+        if is_score(row) {
+            return true;
+        }
+        let kind = match scores.get(row).is_nan() {
+            true => DefectKind::NotANumber,
+            false => DefectKind::OutOfRange,
+        };
+        let name = Some(table.name(roles.value));
+        let line = Some(table.line(row));
+        defects.add(role, kind, line, name, &column.text(row));
+        false
+    };
+    let first = match (0..table.len()).into_par_iter().all(is_score) {
+        true => First::Sound,
+        false => First::Asked(ask),
+    };
+    let same = |a, b| scores.get(a) == scores.get(b);
+    let checked = each_id(table, roles, role, usage, names, defects, first, same);
+    let values = match &checked.rows {
+        Kept::First(len) if *len == scores.len() => scores,
+        rows => Numbers::narrowed(rows.iter().map(|row| scores.get(row)).collect()),
+    };
+    with_values(checked, values)
 }
 
 fn of_number(number: f64, truth_threshold: Option<f64>) -> Result<bool, DefectKind> {
@@ -186,32 +201,34 @@ fn truth_rows(
         _ => Vec::new(),
     };
     let read = |row: usize| match column {
-        Values::Coded { codes, .. } => coded[codes[row] as usize],
-        Values::Number(numbers) => of_number(numbers[row], truth_threshold),
+        Values::Coded { codes, .. } => coded[codes.get(row) as usize],
+        Values::Number(numbers) => of_number(numbers.get(row), truth_threshold),
         Values::Text(texts) => text(texts.get(row)),
     };
-    let mut truth = Vec::new();
-    let checked = each_id(
-        table,
-        roles,
-        role,
-        usage,
-        names,
-        defects,
-        |row, defects| match read(row) {
-            Ok(fake) => {
-                truth.push(fake);
-                true
-            }
-            Err(kind) => {
-                let name = Some(table.name(roles.value));
-                let line = Some(table.line(row));
-                defects.add(role, kind, line, name, &column.text(row));
-                false
-            }
-        },
-        |a, b| read(a) == read(b),
-    );
+    let ask = |row: usize, defects: &mut Defects| match read(row) {
+        Ok(_) => true,
+        Err(kind) => {
+            let name = Some(table.name(roles.value));
+            let line = Some(table.line(row));
+            defects.add(role, kind, line, name, &column.text(row));
+            false
+        }
+    };
+    let is_sound = match column {
+        Values::Coded { .. } => coded.iter().all(Result::is_ok),
+        _ => (0..table.len())
+            .into_par_iter()
+            .all(|row| read(row).is_ok()),
+    };
+    let first = match is_sound {
+        true => First::Sound,
+        false => First::Asked(ask),
+    };
+    let same = |a, b| read(a) == read(b);
+    let checked = each_id(table, roles, role, usage, names, defects, first, same);
+    let rows = &checked.rows;
+    let fake = |at: usize| read(rows.get(at)) == Ok(true);
+    let truth = (0..rows.len()).into_par_iter().map(fake).collect();
     with_values(checked, truth)
 }
 
@@ -219,7 +236,7 @@ fn level_report(
     run: &mut Run<'_>,
     items: Items<Detection>,
     columns: Vec<GroupColumn>,
-    clusters: Option<Vec<u32>>,
+    clusters: Option<Arc<Codes>>,
 ) -> LevelReport {
     let form = &items.form;
     let rate = baselines::base_rate(form);
@@ -234,7 +251,7 @@ fn level_report(
             .map(|m| values.get(m.name).filter(|_| rivalled(m.name)))
             .collect()
     };
-    let metrics = run.judge(&items, &columns, clusters.as_deref(), &constant);
+    let metrics = run.judge(&items, &columns, clusters.as_ref(), &constant);
     let baselines = metrics
         .iter()
         .filter(|metric| metric.baseline.is_some())
@@ -254,18 +271,18 @@ fn level_report(
     if !run.options.values_only {
         run.curves.extend(curves(form, &metrics, &columns));
     }
-    let each = match run.options.item_results() {
-        true => form.items.as_slice(),
-        false => &[],
+    let shown = match run.options.item_results() {
+        true => form.len(),
+        false => 0,
     };
+    let each = || form.items.iter().take(shown);
     let results = ItemResults {
         level: items.level,
         metric: detection::LOG_LOSS,
-        value: each.iter().map(|s| s.score.to_string()).collect(),
-        truth: each.iter().map(|s| u8::from(s.fake).to_string()).collect(),
-        score: each
-            .iter()
-            .map(|s| detection::Loss::of(*s, form.options.eps).log)
+        value: each().map(|s| s.score.to_string()).collect(),
+        truth: each().map(|s| u8::from(s.fake).to_string()).collect(),
+        score: each()
+            .map(|s| detection::Loss::of(s, form.options.eps).log)
             .collect(),
         groups: columns,
         identity: items.identity,

@@ -1,43 +1,38 @@
 //! Items of a cell by falling score, packed into what is sorted.
 
+use std::ops::Range;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
 use rayon::prelude::*;
 
-use super::Scored;
+use super::{Scored, ScoredItems};
+use crate::codes::Codes;
+use crate::parts::parts;
+use crate::read::Numbers;
 
-/// Items in the order of [`sort`], among equals by number; score, class and
+/// Items in the order of [`sort`](super::sort), among equals by number; score, class and
 /// number packed into what is sorted.
 pub(super) enum Ranked {
-    /// Scores in single precision, as detectors write them: half the memory,
-    /// and sorted much faster.
-    Single(Vec<u64>),
-    Double(Vec<(u64, bool, u32)>),
+    /// Half the memory, and sorted much faster.
+    Single(Vec<SingleKey>),
+    Double(Vec<DoubleKey>),
 }
 
-/// The bit of a class beside the number of an item.
-const FAKE: u32 = 1 << 31;
-
 impl Ranked {
-    pub fn of(scored: &[Scored], items: &[u32]) -> Self {
-        let is_single = |item: &u32| {
-            let score = scored[*item as usize].score;
-            f64::from(score as f32) == score && score.is_sign_positive()
-        };
-        if scored.len() >= FAKE as usize || !items.par_iter().all(is_single) {
-            let key = |item: &u32| {
-                let Scored { score, fake } = scored[*item as usize];
-                (!in_order(score.to_bits()), fake, *item)
-            };
-            let mut keys: Vec<(u64, bool, u32)> = items.par_iter().map(key).collect();
-            keys.par_sort_unstable();
-            return Ranked::Double(keys);
+    pub fn of(scored: &ScoredItems, items: &[u32]) -> Self {
+        match fits_single(scored) {
+            true => {
+                let key = |item: &u32| SingleKey::of(scored.get(*item as usize), *item);
+                let keys: Vec<SingleKey> = items.par_iter().map(key).collect();
+                Ranked::Single(sorted(keys))
+            }
+            false => {
+                let key = |item: &u32| DoubleKey::of(scored.get(*item as usize), *item);
+                let mut keys: Vec<DoubleKey> = items.par_iter().map(key).collect();
+                keys.par_sort_unstable();
+                Ranked::Double(keys)
+            }
         }
-        let key = |item: &u32| {
-            let Scored { score, fake } = scored[*item as usize];
-            let class = if fake { FAKE } else { 0 };
-            u64::from(!(score as f32).to_bits()) << 32 | u64::from(class | *item)
-        };
-        let keys: Vec<u64> = items.par_iter().map(key).collect();
-        Ranked::Single(sorted(keys))
     }
 
     pub fn len(&self) -> usize {
@@ -51,21 +46,197 @@ impl Ranked {
     #[inline]
     pub fn get(&self, at: usize) -> (Scored, u32) {
         match self {
-            Ranked::Single(keys) => {
-                let key = keys[at];
-                let scored = Scored {
-                    score: f64::from(f32::from_bits(!((key >> 32) as u32))),
-                    fake: key as u32 & FAKE > 0,
-                };
-                (scored, key as u32 & !FAKE)
-            }
-            Ranked::Double(keys) => {
-                let (key, fake, item) = keys[at];
-                let score = f64::from_bits(in_order(!key ^ SIGN) ^ SIGN);
-                (Scored { score, fake }, item)
-            }
+            Ranked::Single(keys) => keys[at].item(),
+            Ranked::Double(keys) => keys[at].item(),
         }
     }
+}
+
+/// Whether [`SingleKey`]s hold all of an item.
+pub(super) fn fits_single(scored: &ScoredItems) -> bool {
+    scored.len() < FAKE as usize && matches!(scored.scores, Numbers::Single(_))
+}
+
+/// An item by its falling score, and some number under [`FAKE`].
+pub(super) trait Key: Copy + Ord + Send + Sync {
+    /// Where one is put by whichever core comes upon it.
+    type Slot: Default + Send + Sync;
+
+    fn of(item: Scored, number: u32) -> Self;
+    fn item(self) -> (Scored, u32);
+    fn put(self, slot: &Self::Slot);
+    fn taken(slot: &Self::Slot) -> Self;
+}
+
+/// Scores in single precision, as detectors write them: score, class, number.
+pub(super) type SingleKey = u64;
+pub(super) type DoubleKey = (u64, bool, u32);
+
+/// The bit of a class beside a number.
+const FAKE: u32 = 1 << 31;
+
+impl Key for SingleKey {
+    type Slot = AtomicU64;
+
+    #[inline]
+    fn of(item: Scored, number: u32) -> Self {
+        let class = if item.fake { FAKE } else { 0 };
+        let score = single_in_order((item.score as f32).to_bits());
+        u64::from(!score) << 32 | u64::from(class | number)
+    }
+
+    #[inline]
+    fn item(self) -> (Scored, u32) {
+        let key = (self >> 32) as u32;
+        let score = f32::from_bits(single_in_order(!key ^ FAKE) ^ FAKE);
+        let scored = Scored {
+            score: score.into(),
+            fake: self as u32 & FAKE > 0,
+        };
+        (scored, self as u32 & !FAKE)
+    }
+
+    #[inline]
+    fn put(self, slot: &AtomicU64) {
+        slot.store(self, Ordering::Relaxed);
+    }
+
+    #[inline]
+    fn taken(slot: &AtomicU64) -> Self {
+        slot.load(Ordering::Relaxed)
+    }
+}
+
+impl Key for DoubleKey {
+    type Slot = (AtomicU64, AtomicU32);
+
+    #[inline]
+    fn of(item: Scored, number: u32) -> Self {
+        (!in_order(item.score.to_bits()), item.fake, number)
+    }
+
+    #[inline]
+    fn item(self) -> (Scored, u32) {
+        let (key, fake, number) = self;
+        let score = f64::from_bits(in_order(!key ^ SIGN) ^ SIGN);
+        (Scored { score, fake }, number)
+    }
+
+    #[inline]
+    fn put(self, (score, number): &Self::Slot) {
+        let class = if self.1 { FAKE } else { 0 };
+        score.store(self.0, Ordering::Relaxed);
+        number.store(class | self.2, Ordering::Relaxed);
+    }
+
+    #[inline]
+    fn taken((score, number): &Self::Slot) -> Self {
+        let number = number.load(Ordering::Relaxed);
+        let score = score.load(Ordering::Relaxed);
+        (score, number & FAKE > 0, number & !FAKE)
+    }
+}
+
+/// Items of one bucket: their keys are sorted within a core's cache.
+const BUCKET: usize = 1 << 14;
+const MOST_BUCKETS: usize = 1 << 12;
+/// Keys that are handed on at once, but for a bucket that has more.
+const BLOCK: usize = 1 << 18;
+/// Keys that are held at once, but for a bucket that has more.
+const HELD: usize = 1 << 24;
+
+/// Runs over all items by falling score, among equals the reals first, block by block, each item
+/// with its number in `numbers`. While `each` has a block, the next is made `ready`.
+pub(super) fn each_block<K: Key, B: Send>(
+    scored: &ScoredItems,
+    numbers: &Codes,
+    ready: impl Fn(Vec<K>) -> B + Sync,
+    mut each: impl FnMut(B) + Send,
+) {
+    let n = scored.len();
+    let buckets = (n / BUCKET).clamp(1, MOST_BUCKETS);
+    // Scores are from 0 to 1; others are in the first bucket or the last.
+    let bucket = |item: &Scored| {
+        let above = (1.0 - item.score) * buckets as f64;
+        (above as usize).min(buckets - 1)
+    };
+    let parts = parts(n);
+    let count = |part: &Range<usize>| {
+        let mut counts = vec![0u32; buckets];
+        let items = part.clone().map(|item| scored.get(item));
+        items.for_each(|item| counts[bucket(&item)] += 1);
+        counts
+    };
+    let counts: Vec<Vec<u32>> = parts.par_iter().map(count).collect();
+    let size_of = |bucket: usize| counts.iter().map(|part| part[bucket] as usize).sum();
+    let sizes: Vec<usize> = (0..buckets).map(size_of).collect();
+    let mut slots: Vec<K::Slot> = Vec::new();
+    let mut first = 0;
+    while first < buckets {
+        let held = first_within(&sizes[first..], HELD);
+        let here = first..first + held;
+        // Where each part's keys of each bucket begin.
+        let mut begin = 0;
+        let mut places = vec![vec![0; held]; parts.len()];
+        for bucket in here.clone() {
+            for (places, counts) in places.iter_mut().zip(&counts) {
+                places[bucket - first] = begin;
+                begin += counts[bucket] as usize;
+            }
+        }
+        if slots.len() < begin {
+            let new = (0..begin).into_par_iter().map(|_| K::Slot::default());
+            new.collect_into_vec(&mut slots);
+        }
+        parts.par_iter().zip(places).for_each(|(part, mut places)| {
+            for item in part.clone() {
+                let scored = scored.get(item);
+                let bucket = bucket(&scored);
+                if here.contains(&bucket) {
+                    let place = &mut places[bucket - first];
+                    K::of(scored, numbers.get(item)).put(&slots[*place]);
+                    *place += 1;
+                }
+            }
+        });
+        let (mut slots, mut sizes) = (&slots[..begin], &sizes[here.clone()]);
+        let mut blocks = std::iter::from_fn(|| {
+            let block = sizes.split_off(..first_within(sizes, BLOCK))?;
+            let keys = slots.split_off(..block.iter().sum())?;
+            (!block.is_empty()).then_some((keys, block))
+        });
+        let made = |(slots, buckets)| ready(sorted_buckets(slots, buckets));
+        let mut next = blocks.next().map(made);
+        while let Some(block) = next {
+            let after = blocks.next();
+            (next, _) = rayon::join(|| after.map(made), || each(block));
+        }
+        first = here.end;
+    }
+}
+
+/// How many of the first come to no more than `most`, at least one.
+fn first_within(sizes: &[usize], most: usize) -> usize {
+    let mut all = 0;
+    let within = |size: &&usize| {
+        all += **size;
+        all <= most
+    };
+    let within = sizes.iter().take_while(within).count();
+    within.max(1).min(sizes.len())
+}
+
+/// Keys of buckets that follow each other, sorted.
+fn sorted_buckets<K: Key>(slots: &[K::Slot], buckets: &[usize]) -> Vec<K> {
+    let mut keys: Vec<K> = slots.par_iter().map(K::taken).collect();
+    let mut rest = keys.as_mut_slice();
+    let buckets = buckets.iter().map(|size| rest.split_off_mut(..*size));
+    let buckets: Vec<&mut [K]> = buckets.flatten().collect();
+    buckets.into_par_iter().for_each(|keys| match keys.len() {
+        0..=BLOCK => keys.sort_unstable(),
+        _ => keys.par_sort_unstable(),
+    });
+    keys
 }
 
 /// Bits of a key that one pass sorts by.
@@ -114,6 +285,10 @@ fn in_order(bits: u64) -> u64 {
     bits ^ (((bits as i64 >> 63) as u64) >> 1) ^ SIGN
 }
 
+const fn single_in_order(bits: u32) -> u32 {
+    bits ^ (((bits as i32 >> 31) as u32) >> 1) ^ FAKE
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -121,6 +296,34 @@ mod tests {
     use super::*;
 
     proptest! {
+        #[test]
+        fn blocks_are_in_the_order_of_ranks(
+            scores in prop::collection::vec((-2i32..260, any::<bool>()), 1..40_000),
+            divisor in prop::sample::select(vec![255.0, 256.0]),
+        ) {
+            // 255ths are of double precision.
+            let scored = |(score, fake): &(i32, bool)| Scored { score: f64::from(*score) / divisor, fake: *fake };
+            let items: ScoredItems = scores.iter().map(scored).collect();
+            let all: Vec<u32> = (0..items.len() as u32).collect();
+            let ranked = Ranked::of(&items, &all);
+            prop_assert_eq!(fits_single(&items), matches!(ranked, Ranked::Single(_)));
+            let wanted: Vec<(Scored, u32)> = (0..ranked.len()).map(|at| ranked.get(at)).collect();
+            let mut sorted: Vec<(Scored, u32)> = items.iter().zip(all).collect();
+            sorted.sort_by(|(a, _), (b, _)| b.score.total_cmp(&a.score).then(a.fake.cmp(&b.fake)));
+            prop_assert_eq!(&wanted, &sorted);
+            let numbers = Codes::of(items.len(), u32::MAX, |item| item as u32);
+            let mut found = Vec::new();
+            fn items_of<K: Key>(keys: Vec<K>) -> Vec<(Scored, u32)> {
+                keys.into_iter().map(K::item).collect()
+            }
+            let each = |block: Vec<_>| found.extend(block);
+            match fits_single(&items) {
+                true => each_block(&items, &numbers, items_of::<SingleKey>, each),
+                false => each_block(&items, &numbers, items_of::<DoubleKey>, each),
+            }
+            prop_assert_eq!(&found, &wanted);
+        }
+
         #[test]
         fn digits_sort_as_comparing_does(scores in prop::collection::vec(0u8..=255, FEW..2 * FEW), skip in 1u32..9) {
             let keys: Vec<u64> = (0..).zip(&scores).map(|(at, score)| {

@@ -155,7 +155,10 @@ fn main() -> ExitCode {
         Command::Export(args) => args.run(&common),
         Command::Import(args) => args.run(&common),
         Command::Episodes(args) => args.run(&common),
-        Command::Eval(args) => return eval_code(&args, common.json),
+        Command::Eval(args) => {
+            fairframe_web::heap::give_back();
+            return eval_code(&args, common.json);
+        }
         Command::Competition(args) => args.run(&common),
         Command::Submit(args) => args.run(&common),
         Command::Serve(args) => args.run(&common),

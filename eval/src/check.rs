@@ -459,6 +459,7 @@ pub(crate) fn each_id(
         }
     };
     (checked.ids, checked.frames) = (of_rows(ids), frames.map(of_rows));
+    checked.frames.take_if(|frames| frames.is_empty());
     checked
 }
 

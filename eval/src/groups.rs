@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use crate::codes::Codes;
 use crate::intervals::{Resampling, bootstrap, cell_key, wilson};
-use crate::metrics::{Asked, Form, Found, Metric, Rests};
+use crate::metrics::{Asked, EvaluateCells, Form, Found, Metric, Rests};
 use crate::names::{Names, renumbered};
 use crate::parts::parts;
 
@@ -133,7 +133,7 @@ impl<'a> Strata<'a> {
         };
         let named: Vec<Vec<&str>> = self.values.iter().map(name).collect();
         let mut order: Vec<u32> = (0..named.len() as u32).collect();
-        order.sort_by(|a, b| by_name(&named[*a as usize]).cmp(by_name(&named[*b as usize])));
+        order.par_sort_by(|a, b| by_name(&named[*a as usize]).cmp(by_name(&named[*b as usize])));
         let (mut names, mut cells) = (Vec::new(), vec![0; named.len()]);
         let mut last = None;
         for stratum in order {
@@ -238,6 +238,7 @@ pub struct Judging<'a> {
 /// One cell: every metric's estimate.
 pub struct JudgedCell {
     pub group: Vec<String>,
+    /// None where values alone were judged, all cells at once.
     pub items: Vec<u32>,
     pub estimates: Vec<Estimate>,
     /// Where a metric is read off at a threshold of its own, per metric.
@@ -250,68 +251,84 @@ pub fn judge_all<F: Form>(
     groupings: &[Vec<&GroupColumn>],
     judging: &Judging<'_>,
 ) -> (JudgedCell, Vec<Vec<JudgedCell>>) {
-    let values = match judging.resampling.resamples {
-        0 => values_only(form, groupings, judging),
-        _ => None,
-    };
-    values.unwrap_or_else(|| {
-        rayon::join(
+    let at_once = form.evaluate_cells();
+    let Some(at_once) = at_once.filter(|_| judging.resampling.resamples == 0) else {
+        let cell_by_cell = |columns: &Vec<_>| judge_groups(form, columns, judging);
+        return rayon::join(
             || judge_overall(form, judging),
-            || {
-                let groupings = groupings.par_iter();
-                groupings
-                    .map(|columns| judge_groups(form, columns, judging))
-                    .collect()
-            },
-        )
-    })
+            || groupings.par_iter().map(cell_by_cell).collect(),
+        );
+    };
+    // The whole is the one cell of a grouping by nothing.
+    let whole = std::iter::once(Vec::new());
+    let groupings: Vec<Vec<&GroupColumn>> = whole.chain(groupings.iter().cloned()).collect();
+    let (mut left, mut judged) = (groupings.as_slice(), Vec::new());
+    while !left.is_empty() {
+        // As many groupings at once as a table can cross.
+        let within = |n: &usize| crossings(&columns_of(&left[..*n])) <= TABLE;
+        let n = (1..=left.len()).take_while(within).last();
+        let here = left.split_off(..n.unwrap_or(1)).unwrap_or_default();
+        judged.extend(match n {
+            Some(_) => cells_at_once(form, at_once, here, judging),
+            None => vec![judge_groups(form, &here[0], judging)],
+        });
+    }
+    let overall = judged.remove(0).pop();
+    (
+        overall.unwrap_or_else(|| judge_overall(form, judging)),
+        judged,
+    )
 }
 
-/// The values of all cells at once, where the form has a way; the cells do not say which items
-/// are theirs.
-fn values_only<F: Form>(
-    form: &F,
-    groupings: &[Vec<&GroupColumn>],
-    judging: &Judging<'_>,
-) -> Option<(JudgedCell, Vec<Vec<JudgedCell>>)> {
-    let evaluate_cells = form.evaluate_cells()?;
+/// The columns of some groupings, each once.
+fn columns_of<'a>(groupings: &[Vec<&'a GroupColumn>]) -> Vec<&'a GroupColumn> {
     let mut columns: Vec<&GroupColumn> = Vec::new();
     for column in groupings.iter().flatten() {
         if columns.iter().all(|known| known.name != column.name) {
             columns.push(column);
         }
     }
+    columns
+}
+
+/// How many strata there may be.
+fn crossings(columns: &[&GroupColumn]) -> usize {
+    let all = |all: usize, column: &&GroupColumn| all.saturating_mul(column.values.len());
+    columns.iter().fold(1, all)
+}
+
+/// The values of all cells of some groupings at once.
+fn cells_at_once<F: Form>(
+    form: &F,
+    evaluate_cells: EvaluateCells<F>,
+    groupings: &[Vec<&GroupColumn>],
+    judging: &Judging<'_>,
+) -> Vec<Vec<JudgedCell>> {
+    let columns = columns_of(groupings);
     let strata = Strata::of(&columns, form.len());
     let counted = Counted::of(form, &strata, judging.clusters);
-    // The whole comes first.
-    let whole: &[&GroupColumn] = &[];
-    let groupings = groupings
-        .iter()
-        .map(|columns| (columns.as_slice(), judging.min_n));
-    let groupings: Vec<_> = std::iter::once((whole, 1)).chain(groupings).collect();
     let (mut asked, mut cells) = (Vec::new(), Vec::new());
-    for (columns, min_n) in &groupings {
-        let (names, of_strata) = match columns {
-            [] => (vec![Vec::new()], vec![0; strata.values.len()]),
-            columns => strata.cells(columns),
-        };
+    for columns in groupings {
+        let min_n = if columns.is_empty() { 1 } else { judging.min_n };
+        let (names, of_strata) = strata.cells(columns);
         let counts = counted.of_cells(&of_strata, names.len());
         let size = |counts: &Denominators| {
-            let shown = counts.enough(Rests::OnItems, *min_n);
+            let shown = counts.enough(Rests::OnItems, min_n);
             shown.then_some((counts.items, counts.positives.unwrap_or_default()))
         };
         asked.push(Asked {
             cells: of_strata,
             sizes: counts.iter().map(size).collect(),
         });
-        cells.push((names, counts));
+        cells.push((names, counts, min_n));
     }
     let found = evaluate_cells(form, &strata.codes, &asked);
     let metrics = form.metrics();
     let judge = |((group, counts), found): ((_, Denominators), Option<Found>), min_n| {
+        let none = || vec![None; metrics.len()];
         let (values, thresholds) = match found {
             Some(found) => (found.values, found.thresholds),
-            None => (vec![None; metrics.len()], vec![None; metrics.len()]),
+            None => (none(), none()),
         };
         let estimates = metrics.iter().zip(values).map(|(metric, value)| {
             let enough = counts.enough(metric.rests, min_n);
@@ -325,13 +342,13 @@ fn values_only<F: Form>(
             thresholds,
         }
     };
-    let judged = cells.into_iter().zip(found).zip(&groupings);
-    let mut judged = judged.map(|(((names, counts), found), (_, min_n))| {
-        let cells = names.into_iter().zip(counts).zip(found);
-        cells.map(|cell| judge(cell, *min_n)).collect::<Vec<_>>()
-    });
-    let overall = judged.next()?.pop()?;
-    Some((overall, judged.collect()))
+    let judged = cells.into_iter().zip(found);
+    judged
+        .map(|((names, counts, min_n), found)| {
+            let cells = names.into_iter().zip(counts).zip(found);
+            cells.map(|cell| judge(cell, min_n)).collect()
+        })
+        .collect()
 }
 
 /// Judges the whole. It is never suppressed: it shows no smaller group.
@@ -455,7 +472,12 @@ impl Counted {
             }
             (counts, seen)
         };
-        let parts: Vec<_> = parts(form.len()).into_par_iter().map(count).collect();
+        let mut parts = parts(form.len());
+        // Each part has counts of its own: of many strata there is one part.
+        if strata.values.len() * parts.len() > form.len() {
+            parts = std::iter::once(0..form.len()).collect();
+        }
+        let parts: Vec<_> = parts.into_par_iter().map(count).collect();
         let mut all = vec![[0; 3]; strata.values.len()];
         let mut seen = Vec::new();
         for (counts, here) in parts {

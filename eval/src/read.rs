@@ -186,12 +186,19 @@ impl Default for Numbers {
 impl Numbers {
     /// In single precision where that loses nothing.
     pub fn narrowed(numbers: Vec<f64>) -> Self {
-        let is_single = |number: &f64| f64::from(*number as f32) == *number;
-        match numbers.par_iter().all(is_single) {
+        match is_single(&numbers) {
             true => Numbers::Single(Arc::new(
                 numbers.par_iter().map(|number| *number as f32).collect(),
             )),
             false => Numbers::Double(Arc::new(numbers)),
+        }
+    }
+
+    /// The same, in single precision where that loses nothing.
+    pub fn narrow(&self) -> Self {
+        match self {
+            Numbers::Double(numbers) if is_single(numbers) => Self::narrowed(numbers.to_vec()),
+            numbers => numbers.clone(),
         }
     }
 
@@ -234,6 +241,11 @@ impl Values {
             Values::Number(numbers) => Some(numbers.get(row)),
         }
     }
+}
+
+fn is_single(numbers: &[f64]) -> bool {
+    let is_single = |number: &f64| f64::from(*number as f32) == *number;
+    numbers.par_iter().all(is_single)
 }
 
 /// Where rows stand in their file: runs of lines that follow each other.

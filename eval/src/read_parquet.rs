@@ -24,6 +24,8 @@ use crate::codes::Codes;
 use crate::names::Names;
 use crate::read::{Limits, Lines, Numbers, ReadError, Table, Texts, Values};
 
+/// As often as the bytes that may be kept may so many be decoded.
+const MOST_DECODED: u64 = 16;
 /// Rows of a batch.
 const BATCH: usize = 65_536;
 
@@ -108,6 +110,7 @@ pub(crate) fn for_each_batch(
 struct Seen {
     rows: AtomicU64,
     bytes: AtomicU64,
+    decoded: AtomicU64,
 }
 
 /// A file whose description is read.
@@ -197,6 +200,11 @@ impl<'a> Opened<'a> {
                 let bytes = memory(&batch, &mut dictionaries);
                 if add(&seen.bytes, 0) + bytes as u64 > limits.bytes {
                     return Ok(Err(too_large(limits.bytes, "bytes")));
+                }
+                // What is not kept takes its time, too.
+                let most = limits.bytes.saturating_mul(MOST_DECODED);
+                if add(&seen.decoded, bytes) > most {
+                    return Ok(Err(too_large(most, "bytes of which most are not kept")));
                 }
                 add(&seen.bytes, each(&batch, bytes));
             }
@@ -592,6 +600,36 @@ mod tests {
         let error = read(&bytes, &limits(3 << 20)).unwrap_err();
         assert!(
             error.to_string().contains("more than 3145728 bytes"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn what_is_decoded_and_not_kept_is_bounded_too() {
+        let rows = 3 << 20;
+        let zeros: arrow_array::Int16Array = std::iter::repeat_n(Some(0), rows).collect();
+        let batch = RecordBatch::try_from_iter([("zero", Arc::new(zeros) as ArrayRef)]).unwrap();
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        let mut writer = ArrowWriter::try_new(&mut file, batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        let of = |bytes| {
+            let limits = Limits {
+                bytes,
+                ..Limits::default()
+            };
+            let opened = Opened::new(file.path(), &limits, false)?;
+            let mut seen = 0;
+            opened.batches(&limits, &[0], None, &Seen::default(), &mut |batch, _| {
+                seen += batch.num_rows();
+                0
+            })?;
+            Ok::<usize, ReadError>(seen)
+        };
+        assert_eq!(of(1 << 20).unwrap(), rows);
+        let error = of(200 << 10).unwrap_err().to_string();
+        assert!(
+            error.contains("more than 3276800 bytes of which most"),
             "{error}"
         );
     }

@@ -264,7 +264,7 @@ impl Run<'_> {
             } => {
                 let group = |text: &str| names.code(group_name(text));
                 let of: Vec<u32> = known.iter().map(group).collect();
-                if let Rows::One(Kept::First(_)) = rows {
+                if matches!(rows, Rows::One(Kept::First(len)) if *len == codes.len()) {
                     return GroupColumn::of(name, Codes::shared(codes, &of), &names);
                 }
                 let several = names.code(SEVERAL_GROUP);
@@ -315,20 +315,16 @@ impl Run<'_> {
         joined: Option<&Joined>,
         framed: bool,
     ) -> Option<Arc<Codes>> {
-        let declared = self.options.cluster.as_ref();
-        let declared = declared.map(|name| Self::column(name, solution, identity, joined));
-        if declared.is_none() {
+        let Some(declared) = &self.options.cluster else {
             return framed.then(|| Codes::as_they_come(&identity.ids));
-        }
+        };
+        let declared = Self::column(declared, solution, identity, joined);
+        let unknown = declared.unknown();
         // Three kinds of key: a declared cluster, a video, an item.
-        let key = |item: usize| {
-            let named = declared.as_ref().map(|column| column.codes.get(item));
-            let unnamed = declared.as_ref().and_then(GroupColumn::unknown);
-            match named.filter(|code| Some(*code) != unnamed) {
-                Some(code) => u64::from(code),
-                None if framed => 1 << 32 | u64::from(identity.ids.get(item)),
-                None => 2 << 32 | item as u64,
-            }
+        let key = |item: usize| match declared.codes.get(item) {
+            code if Some(code) != unknown => u64::from(code),
+            _ if framed => 1 << 32 | u64::from(identity.ids.get(item)),
+            _ => 2 << 32 | item as u64,
         };
         let (clusters, _) = renumbered((0..identity.len()).map(key));
         Some(Arc::new(clusters.into()))

@@ -182,6 +182,9 @@ pub(crate) fn mean_intervals<F: Form>(
     weights: &[Option<f64>],
     judging: &Judging<'_>,
 ) -> Vec<Option<Interval>> {
+    if judging.resampling.resamples == 0 {
+        return vec![None; form.metrics().len()];
+    }
     let shown = |cell: &JudgedCell| cell.estimates.iter().any(|e| e.value.is_some());
     let drawn: Vec<(&JudgedCell, f64, Vec<Vec<Option<f64>>>)> = cells
         .iter()

@@ -513,12 +513,9 @@ impl Detection {
             sizes.map(|size| size.as_ref().map(walk)).collect()
         };
         let mut walks: Vec<Vec<Option<Walk>>> = groupings.iter().map(of_cells).collect();
-        let with_losses = |keys: Vec<K>| {
+        ranked::each_block(&self.items, strata, |keys: &[K]| {
             let loss = |key: &K| Loss::of(key.item().0, self.options.eps);
             let losses: Vec<Loss> = keys.par_iter().map(loss).collect();
-            (keys, losses)
-        };
-        ranked::each_block(&self.items, strata, with_losses, |(keys, losses)| {
             let both = walks.par_iter_mut().zip(groupings);
             both.for_each(|(walks, asked)| {
                 for (key, loss) in keys.iter().zip(&losses) {

@@ -307,11 +307,12 @@ fn pooled(
     (counted, one_by_one): (&Counted, bool),
     policy: Policy,
 ) -> Vec<Option<f64>> {
-    let values = &submission.values;
+    // -0.0 would sort apart from 0.0.
+    let value = |at: usize| submission.values.get(at) + 0.0;
     if let (Rows::Runs(ends), true) = (&videos.rows, one_by_one) {
         let run = |at: usize| {
             let start = at.checked_sub(1).map_or(0, |before| ends[before]);
-            let mut scores: Vec<f64> = (start..ends[at]).map(|at| values.get(at)).collect();
+            let mut scores: Vec<f64> = (start..ends[at]).map(value).collect();
             policy.pooled(&mut scores)
         };
         return (0..ends.len()).into_par_iter().map(run).collect();
@@ -328,7 +329,7 @@ fn pooled(
     let mut sizes = vec![0; videos.ids.len()];
     known().for_each(|(video, _)| sizes[video] += 1);
     let places = known().map(|(video, _)| video as u32);
-    let (mut scores, _) = by_place(&sizes, places, known().map(|(_, at)| values.get(at)));
+    let (mut scores, _) = by_place(&sizes, places, known().map(|(_, at)| value(at)));
     let mut rest = scores.as_mut_slice();
     let of_video = sizes.iter().map(|size| rest.split_off_mut(..*size));
     let each: Vec<&mut [f64]> = of_video.flatten().collect();

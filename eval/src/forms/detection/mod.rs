@@ -140,7 +140,7 @@ fn score_rows(
     let column = &table.columns[roles.value];
     let number = |row: usize| column.number(row).unwrap_or(f64::NAN);
     let scores = match column {
-        Values::Number(numbers) => numbers.clone(),
+        Values::Number(numbers) => numbers.narrow(),
         _ => Numbers::narrowed((0..table.len()).into_par_iter().map(number).collect()),
     };
     let is_score = |row: usize| (0.0..=1.0).contains(&scores.get(row));

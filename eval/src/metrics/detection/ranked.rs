@@ -137,30 +137,38 @@ impl Key for DoubleKey {
     }
 }
 
-/// Items of one bucket: their keys are sorted within a core's cache.
-const BUCKET: usize = 1 << 14;
-const MOST_BUCKETS: usize = 1 << 12;
-/// Keys that are handed on at once, but for a bucket that has more.
+/// Keys that are handed on at once.
 const BLOCK: usize = 1 << 18;
+/// Keys that are sorted at once, within a core's cache, but for a bucket that has more.
+const RUN: usize = 1 << 14;
 /// Keys that are held at once, but for a bucket that has more.
 const HELD: usize = 1 << 24;
 
+/// The bits of one half.
+const HALF: u32 = 0.5f32.to_bits();
+
+/// Where a score stands among others, falling: as the bits of a number of single precision up to
+/// one half, and mirrored from there on, as scores crowd at both ends.
+#[inline]
+fn place(score: f64) -> u32 {
+    match score < 0.5 {
+        true => 2 * HALF - (score.max(0.0) as f32).to_bits(),
+        false => ((1.0 - score).max(0.0) as f32).to_bits(),
+    }
+}
+
 /// Runs over all items by falling score, among equals the reals first, block by block, each item
-/// with its number in `numbers`. While `each` has a block, the next is made `ready`.
-pub(super) fn each_block<K: Key, B: Send>(
+/// with its number in `numbers`. While `each` has a block, the next is sorted.
+pub(super) fn each_block<K: Key>(
     scored: &ScoredItems,
     numbers: &Codes,
-    ready: impl Fn(Vec<K>) -> B + Sync,
-    mut each: impl FnMut(B) + Send,
+    mut each: impl FnMut(&[K]) + Send,
 ) {
-    let n = scored.len();
-    let buckets = (n / BUCKET).clamp(1, MOST_BUCKETS);
-    // Scores are from 0 to 1; others are in the first bucket or the last.
-    let bucket = |item: &Scored| {
-        let above = (1.0 - item.score) * buckets as f64;
-        (above as usize).min(buckets - 1)
-    };
-    let parts = parts(n);
+    // 256 buckets to each power of two; few items are one bucket.
+    let shift = if scored.len() <= BLOCK { 31 } else { 15 };
+    let bucket = |item: &Scored| (place(item.score) >> shift) as usize;
+    let buckets = (2 * HALF >> shift) as usize + 1;
+    let parts = parts(scored.len());
     let count = |part: &Range<usize>| {
         let mut counts = vec![0u32; buckets];
         let items = part.clone().map(|item| scored.get(item));
@@ -205,11 +213,14 @@ pub(super) fn each_block<K: Key, B: Send>(
             let keys = slots.split_off(..block.iter().sum())?;
             (!block.is_empty()).then_some((keys, block))
         });
-        let made = |(slots, buckets)| ready(sorted_buckets(slots, buckets));
-        let mut next = blocks.next().map(made);
-        while let Some(block) = next {
+        let sorted = |(slots, buckets)| sorted_buckets(slots, buckets);
+        let mut next: Option<Vec<K>> = blocks.next().map(sorted);
+        while let Some(keys) = next {
             let after = blocks.next();
-            (next, _) = rayon::join(|| after.map(made), || each(block));
+            (next, _) = rayon::join(
+                || after.map(sorted),
+                || keys.chunks(BLOCK).for_each(&mut each),
+            );
         }
         first = here.end;
     }
@@ -227,15 +238,23 @@ fn first_within(sizes: &[usize], most: usize) -> usize {
 }
 
 /// Keys of buckets that follow each other, sorted.
-fn sorted_buckets<K: Key>(slots: &[K::Slot], buckets: &[usize]) -> Vec<K> {
+fn sorted_buckets<K: Key>(slots: &[K::Slot], mut buckets: &[usize]) -> Vec<K> {
     let mut keys: Vec<K> = slots.par_iter().map(K::taken).collect();
-    let mut rest = keys.as_mut_slice();
-    let buckets = buckets.iter().map(|size| rest.split_off_mut(..*size));
-    let buckets: Vec<&mut [K]> = buckets.flatten().collect();
-    buckets.into_par_iter().for_each(|keys| match keys.len() {
-        0..=BLOCK => keys.sort_unstable(),
-        _ => keys.par_sort_unstable(),
-    });
+    let (mut rest, mut runs) = (keys.as_mut_slice(), Vec::new());
+    while let Some(run) = buckets.split_off(..first_within(buckets, RUN)) {
+        let Some(keys) = rest.split_off_mut(..run.iter().sum()) else {
+            break;
+        };
+        match run {
+            [] => break,
+            _ => runs.push(keys),
+        }
+    }
+    runs.into_par_iter()
+        .for_each(|keys: &mut [K]| match keys.len() {
+            0..=BLOCK => keys.sort_unstable(),
+            _ => keys.par_sort_unstable(),
+        });
     keys
 }
 
@@ -295,6 +314,47 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn scores_that_crowd_are_handed_on_in_order() {
+        // More than a block at 0, at 1, near both and between.
+        let n = 3 * BLOCK as u32;
+        let score = |item: u32| match item % 6 {
+            0 => 0.0,
+            1 => 1.0,
+            2 => f64::from(item.wrapping_mul(2_654_435_761)) * 1e-30,
+            3 => 1.0 - f64::from(item.wrapping_mul(2_654_435_761)) * 1e-17,
+            4 => 0.5 + (f64::from(item % 1_000) - 500.0) * 1e-10,
+            _ => f64::from(item.wrapping_mul(2_654_435_761)) / f64::from(u32::MAX),
+        };
+        let of = |narrow: bool| -> ScoredItems {
+            let scored = |item| Scored {
+                score: if narrow {
+                    f64::from(score(item) as f32)
+                } else {
+                    score(item)
+                },
+                fake: item % 5 < 2,
+            };
+            (0..n).map(scored).collect()
+        };
+        fn check<K: Key>(items: &ScoredItems) {
+            let numbers = Codes::of(items.len(), u32::MAX, |item| item as u32);
+            let (mut seen, mut last): (usize, Option<K>) = (0, None);
+            each_block(items, &numbers, |keys: &[K]| {
+                assert!(keys.len() <= BLOCK && keys.is_sorted() && last < keys.first().copied());
+                for (scored, number) in keys.iter().map(|key| key.item()) {
+                    assert_eq!(scored, items.get(number as usize));
+                }
+                seen += keys.len();
+                last = keys.last().copied();
+            });
+            assert_eq!(seen, items.len());
+        }
+        assert!(fits_single(&of(true)) && !fits_single(&of(false)));
+        check::<SingleKey>(&of(true));
+        check::<DoubleKey>(&of(false));
+    }
+
     proptest! {
         #[test]
         fn blocks_are_in_the_order_of_ranks(
@@ -312,15 +372,15 @@ mod tests {
             sorted.sort_by(|(a, _), (b, _)| b.score.total_cmp(&a.score).then(a.fake.cmp(&b.fake)));
             prop_assert_eq!(&wanted, &sorted);
             let numbers = Codes::of(items.len(), u32::MAX, |item| item as u32);
-            let mut found = Vec::new();
-            fn items_of<K: Key>(keys: Vec<K>) -> Vec<(Scored, u32)> {
-                keys.into_iter().map(K::item).collect()
+            fn all<K: Key>(items: &ScoredItems, numbers: &Codes) -> Vec<(Scored, u32)> {
+                let mut found = Vec::new();
+                each_block(items, numbers, |keys: &[K]| found.extend(keys.iter().map(|key| key.item())));
+                found
             }
-            let each = |block: Vec<_>| found.extend(block);
-            match fits_single(&items) {
-                true => each_block(&items, &numbers, items_of::<SingleKey>, each),
-                false => each_block(&items, &numbers, items_of::<DoubleKey>, each),
-            }
+            let found = match fits_single(&items) {
+                true => all::<SingleKey>(&items, &numbers),
+                false => all::<DoubleKey>(&items, &numbers),
+            };
             prop_assert_eq!(&found, &wanted);
         }
 

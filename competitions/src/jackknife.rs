@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn too_few_units_say_nothing_and_blocks_are_even() {
         assert_eq!(Dealt::new(19, None), None);
-        assert_eq!(Dealt::new(1_000, Some(&[0; 1_000])), None);
+        assert_eq!(Dealt::new(1_000, Some(&Codes::of(1_000, 0, |_| 0))), None);
         let dealt = Dealt::new(1_234, None).unwrap();
         assert_eq!(dealt.blocks, BLOCKS);
         let size = |block: u32| dealt.of_item.iter().filter(|of| **of == block).count();

@@ -339,7 +339,7 @@ pub(crate) fn codes(column: &Values, rows: usize, names: &mut Names) -> Arc<Code
 pub(crate) fn repeats(keys: usize, key: impl Fn(usize) -> u64 + Sync) -> bool {
     let in_order = |part: Range<usize>| {
         let mut last = part.start.checked_sub(1).map(&key);
-        let mut is_next = |at: usize| std::mem::replace(&mut last, Some(key(at))) < last;
+        let mut is_next = |at: usize| last.replace(key(at)) < last;
         part.into_iter().all(&mut is_next)
     };
     if parts(keys).into_par_iter().all(in_order) {

@@ -84,7 +84,7 @@ mod tests {
             }
         }
         let form = Detection {
-            items,
+            items: items.into_iter().collect(),
             options: Options::default(),
         };
         let group = GroupColumn::new("g", groups.into_iter());

@@ -466,7 +466,8 @@ mod tests {
         let form = Detection {
             items: [(0.9, true), (0.1, false), (0.2, false)]
                 .map(|(score, fake)| Scored { score, fake })
-                .to_vec(),
+                .into_iter()
+                .collect(),
             options: Options::default(),
         };
         let cell = form.prepare(&[0, 1, 2]);

@@ -392,13 +392,14 @@ mod tests {
     #[test]
     fn fewer_than_two_groups_have_no_null() {
         let form = Detection {
-            items: vec![
+            items: std::iter::repeat_n(
                 Scored {
                     score: 0.5,
-                    fake: true
-                };
-                10
-            ],
+                    fake: true,
+                },
+                10,
+            )
+            .collect(),
             options: Options::default(),
         };
         let column = names(10, |_| 0);

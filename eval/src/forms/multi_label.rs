@@ -270,10 +270,10 @@ mod tests {
                 &usage,
                 &mut ids,
                 &mut defects,
-                |_, _| true,
+                SOUND,
                 |_, _| true,
             );
-            let names = all.ids.iter().map(|id| ids.ids.get(*id).to_owned());
+            let names = all.ids.iter().map(|id| ids.ids.get(id).to_owned());
             (names.collect::<Vec<_>>(), all.ignored)
         };
         assert_eq!(read(Usage::default()), (vec!["a".into(), "b".into()], 1));

@@ -605,7 +605,11 @@ mod tests {
     #[test]
     fn all_ids_wrong_is_said_as_such() {
         let solution = checked(&[("v", "")], vec![true]);
-        let (_, _, kinds) = joined(&solution, &checked(&[("w", "")], vec![0.5]), false);
+        let (_, _, kinds) = joined(
+            &solution,
+            &checked(&[("w", "")], Numbers::narrowed(vec![0.5])),
+            false,
+        );
         assert_eq!(kinds[0], DefectKind::NoIdKnown);
     }
 }

@@ -343,7 +343,7 @@ mod tests {
         .unwrap();
         let mut ids = Ids::default();
         let checked = score_rows(&table, roles, &Usage::default(), &mut ids, &mut defects);
-        let kept: Vec<&str> = checked.ids.iter().map(|id| ids.ids.get(*id)).collect();
+        let kept: Vec<&str> = checked.ids.iter().map(|id| ids.ids.get(id)).collect();
         assert_eq!(kept, ["a", "f"]);
         assert_eq!(
             kinds(defects),

@@ -167,7 +167,7 @@ pub(super) fn each_block<K: Key>(
     // 256 buckets to each power of two; few items are one bucket.
     let shift = if scored.len() <= BLOCK { 31 } else { 15 };
     let bucket = |item: &Scored| (place(item.score) >> shift) as usize;
-    let buckets = (2 * HALF >> shift) as usize + 1;
+    let buckets = ((2 * HALF) >> shift) as usize + 1;
     let parts = parts(scored.len());
     let count = |part: &Range<usize>| {
         let mut counts = vec![0u32; buckets];
@@ -372,14 +372,14 @@ mod tests {
             sorted.sort_by(|(a, _), (b, _)| b.score.total_cmp(&a.score).then(a.fake.cmp(&b.fake)));
             prop_assert_eq!(&wanted, &sorted);
             let numbers = Codes::of(items.len(), u32::MAX, |item| item as u32);
-            fn all<K: Key>(items: &ScoredItems, numbers: &Codes) -> Vec<(Scored, u32)> {
+            fn walked<K: Key>(items: &ScoredItems, numbers: &Codes) -> Vec<(Scored, u32)> {
                 let mut found = Vec::new();
                 each_block(items, numbers, |keys: &[K]| found.extend(keys.iter().map(|key| key.item())));
                 found
             }
             let found = match fits_single(&items) {
-                true => all::<SingleKey>(&items, &numbers),
-                false => all::<DoubleKey>(&items, &numbers),
+                true => walked::<SingleKey>(&items, &numbers),
+                false => walked::<DoubleKey>(&items, &numbers),
             };
             prop_assert_eq!(&found, &wanted);
         }

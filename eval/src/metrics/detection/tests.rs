@@ -24,10 +24,10 @@ fn packed_scores_are_ranked_and_come_back_as_they_were() {
             score,
             fake: at % 3 > 0,
         };
-        let items: Vec<Scored> = scores.into_iter().enumerate().map(item).collect();
+        let items: ScoredItems = scores.into_iter().enumerate().map(item).collect();
         let ranked = Ranked::of(&items, &[0, 1, 2, 3, 4]);
         assert_eq!(matches!(ranked, Ranked::Single(_)), scores[0] == 0.5);
-        let mut sorted = items.clone();
+        let mut sorted: Vec<Scored> = items.iter().collect();
         sort(&mut sorted);
         for (at, wanted) in sorted.iter().enumerate() {
             let (found, number) = ranked.get(at);
@@ -35,7 +35,7 @@ fn packed_scores_are_ranked_and_come_back_as_they_were() {
                 (found, found.score.to_bits()),
                 (*wanted, wanted.score.to_bits())
             );
-            assert_eq!(items[number as usize], found);
+            assert_eq!(items.get(number as usize), found);
         }
     }
 }
@@ -116,7 +116,8 @@ fn a_weight_counts_like_a_repeated_item() {
     let form = Detection {
         items: [(0.9, true), (0.4, false), (0.4, true), (0.1, false)]
             .map(|(score, fake)| Scored { score, fake })
-            .to_vec(),
+            .into_iter()
+            .collect(),
         options: Options::default(),
     };
     let cell = form.prepare(&[0, 1, 2, 3]);
@@ -133,7 +134,8 @@ fn groups_evaluated_together_are_what_they_are_alone() {
     let form = Detection {
         items: [(0.9, true), (0.4, false), (0.4, true), (0.1, false)]
             .map(|(score, fake)| Scored { score, fake })
-            .to_vec(),
+            .into_iter()
+            .collect(),
         options: Options::default(),
     };
     let cell = form.prepare(&[0, 1, 2, 3]);

@@ -816,7 +816,7 @@ mod tests {
         for resamples in [0, 50] {
             judging.resampling.resamples = resamples;
             let (overall, cells) = judge_all(&form(0), &[vec![&empty]], &judging);
-            assert_eq!(verdict(&overall, "auc"), Verdict::Undefined);
+            assert_eq!(verdict(&overall, "accuracy"), Verdict::Undefined);
             assert_eq!(cells[0].len(), 0);
         }
     }

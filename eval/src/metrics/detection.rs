@@ -415,7 +415,9 @@ impl Bins {
     /// Items, fakes and summed scores of each bin, the highest scores first.
     pub fn each(&self) -> impl Iterator<Item = (u64, u64, f64)> {
         let bins = self.full.iter().chain([&self.bin]);
-        bins.map(|Bin(n, fakes, scores)| (*n, *fakes, scores.value()))
+        let bins = bins.map(|Bin(n, fakes, scores)| (*n, *fakes, scores.value()));
+        let left = self.count as usize - self.full.len() - 1;
+        bins.chain(std::iter::repeat_n((0, 0, 0.0), left))
     }
 
     fn error(&self) -> Option<f64> {

@@ -1,19 +1,20 @@
 //! Groups: columns of the items, and crossings of up to three of them.
 
-use std::collections::BTreeMap;
-use std::ops::Range;
+mod denominators;
+mod strata;
+
 use std::sync::Arc;
 
-use fairframe_schemas::report::{
-    Cell, Estimate, Grouping, Interval, IntervalMethod, UNKNOWN_GROUP, Verdict,
-};
+use fairframe_schemas::report::{Cell, Estimate, Grouping, UNKNOWN_GROUP};
 use rayon::prelude::*;
 
+use self::denominators::{Counted, Denominators};
+pub(crate) use self::strata::cells_of;
+use self::strata::{Strata, TABLE, columns_of, crossings, items_of};
 use crate::codes::Codes;
-use crate::intervals::{Resampling, bootstrap, cell_key, wilson};
-use crate::metrics::{Asked, EvaluateCells, Form, Found, Metric, Rests};
+use crate::intervals::{Resampling, bootstrap, cell_key};
+use crate::metrics::{Asked, EvaluateCells, Form, Found, Rests};
 use crate::names::{Names, renumbered};
-use crate::parts::parts;
 
 /// Most columns that may be crossed.
 pub const MAX_CROSSED: usize = 3;
@@ -66,161 +67,6 @@ impl GroupColumn {
             .position(|value| value == UNKNOWN_GROUP)?;
         Some(at as u32)
     }
-}
-
-/// Crossings of at most so many are numbered by a table.
-const TABLE: usize = 1 << 20;
-
-/// Items that have the same values in all of some columns.
-struct Strata<'a> {
-    columns: Vec<&'a GroupColumn>,
-    /// The stratum of each item.
-    codes: Codes,
-    /// Of each stratum, its value in each column.
-    values: Vec<Vec<u32>>,
-}
-
-impl<'a> Strata<'a> {
-    /// None is empty.
-    fn of(columns: &[&'a GroupColumn], items: usize) -> Self {
-        let mut codes = Codes::of(items, 0, |_| 0);
-        let mut values = vec![Vec::new(); items.min(1)];
-        let mut left = match items {
-            0 => &[],
-            _ => columns,
-        };
-        while !left.is_empty() {
-            // As many columns at once as a table can cross with what there is.
-            let mut count = values.len();
-            let within = |column: &&&GroupColumn| {
-                count = count.saturating_mul(column.values.len());
-                count <= TABLE
-            };
-            let n = left.iter().take_while(within).count();
-            let here = left.split_off(..n.max(1)).unwrap_or_default();
-            let keys: Vec<Vec<u32>>;
-            (codes, keys) = match n {
-                0 => crossed_by_hash(&codes, here[0]),
-                _ => crossed_by_table(&codes, values.len(), here),
-            };
-            let with = |key: &Vec<u32>| -> Vec<u32> {
-                let before: &Vec<u32> = &values[key[0] as usize];
-                before.iter().chain(&key[1..]).copied().collect()
-            };
-            values = keys.iter().map(with).collect();
-        }
-        Self {
-            columns: columns.to_vec(),
-            codes,
-            values,
-        }
-    }
-
-    /// The cells of a grouping by some of the columns, in the order of their names, `unknown`
-    /// last; and the cell of each stratum.
-    fn cells(&self, grouping: &[&GroupColumn]) -> (Vec<Vec<String>>, Vec<u32>) {
-        let place = |wanted: &&GroupColumn| {
-            let mut columns = self.columns.iter();
-            columns.position(|column| column.name == wanted.name)
-        };
-        let places: Vec<usize> = grouping.iter().filter_map(place).collect();
-        let name = |stratum: &Vec<u32>| -> Vec<&str> {
-            let value = |at: &usize| {
-                let column = self.columns[*at];
-                column.values[stratum[*at] as usize].as_str()
-            };
-            places.iter().map(value).collect()
-        };
-        let named: Vec<Vec<&str>> = self.values.iter().map(name).collect();
-        let mut order: Vec<u32> = (0..named.len() as u32).collect();
-        order.par_sort_by(|a, b| by_name(&named[*a as usize]).cmp(by_name(&named[*b as usize])));
-        let (mut names, mut cells) = (Vec::new(), vec![0; named.len()]);
-        let mut last = None;
-        for stratum in order {
-            let name = &named[stratum as usize];
-            if last != Some(name) {
-                last = Some(name);
-                names.push(name.iter().map(|value| (*value).to_owned()).collect());
-            }
-            cells[stratum as usize] = names.len() as u32 - 1;
-        }
-        (names, cells)
-    }
-}
-
-/// The cells of a grouping in the order of their names, `unknown` last, and the items of each.
-pub(crate) fn cells_of(columns: &[&GroupColumn], items: usize) -> Vec<(Vec<String>, Vec<u32>)> {
-    let strata = Strata::of(columns, items);
-    let (names, cells) = strata.cells(columns);
-    let items = items_of(&strata, &cells, names.len());
-    names.into_iter().zip(items).collect()
-}
-
-fn items_of(strata: &Strata<'_>, cells: &[u32], count: usize) -> Vec<Vec<u32>> {
-    let codes = strata.codes.renumbered(cells);
-    let mut sizes = vec![0; count];
-    codes.iter().for_each(|code| sizes[code as usize] += 1);
-    let mut items: Vec<Vec<u32>> = sizes.into_iter().map(Vec::with_capacity).collect();
-    for (item, code) in (0..).zip(codes.iter()) {
-        items[code as usize].push(item);
-    }
-    items
-}
-
-/// Numbers for what items are in columns and were before, of `count` kinds: of each item, and
-/// what each stands for, first what it was before.
-fn crossed_by_table(
-    before: &Codes,
-    count: usize,
-    columns: &[&GroupColumn],
-) -> (Codes, Vec<Vec<u32>>) {
-    let widths: Vec<u32> = columns.iter().map(|c| c.values.len() as u32).collect();
-    let all = count as u32 * widths.iter().product::<u32>();
-    let keys = Codes::of(before.len(), all.saturating_sub(1), |item| {
-        let with =
-            |key: u32, (column, width): (&&GroupColumn, &u32)| key * width + column.codes.get(item);
-        columns.iter().zip(&widths).fold(before.get(item), with)
-    });
-    let used = |items: Range<usize>| {
-        let mut used = vec![false; all as usize];
-        items.for_each(|item| used[keys.get(item) as usize] = true);
-        used
-    };
-    let either = |mut a: Vec<bool>, b: Vec<bool>| {
-        a.iter_mut().zip(b).for_each(|(a, b)| *a |= b);
-        a
-    };
-    let used = parts(keys.len()).into_par_iter().map(used);
-    let used = used.reduce(|| vec![false; all as usize], either);
-    let (mut numbers, mut meaning) = (vec![0; all as usize], Vec::new());
-    for key in (0..all).filter(|key| used[*key as usize]) {
-        numbers[key as usize] = meaning.len() as u32;
-        let mut rest = key;
-        let mut value = |width: &u32| {
-            let value = rest % width;
-            rest /= width;
-            value
-        };
-        let mut values: Vec<u32> = widths.iter().rev().map(&mut value).collect();
-        values.push(rest);
-        values.reverse();
-        meaning.push(values);
-    }
-    (keys.renumbered(&numbers), meaning)
-}
-
-/// As [`crossed_by_table`], with one column of whatever many values.
-fn crossed_by_hash(before: &Codes, column: &GroupColumn) -> (Codes, Vec<Vec<u32>>) {
-    let pairs = before.iter().zip(column.codes.iter());
-    let pairs = pairs.map(|(a, b)| u64::from(a) << 32 | u64::from(b));
-    let (codes, pairs) = renumbered(pairs);
-    let both = |pair: &u64| vec![(pair >> 32) as u32, *pair as u32];
-    (codes.into(), pairs.iter().map(both).collect())
-}
-
-/// What a name is sorted by: `unknown` comes last.
-fn by_name<'a>(name: &'a [&'a str]) -> impl Iterator<Item = (bool, &'a str)> {
-    name.iter().map(|value| (*value == UNKNOWN_GROUP, *value))
 }
 
 /// How cells are judged.
@@ -278,23 +124,6 @@ pub fn judge_all<F: Form>(
         overall.unwrap_or_else(|| judge_overall(form, judging)),
         judged,
     )
-}
-
-/// The columns of some groupings, each once.
-fn columns_of<'a>(groupings: &[Vec<&'a GroupColumn>]) -> Vec<&'a GroupColumn> {
-    let mut columns: Vec<&GroupColumn> = Vec::new();
-    for column in groupings.iter().flatten() {
-        if columns.iter().all(|known| known.name != column.name) {
-            columns.push(column);
-        }
-    }
-    columns
-}
-
-/// How many strata there may be.
-fn crossings(columns: &[&GroupColumn]) -> usize {
-    let all = |all: usize, column: &&GroupColumn| all.saturating_mul(column.values.len());
-    columns.iter().fold(1, all)
 }
 
 /// The values of all cells of some groupings at once.
@@ -435,229 +264,6 @@ pub(crate) fn local_clusters(order: &[u32], clusters: &Codes) -> Vec<u32> {
     renumbered(order.iter().map(of)).0
 }
 
-/// Items of each class in each stratum, and which clusters they are of.
-struct Counted {
-    strata: Vec<[u64; 3]>,
-    /// Distinct [keys](CELL), sorted.
-    clusters: Option<Vec<u64>>,
-}
-
-/// Bits of a key: the class of an item, then its cluster, then its stratum or cell.
-const NEGATIVE: u64 = 1;
-const POSITIVE: u64 = 2;
-const CLUSTER: u32 = 2;
-const CELL: u32 = CLUSTER + u32::BITS;
-
-impl Counted {
-    fn of<F: Form>(form: &F, strata: &Strata<'_>, clusters: Option<&Codes>) -> Self {
-        let count = |items: Range<usize>| {
-            let (mut counts, mut seen) = (vec![[0u32; 3]; strata.values.len()], Vec::new());
-            let mut last = None;
-            for item in items {
-                let stratum = strata.codes.get(item);
-                let class = match form.positive(item as u32) {
-                    Some(true) => POSITIVE,
-                    Some(false) => NEGATIVE,
-                    None => 0,
-                };
-                counts[stratum as usize][class as usize] += 1;
-                if let Some(clusters) = clusters {
-                    let cluster = u64::from(clusters.get(item));
-                    let key = u64::from(stratum) << CELL | cluster << CLUSTER | class;
-                    if last != Some(key) {
-                        last = Some(key);
-                        seen.push(key);
-                    }
-                }
-            }
-            (counts, seen)
-        };
-        let mut parts = parts(form.len());
-        // Each part has counts of its own: of many strata there is one part.
-        if strata.values.len() * parts.len() > form.len() {
-            parts = std::iter::once(0..form.len()).collect();
-        }
-        let parts: Vec<_> = parts.into_par_iter().map(count).collect();
-        let mut all = vec![[0; 3]; strata.values.len()];
-        let mut seen = Vec::new();
-        for (counts, here) in parts {
-            for (all, counts) in all.iter_mut().flatten().zip(counts.iter().flatten()) {
-                *all += u64::from(*counts);
-            }
-            seen.extend(here);
-        }
-        Self {
-            strata: all,
-            clusters: clusters.map(|_| distinct(seen)),
-        }
-    }
-
-    /// What the cells divide by; `cells` has the cell of each stratum.
-    fn of_cells(&self, cells: &[u32], count: usize) -> Vec<Denominators> {
-        let mut counts = vec![[0; 3]; count];
-        for (cell, stratum) in cells.iter().zip(&self.strata) {
-            let counts = counts[*cell as usize].iter_mut();
-            counts.zip(stratum).for_each(|(all, n)| *all += n);
-        }
-        let clusters = self.clusters.as_ref().map(|keys| {
-            let of_cell = |key: &u64| {
-                let cell = cells[(key >> CELL) as usize];
-                u64::from(cell) << CELL | key & !(!0 << CELL)
-            };
-            clusters_of_cells(distinct(keys.iter().map(of_cell).collect()), count)
-        });
-        let of_cell = |(cell, classes): (usize, [u64; 3])| {
-            let items: u64 = classes.iter().sum();
-            let [negatives, positives] = [NEGATIVE, POSITIVE].map(|class| classes[class as usize]);
-            let has_classes = positives + negatives > 0;
-            Denominators {
-                items,
-                positives: has_classes.then_some(positives),
-                // What has no class is not of the positive one.
-                negatives: has_classes.then_some(items - positives),
-                clusters: clusters.as_ref().map(|clusters| clusters[cell]),
-            }
-        };
-        counts.into_iter().enumerate().map(of_cell).collect()
-    }
-}
-
-fn distinct(mut keys: Vec<u64>) -> Vec<u64> {
-    keys.par_sort_unstable();
-    keys.dedup();
-    keys
-}
-
-/// How many of each cell's clusters there are: with any item, with a positive, with a negative.
-fn clusters_of_cells(keys: Vec<u64>, cells: usize) -> Vec<[u64; 3]> {
-    let mut found = vec![[0; 3]; cells];
-    let mut last = None;
-    for key in keys {
-        let [any, positive, negative] = &mut found[(key >> CELL) as usize];
-        if last != Some(key >> CLUSTER) {
-            last = Some(key >> CLUSTER);
-            *any += 1;
-        }
-        match key & !(!0 << CLUSTER) {
-            POSITIVE => *positive += 1,
-            NEGATIVE => *negative += 1,
-            _ => {}
-        }
-    }
-    found
-}
-
-/// What the metrics of a cell divide by.
-struct Denominators {
-    items: u64,
-    positives: Option<u64>,
-    negatives: Option<u64>,
-    /// Clusters with any item, with a positive, with a negative.
-    clusters: Option<[u64; 3]>,
-}
-
-impl Denominators {
-    /// Items and clusters both must reach the minimum: a hundred frames of
-    /// one video are one observation.
-    fn enough(&self, rests: Rests, min_n: u64) -> bool {
-        let class = |n: Option<u64>, cluster: usize| {
-            n.is_none_or(|n| n >= min_n) && self.clusters.is_none_or(|c| c[cluster] >= min_n)
-        };
-        match rests {
-            Rests::OnItems => class(Some(self.items), 0),
-            Rests::OnPositives => class(self.positives, 1),
-            Rests::OnNegatives => class(self.negatives, 2),
-            Rests::OnBoth => class(self.positives, 1) && class(self.negatives, 2),
-        }
-    }
-
-    /// Wilson's, of a share of independent items.
-    fn own_interval(
-        &self,
-        metric: &Metric,
-        value: Option<f64>,
-        judging: &Judging<'_>,
-    ) -> Option<Interval> {
-        let own = metric.proportion && judging.clusters.is_none();
-        let value = value.filter(|_| own)?;
-        self.wilson(metric.rests, value, judging.resampling.level)
-    }
-
-    fn wilson(&self, rests: Rests, value: f64, level: f64) -> Option<Interval> {
-        let n = match rests {
-            Rests::OnPositives => self.positives?,
-            Rests::OnNegatives => self.negatives?,
-            Rests::OnItems | Rests::OnBoth => self.items,
-        };
-        let (low, high) = wilson((value * n as f64).round(), n, level)?;
-        Some(Interval {
-            method: IntervalMethod::Wilson,
-            level,
-            low,
-            high,
-            undefined_resamples: 0,
-        })
-    }
-
-    fn estimate(
-        &self,
-        rests: Rests,
-        value: Option<f64>,
-        interval: Option<Interval>,
-        enough: bool,
-    ) -> Estimate {
-        let mut denominators = BTreeMap::new();
-        let mut put = |name: &str, n: Option<u64>| {
-            if let Some(n) = n {
-                denominators.insert(name.to_owned(), n);
-            }
-        };
-        let cluster = |at: usize| self.clusters.map(|clusters| clusters[at]);
-        match rests {
-            Rests::OnItems => {
-                put("items", Some(self.items));
-                put("clusters", cluster(0));
-            }
-            Rests::OnPositives => {
-                put("positives", self.positives);
-                put("positive_clusters", cluster(1));
-            }
-            Rests::OnNegatives => {
-                put("negatives", self.negatives);
-                put("negative_clusters", cluster(2));
-            }
-            Rests::OnBoth => {
-                put("positives", self.positives);
-                put("negatives", self.negatives);
-                put("positive_clusters", cluster(1));
-                put("negative_clusters", cluster(2));
-            }
-        }
-        // A class that is wholly absent makes a metric undefined whatever n
-        // is wanted; a small one makes it insufficient.
-        let absent = match rests {
-            Rests::OnItems => self.items == 0,
-            Rests::OnPositives => self.positives == Some(0),
-            Rests::OnNegatives => self.negatives == Some(0),
-            Rests::OnBoth => self.positives == Some(0) || self.negatives == Some(0),
-        };
-        let verdict = match value {
-            _ if absent => Verdict::Undefined,
-            _ if !enough => Verdict::InsufficientData,
-            None => Verdict::Undefined,
-            Some(_) => Verdict::Shown,
-        };
-        let shown = verdict == Verdict::Shown;
-        Estimate {
-            n: self.items,
-            denominators,
-            value: value.filter(|_| shown),
-            interval: interval.filter(|_| shown),
-            verdict,
-        }
-    }
-}
-
 /// One metric's view of the judged cells; baselines are put in later.
 pub fn grouping(columns: &[&GroupColumn], cells: &[JudgedCell], metric: usize) -> Grouping {
     Grouping {
@@ -678,6 +284,8 @@ pub fn grouping(columns: &[&GroupColumn], cells: &[JudgedCell], metric: usize) -
 
 #[cfg(test)]
 mod tests {
+    use fairframe_schemas::report::Verdict;
+
     use super::*;
     use crate::metrics::detection::{Detection, METRICS, Options, Scored};
 

@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::walk::most_within;
 use super::*;
 use crate::statistics::DetectionState;
 

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use crate::codes::Codes;
 use crate::forms;
 use crate::names::Names;
-use crate::parts::parts;
+use crate::parts::{each, filled, parts};
 use crate::read::{Table, Values};
 
 /// Defects of one kind that are shown; the rest is counted.
@@ -342,12 +342,15 @@ pub(crate) fn repeats(keys: usize, key: impl Fn(usize) -> u64 + Sync) -> bool {
         let mut is_next = |at: usize| last.replace(key(at)) < last;
         part.into_iter().all(&mut is_next)
     };
-    if parts(keys).into_par_iter().all(in_order) {
+    if each(parts(keys), in_order).into_iter().all(|sound| sound) {
         return false;
     }
-    let mut sorted: Vec<u64> = (0..keys).into_par_iter().map(&key).collect();
-    sorted.par_sort_unstable();
-    sorted.par_windows(2).any(|pair| pair[0] == pair[1])
+    twice(filled(keys, key))
+}
+
+fn twice(mut keys: Vec<u64>) -> bool {
+    keys.par_sort_unstable();
+    keys.par_windows(2).any(|pair| pair[0] == pair[1])
 }
 
 /// Whether one of so many numbers stands there twice.

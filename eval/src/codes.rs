@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use rayon::prelude::*;
-
 use crate::names::renumbered;
+use crate::parts::filled;
 
 /// One number a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,11 +28,10 @@ impl From<Vec<u32>> for Codes {
 impl Codes {
     /// So many numbers, none larger than `most`.
     pub fn of(len: usize, most: u32, code: impl Fn(usize) -> u32 + Sync) -> Self {
-        let rows = (0..len).into_par_iter();
         match most {
-            0..=0xff => Codes::Byte(rows.map(|at| code(at) as u8).collect()),
-            0x100..=0xffff => Codes::Short(rows.map(|at| code(at) as u16).collect()),
-            _ => Codes::Wide(rows.map(&code).collect()),
+            0..=0xff => Codes::Byte(filled(len, |at| code(at) as u8)),
+            0x100..=0xffff => Codes::Short(filled(len, |at| code(at) as u16)),
+            _ => Codes::Wide(filled(len, code)),
         }
     }
 

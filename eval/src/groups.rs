@@ -6,7 +6,6 @@ mod strata;
 use std::sync::Arc;
 
 use fairframe_schemas::report::{Cell, Estimate, Grouping, UNKNOWN_GROUP};
-use rayon::prelude::*;
 
 use self::denominators::{Counted, Denominators};
 pub(crate) use self::strata::cells_of;
@@ -15,6 +14,7 @@ use crate::codes::Codes;
 use crate::intervals::{Resampling, bootstrap, cell_key};
 use crate::metrics::{Asked, EvaluateCells, Form, Found, Rests};
 use crate::names::{Names, renumbered};
+use crate::parts::{each, mapped};
 
 /// Most columns that may be crossed.
 pub const MAX_CROSSED: usize = 3;
@@ -99,11 +99,12 @@ pub fn judge_all<F: Form>(
 ) -> (JudgedCell, Vec<Vec<JudgedCell>>) {
     let at_once = form.evaluate_cells();
     let Some(at_once) = at_once.filter(|_| judging.resampling.resamples == 0) else {
-        let cell_by_cell = |columns: &Vec<_>| judge_groups(form, columns, judging);
-        return rayon::join(
-            || judge_overall(form, judging),
-            || groupings.par_iter().map(cell_by_cell).collect(),
-        );
+        // The whole first: it is the most work.
+        let mut judged = mapped(1 + groupings.len(), |at| match at.checked_sub(1) {
+            None => vec![judge_overall(form, judging)],
+            Some(at) => judge_groups(form, &groupings[at], judging),
+        });
+        return (judged.remove(0).remove(0), judged);
     };
     // The whole is the one cell of a grouping by nothing.
     let whole = std::iter::once(Vec::new());
@@ -201,12 +202,12 @@ pub fn judge_groups<F: Form>(
     let counted = Counted::of(form, &strata, judging.clusters);
     let counts = counted.of_cells(&cells, names.len());
     let items = items_of(&strata, &cells, names.len());
-    let cells = names.into_par_iter().zip(items).zip(counts);
+    let cells = names.into_iter().zip(items).zip(counts).collect();
     let min_n = judging.min_n;
     let judge = |((group, items), counts)| {
         judge(form, &column_names, group, items, &counts, judging, min_n)
     };
-    cells.map(judge).collect()
+    each(cells, judge)
 }
 
 fn judge<F: Form>(

@@ -2,16 +2,17 @@
 //! items, or over whole clusters; percentile or BCa) for everything else.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use fairframe_schemas::report::{Bootstrap, Interval, IntervalMethod};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use rand_distr::{Binomial, Distribution};
-use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use crate::bca;
 use crate::metrics::Form;
+use crate::parts::{each, mapped, parts_of};
 
 /// Wilson's score interval (1927) for `hits` of `n` at a nominal coverage.
 pub fn wilson(hits: f64, n: u64, level: f64) -> Option<(f64, f64)> {
@@ -164,38 +165,37 @@ pub fn replicates<F: Form>(
         _ => None,
     };
     let kinds = alike.map(|(items, counts)| (form.prepare(&items), counts));
-    let blocks = resamples.div_ceil(BLOCK);
-    (0..blocks)
-        .into_par_iter()
-        .flat_map_iter(|block| {
-            let mut rng = ChaCha8Rng::from_seed(key);
-            rng.set_stream(block.into());
-            let mut counts = vec![0u32; kinds.as_ref().map_or(units, |(_, counts)| counts.len())];
-            let mut weights = vec![0u32; if clusters.is_some() { items } else { 0 }];
-            let mut scratch = F::Scratch::default();
-            let here = BLOCK.min(resamples - block * BLOCK);
-            (0..here)
-                .map(|_| {
-                    if let Some((kinds, sizes)) = &kinds {
-                        multinomial(&mut rng, sizes, &mut counts);
-                        return form.evaluate(kinds, Some(&counts), &mut scratch);
-                    }
-                    counts.fill(0);
-                    draw(&mut rng, &strata, &mut counts);
-                    let weights = match clusters {
-                        Some(clusters) => {
-                            for (weight, cluster) in weights.iter_mut().zip(clusters) {
-                                *weight = counts[*cluster as usize];
-                            }
-                            &weights
+    let of_block = |block: usize| {
+        let block = block as u32;
+        let mut rng = ChaCha8Rng::from_seed(key);
+        rng.set_stream(block.into());
+        let mut counts = vec![0u32; kinds.as_ref().map_or(units, |(_, counts)| counts.len())];
+        let mut weights = vec![0u32; if clusters.is_some() { items } else { 0 }];
+        let mut scratch = F::Scratch::default();
+        let here = BLOCK.min(resamples - block * BLOCK);
+        (0..here)
+            .map(|_| {
+                if let Some((kinds, sizes)) = &kinds {
+                    multinomial(&mut rng, sizes, &mut counts);
+                    return form.evaluate(kinds, Some(&counts), &mut scratch);
+                }
+                counts.fill(0);
+                draw(&mut rng, &strata, &mut counts);
+                let weights = match clusters {
+                    Some(clusters) => {
+                        for (weight, cluster) in weights.iter_mut().zip(clusters) {
+                            *weight = counts[*cluster as usize];
                         }
-                        None => &counts,
-                    };
-                    form.evaluate(cell, Some(weights), &mut scratch)
-                })
-                .collect::<Vec<_>>()
-        })
-        .collect()
+                        &weights
+                    }
+                    None => &counts,
+                };
+                form.evaluate(cell, Some(weights), &mut scratch)
+            })
+            .collect::<Vec<_>>()
+    };
+    let blocks = resamples.div_ceil(BLOCK) as usize;
+    mapped(blocks, of_block).into_iter().flatten().collect()
 }
 
 /// Places of a cell's items, stratum by stratum; none where there is one only.
@@ -317,17 +317,19 @@ fn jackknife<F: Form>(
     }
     let unit_of = |item: usize| clusters.map_or(item, |clusters| clusters[item] as usize);
     let items = F::order(cell).len();
-    (0..blocks)
-        .into_par_iter()
-        .map_init(
-            || (vec![1; items], F::Scratch::default()),
-            |(weights, scratch), block| {
-                for (item, weight) in weights.iter_mut().enumerate() {
-                    *weight = u32::from(block_of[unit_of(item)] != block);
-                }
-                form.evaluate(cell, Some(weights), scratch)
-            },
-        )
+    let without = |blocks: Range<usize>| {
+        let (mut weights, mut scratch) = (vec![1; items], F::Scratch::default());
+        let value = |block| {
+            for (item, weight) in weights.iter_mut().enumerate() {
+                *weight = u32::from(block_of[unit_of(item)] != block);
+            }
+            form.evaluate(cell, Some(&weights), &mut scratch)
+        };
+        blocks.map(value).collect::<Vec<_>>()
+    };
+    each(parts_of(blocks, 1), without)
+        .into_iter()
+        .flatten()
         .collect()
 }
 

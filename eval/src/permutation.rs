@@ -6,12 +6,12 @@ use std::collections::HashMap;
 use fairframe_schemas::report::{GapNull, Verdict};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
-use rayon::prelude::*;
 
 use crate::codes::Codes;
 use crate::groups::{JudgedCell, Judging};
 use crate::intervals::{below, cell_key, quantile};
 use crate::metrics::{Form, Rests};
+use crate::parts::mapped;
 
 /// A gap this little under the observed one is the same gap, rounded otherwise.
 const SAME: f64 = 1e-12;
@@ -164,31 +164,31 @@ fn permuted<F: Form>(
     key: [u8; 32],
     permutations: u32,
 ) -> Vec<Vec<Option<f64>>> {
-    (0..permutations.div_ceil(BLOCK))
-        .into_par_iter()
-        .flat_map_iter(|block| {
-            let mut rng = ChaCha8Rng::from_seed(key);
-            rng.set_stream(block.into());
-            let mut labels = vec![0; units.labels.len()];
-            let mut codes = vec![0; units.of_item.len()];
-            let mut scratch = F::Scratch::default();
-            let here = BLOCK.min(permutations - block * BLOCK);
-            (0..here)
-                .map(|_| {
-                    units.shuffle(&mut labels, &mut rng);
-                    for (code, unit) in codes.iter_mut().zip(&units.of_item) {
-                        *code = labels[*unit as usize];
-                    }
-                    let values = form.evaluate_groups(whole, &codes, groups, &mut scratch);
-                    let gaps = wanted.iter().map(|(metric, shown, _)| {
-                        let among = values.iter().zip(shown).filter(|(_, shown)| **shown);
-                        gap(among.map(|(values, _)| values[*metric]))
-                    });
-                    gaps.collect::<Vec<_>>()
-                })
-                .collect::<Vec<_>>()
-        })
-        .collect()
+    let of_block = |block: usize| {
+        let block = block as u32;
+        let mut rng = ChaCha8Rng::from_seed(key);
+        rng.set_stream(block.into());
+        let mut labels = vec![0; units.labels.len()];
+        let mut codes = vec![0; units.of_item.len()];
+        let mut scratch = F::Scratch::default();
+        let here = BLOCK.min(permutations - block * BLOCK);
+        (0..here)
+            .map(|_| {
+                units.shuffle(&mut labels, &mut rng);
+                for (code, unit) in codes.iter_mut().zip(&units.of_item) {
+                    *code = labels[*unit as usize];
+                }
+                let values = form.evaluate_groups(whole, &codes, groups, &mut scratch);
+                let gaps = wanted.iter().map(|(metric, shown, _)| {
+                    let among = values.iter().zip(shown).filter(|(_, shown)| **shown);
+                    gap(among.map(|(values, _)| values[*metric]))
+                });
+                gaps.collect::<Vec<_>>()
+            })
+            .collect::<Vec<_>>()
+    };
+    let blocks = permutations.div_ceil(BLOCK) as usize;
+    mapped(blocks, of_block).into_iter().flatten().collect()
 }
 
 /// Largest less smallest; None of fewer than two values.

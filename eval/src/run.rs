@@ -11,8 +11,6 @@ use fairframe_schemas::report::{
     Grouping, InputRole, Interval, Level, MetricReport, Within,
 };
 
-use rayon::prelude::*;
-
 use crate::baselines::beats;
 use crate::check::{self, Checked, Defects, Ids, Kept, Roles, Usage};
 use crate::codes::Codes;
@@ -28,6 +26,7 @@ use crate::manifest::{self, Joined};
 use crate::metrics::Form;
 use crate::names::{Names, renumbered};
 use crate::options::EvalOptions;
+use crate::parts::{each, filled, mapped};
 use crate::permutation::nulls;
 use crate::read::{Table, Values};
 use crate::weights::mean_intervals;
@@ -276,7 +275,7 @@ impl Run<'_> {
                         false => several,
                     }
                 };
-                (0..rows.lists()).into_par_iter().map(list).collect()
+                filled(rows.lists(), list)
             }
             column => {
                 let list = |at: usize| {
@@ -303,7 +302,7 @@ impl Run<'_> {
         let names: BTreeSet<&String> = groups.chain(&self.options.controls).collect();
         let names: Vec<&String> = names.into_iter().collect();
         let column = |name: &String| Self::column(name, solution, identity, joined);
-        names.into_par_iter().map(column).collect()
+        each(names, column)
     }
 
     /// The cluster of each item, numbered as they come; an item without one
@@ -398,7 +397,7 @@ impl Run<'_> {
                     .map_or_else(Vec::new, |weights| {
                         mean_intervals(&items.form, names, &cells, &weights, &judging)
                     }),
-                constants: cells.par_iter().map(|cell| constant(&cell.items)).collect(),
+                constants: mapped(cells.len(), |at| constant(&cells[at].items)),
                 nulls: nulls(&items.form, names, &cells, &judging, permutations),
                 within: judge_within(&items.form, &controls, &crossed, &judging, permutations),
                 crossed,

@@ -1,6 +1,6 @@
 #![no_main]
 
-#[path = "../../eval/tests/fuzz/targets.rs"]
+#[path = "../../eval/tests/all/targets.rs"]
 #[allow(dead_code)]
 mod targets;
 

@@ -71,7 +71,7 @@ class Person:
         for way, scheme, window in [("light", "light", DESK), ("dark", "dark", DESK), ("phone", "light", PHONE)]:
             page.emulate_media(color_scheme=scheme)
             page.set_viewport_size(window)
-            found = axe(page)
+            found = axe(page, way)
             for violation in found["violations"]:
                 nodes = [node["html"][:160] for node in violation["nodes"][:4]]
                 seen.problems.append(f"{name} ({way}): {violation['id']}: {violation['help']}: {nodes}")

@@ -24,7 +24,7 @@ seen = {}
 
 def judge(page, name, way):
     page.evaluate("() => document.querySelectorAll('details').forEach(d => d.open = true)")
-    found = axe(page)
+    found = axe(page, way)
     for violation in found["violations"]:
         nodes = [node["html"][:160] for node in violation["nodes"][:4]]
         problems.append(f"{name} ({way}): {violation['id']}: {violation['help']}: {nodes}")

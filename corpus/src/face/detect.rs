@@ -1,10 +1,7 @@
 //! Where faces are: BlazeFace (Bazarevsky et al. 2019, "BlazeFace: Sub-millisecond neural
 //! face detection on mobile GPUs"), the 256-pixel variant for back cameras.
 
-use fast_image_resize::{
-    FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer,
-    images::{Image, ImageRef},
-};
+use fairframe_ingest::media::{FilterType, resize_rgb};
 
 use super::{
     FaceError, Rgb,
@@ -99,15 +96,13 @@ fn letterbox(picture: &Rgb) -> (Vec<f32>, Letterbox) {
         (side.round() as u32).clamp(1, SIDE)
     };
     let (sw, sh) = (shrunk(w), shrunk(h));
-    let mut small = Image::new(sw, sh, PixelType::U8x3);
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
     // Both have three bytes a pixel and no empty side: nothing is left to fail.
-    let filled = ImageRef::new(w, h, &picture.data, PixelType::U8x3)
-        .is_ok_and(|big| Resizer::new().resize(&big, &mut small, &options).is_ok());
-    debug_assert!(filled);
+    let small = resize_rgb(&picture.data, (w, h), (sw, sh), FilterType::Bilinear);
+    debug_assert!(small.is_ok());
+    let small = small.unwrap_or_default();
     let (x0, y0) = ((SIDE - sw) / 2, (SIDE - sh) / 2);
     let mut input = vec![-1.0f32; 3 * (SIDE * SIDE) as usize];
-    for (y, row) in small.buffer().chunks_exact(3 * sw as usize).enumerate() {
+    for (y, row) in small.chunks_exact(3 * sw as usize).enumerate() {
         let at = 3 * ((y0 as usize + y) * SIDE as usize + x0 as usize);
         for (to, &value) in input[at..].iter_mut().zip(row) {
             *to = f32::from(value) / 127.5 - 1.0;

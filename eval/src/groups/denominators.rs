@@ -11,7 +11,7 @@ use super::strata::Strata;
 use crate::codes::Codes;
 use crate::intervals::wilson;
 use crate::metrics::{Form, Metric, Rests};
-use crate::parts::parts;
+use crate::parts::{each, parts};
 
 /// Items of each class in each stratum, and which clusters they are of.
 pub(super) struct Counted {
@@ -55,7 +55,7 @@ impl Counted {
         if strata.values.len() * parts.len() > form.len() {
             parts = std::iter::once(0..form.len()).collect();
         }
-        let parts: Vec<_> = parts.into_par_iter().map(count).collect();
+        let parts = each(parts, count);
         let mut all = vec![[0; 3]; strata.values.len()];
         let mut seen = Vec::new();
         for (counts, here) in parts {

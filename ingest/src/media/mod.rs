@@ -28,8 +28,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::disk;
 
+pub use fast_image_resize::FilterType;
 pub use hash::perceptual_hash;
-pub use picture::Picture;
+pub use picture::{Picture, resize_rgb};
 pub use pool::Describer;
 pub use program::WorkerCommand;
 pub use worker::{describe_here, worker_main};

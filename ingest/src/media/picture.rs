@@ -8,8 +8,9 @@ use std::{
 
 use fairframe_schemas::Reason;
 use fast_image_resize::{
-    FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer,
-    images::{Image, ImageRef},
+    FilterType, ResizeAlg, ResizeOptions, Resizer,
+    images::{TypedImage, TypedImageRef},
+    pixels::U8x3,
 };
 use turbojpeg::{Compressor, PixelFormat, Subsamp};
 
@@ -37,35 +38,43 @@ pub fn fit(width: usize, height: usize, side: u32) -> (usize, usize) {
     (scaled(width), scaled(height))
 }
 
+/// RGB of 8 bits a channel, `from` (width, height) made `to`; why not, where the bytes are fewer.
+///
+/// All resizing goes through here: what the library resizes with is compiled anew for each place
+/// that asks for it, and for every kind of pixel where the kind is not named.
+pub fn resize_rgb(
+    rgb: &[u8],
+    from: (u32, u32),
+    to: (u32, u32),
+    filter: FilterType,
+) -> Result<Vec<u8>, String> {
+    let view = TypedImageRef::<U8x3>::from_buffer(from.0, from.1, rgb);
+    let view = view.map_err(|e| e.to_string())?;
+    let mut resized = vec![0; 3 * to.0 as usize * to.1 as usize];
+    let mut into =
+        TypedImage::<U8x3>::from_buffer(to.0, to.1, &mut resized).map_err(|e| e.to_string())?;
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
+    Resizer::new()
+        .resize_typed(&view, &mut into, &options)
+        .map_err(|e| e.to_string())?;
+    Ok(resized)
+}
+
 impl Picture {
     /// Averaged down to `width` x `height` (Hamming window: as sharp as bicubic, at the cost of bilinear).
     pub fn resized(&self, width: usize, height: usize) -> Result<Picture, MediaFailure> {
         if (width, height) == (self.width, self.height) {
             return Ok(self.clone());
         }
-        let wrong = |e: &dyn std::fmt::Display| {
+        let from = (self.width as u32, self.height as u32);
+        let to = (width as u32, height as u32);
+        let rgb = resize_rgb(&self.rgb, from, to, FilterType::Hamming).map_err(|e| {
             MediaFailure::new(
                 Reason::MediaCorrupt,
                 format!("the picture cannot be resized: {e}"),
             )
-        };
-        let from = ImageRef::new(
-            self.width as u32,
-            self.height as u32,
-            &self.rgb,
-            PixelType::U8x3,
-        )
-        .map_err(|e| wrong(&e))?;
-        let mut to = Image::new(width as u32, height as u32, PixelType::U8x3);
-        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Hamming));
-        Resizer::new()
-            .resize(&from, &mut to, &options)
-            .map_err(|e| wrong(&e))?;
-        Ok(Picture {
-            width,
-            height,
-            rgb: to.into_vec(),
-        })
+        })?;
+        Ok(Picture { width, height, rgb })
     }
 
     /// Turned upright, by EXIF orientation (TIFF 6.0, tag 274): 1 is upright.

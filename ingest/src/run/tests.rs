@@ -1,5 +1,5 @@
 //! What becomes of samples from one release to the next, on records without
-//! media. With media, a real wiki and the real binary: `tests/mediawiki_ingest.rs`.
+//! media. With media, a real wiki and the real binary: `tests/all/mediawiki_ingest.rs`.
 
 use std::{
     collections::BTreeMap,

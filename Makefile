@@ -18,8 +18,9 @@ demo: build-packages
 	cargo build --release
 	$(TARGET)/release/fairframe --root $(DEMO_ROOT) demo --listen $(DEMO_LISTEN) $(if $(filter-out 0,$(DEMO_SERVE)),--serve)
 
+# Examples have no tests and neither have the docs: they are linted, not linked.
 test: build-packages test-packages venv lint
-	cargo test --release --workspace
+	cargo test --release --workspace --tests
 
 lint:
 	cargo fmt --all --check

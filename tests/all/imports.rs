@@ -427,6 +427,27 @@ fn sources() -> Vec<(String, String)> {
     found
 }
 
+/// `make test` runs no examples in docs: there are none, as what stands there is no Rust.
+#[test]
+fn what_stands_in_docs_says_that_it_is_text() {
+    let mut fences = 0;
+    for (name, source) in sources() {
+        let mut open = false;
+        for (line, text) in (1..).zip(source.lines()) {
+            let text = text.trim_start();
+            let doc = ["///", "//!"].iter().find_map(|d| text.strip_prefix(d));
+            let Some(fence) = doc.and_then(|doc| doc.trim().strip_prefix("```")) else {
+                continue;
+            };
+            assert!(open || fence == "text", "{name}:{line}: ```{fence}");
+            open = !open;
+            fences += 1;
+        }
+        assert!(!open, "{name}: a fence is left open");
+    }
+    assert!(fences > 0);
+}
+
 #[test]
 fn crates_use_what_they_may() {
     let mut wrong = Vec::new();

@@ -6,7 +6,9 @@ use std::{
     process::Command,
 };
 
-use crate::support::{Serving, datasets, fairframe, has_chromium, ok, python, text, workspace};
+use crate::support::{
+    Serving, datasets, fairframe, free_port, has_chromium, ok, python, text, workspace,
+};
 use fairframe_schemas::Summary;
 
 /// A folder with these of the declared sources.
@@ -31,7 +33,8 @@ fn a_curator_finds_everything_and_every_page_is_sound() {
         return;
     }
     let root = tempfile::tempdir().unwrap();
-    ok(fairframe(root.path()).args(["demo", "--no-corpus"]));
+    let port = free_port();
+    ok(fairframe(root.path()).args(["demo", "--no-corpus", "--replay-port", &port]));
     let server = Serving::start(root.path());
     let mut browse = Command::new(python);
     browse

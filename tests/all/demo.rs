@@ -3,36 +3,29 @@
 use std::{
     collections::BTreeMap,
     io::{BufRead, BufReader, Read, Write},
-    net::{Ipv4Addr, TcpListener, TcpStream},
+    net::TcpStream,
     path::Path,
     process::Stdio,
     sync::{LazyLock, Mutex, PoisonError},
 };
 
-use crate::support::{datasets, fairframe, ok, python, text, tree, workspace};
+use crate::support::{datasets, fairframe, free_port, ok, python, text, tree, workspace};
 use fairframe_ingest::manifest::ReleaseReader;
 
 /// One at a time: a release holds the address its media came from, and so the port.
 static ONE: Mutex<()> = Mutex::new(());
 
-/// A port that was free, the same for every demo here.
+/// A port that was free, the same for every demo here but the one that takes minutes.
 fn port() -> String {
-    static PORT: LazyLock<u16> = LazyLock::new(|| {
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        free.local_addr().unwrap().port()
-    });
-    PORT.to_string()
+    static PORT: LazyLock<String> = LazyLock::new(free_port);
+    PORT.clone()
 }
 
 /// Without the corpus, which takes minutes: one test makes it.
 fn demo(root: &Path) -> String {
-    demo_with(root, &["--no-corpus"])
-}
-
-fn demo_with(root: &Path, more: &[&str]) -> String {
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let mut demo = fairframe(root);
-    text(&ok(demo.args(["demo", "--replay-port", &port()]).args(more)).stdout)
+    text(&ok(demo.args(["demo", "--no-corpus", "--replay-port", &port()])).stdout)
 }
 
 fn release(root: &Path, dataset: &str, version: &str) -> std::path::PathBuf {
@@ -43,7 +36,8 @@ fn release(root: &Path, dataset: &str, version: &str) -> std::path::PathBuf {
 fn the_whole_way_on_the_bundled_samples() {
     let root = tempfile::tempdir().unwrap();
     let root = root.path();
-    let said = demo_with(root, &[]);
+    let said = ok(fairframe(root).args(["demo", "--replay-port", &free_port()]));
+    let said = text(&said.stdout);
     assert!(said.contains("5 files removed: recalled"), "{said}");
     assert_eq!(said.matches(": sound;").count(), 3, "{said}");
     let corpus = release(root, "demo-corpus", "2.0.0");
@@ -230,7 +224,7 @@ fn shared_submissions_are_judged_too() {
     let root = tempfile::tempdir().unwrap();
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let said = ok(fairframe(root.path())
-        .args(["demo", "--no-corpus"])
+        .args(["demo", "--no-corpus", "--replay-port", &port()])
         .env("FAIRFRAME_SHARED", &shared));
     let said = text(&said.stdout);
     for value in ["f2_mean (image): 0.296012", "f2_mean (image): 0.299916"] {

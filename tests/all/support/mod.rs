@@ -1,6 +1,7 @@
 //! What the tests of the real binary share.
 use std::{
     io::{BufRead, BufReader},
+    net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
 };
@@ -22,6 +23,12 @@ pub fn workspace() -> &'static Path {
 
 pub fn datasets() -> PathBuf {
     workspace().join("datasets")
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> String {
+    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    free.local_addr().unwrap().port().to_string()
 }
 
 /// The real binary with a data folder.
